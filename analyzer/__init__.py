@@ -1,0 +1,23 @@
+"""errnoscope: which errno did the application at each end of a captured connection get, and why.
+
+``analyze`` is imported on first use, so that ``import analyzer`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "analyze"]
+
+if TYPE_CHECKING:
+    from analyzer.pipeline import analyze
+
+
+def __getattr__(name: str) -> Any:
+    """Import the engine when somebody asks for it (PEP 562)."""
+    if name == "analyze":
+        from analyzer.pipeline import analyze
+
+        return analyze
+    raise AttributeError(f"module 'analyzer' has no attribute {name!r}")

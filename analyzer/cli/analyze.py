@@ -1,0 +1,71 @@
+"""``errnoscope analyze CAPTURE...``: read captures, print the report."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import click
+
+from analyzer.model.blocks import FrameBlock
+from analyzer.model.capture import Capture
+from analyzer.model.report import Report
+
+_PROGRESS_FROM = 64 << 20
+"""Bytes of input from which on progress is shown."""
+
+
+@click.command("analyze", context_settings={"max_content_width": 80})
+@click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...", type=click.Path(path_type=str))
+@click.option(
+    "-o",
+    "--output",
+    "output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How to print the report on stdout.",
+)
+@click.pass_context
+def command(context: click.Context, captures: tuple[str, ...], output: str) -> int:
+    """Say which errno each end of the captured connections got, from which call, and why.
+
+    CAPTURE is a pcap or pcapng file. Exit status: 0 read, whatever was found; 2 bad use, or a capture that
+    cannot be read or is damaged in the middle (what could be read is reported).
+    """
+    from analyzer.pipeline import analyze
+
+    size = sum(Path(path).stat().st_size for path in captures if Path(path).is_file())
+    with _progress(size) as bar:
+
+        def advance(_: Capture, block: FrameBlock) -> None:
+            if bar is not None:
+                bar.update(int(block.captured.sum()) + 16 * len(block))
+
+        report = analyze(*captures, progress=advance)
+    _write(report, output)
+    damaged = [capture.damage for capture in report.captures if capture.damage]
+    for damage in damaged:
+        click.echo(f"errnoscope: {damage}", err=True)
+    return 2 if damaged else 0
+
+
+def _progress(size: int) -> Any:
+    """A progress bar on stderr for long files, on a terminal only."""
+    if size < _PROGRESS_FROM or not sys.stderr.isatty():
+        return nullcontext()
+    return click.progressbar(length=size, label="reading", file=sys.stderr, update_min_steps=size // 200)
+
+
+def _write(report: Report, output: str) -> None:
+    if output == "json":
+        from analyzer.reports import json_report
+
+        json_report.write(report, sys.stdout)
+    else:
+        from analyzer.reports import text
+
+        text.write(report, sys.stdout, colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ)

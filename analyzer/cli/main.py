@@ -1,0 +1,79 @@
+"""The command ``errnoscope``: reads the arguments, shows errors as a person can use them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from analyzer import __version__
+from analyzer.errors import UserError
+
+EXIT_BAD = 2
+"""Bad use, or an input that could not be read."""
+
+_COMMANDS = {
+    "analyze": "Say which errno each end of a captured connection got, and why.",
+    "explain": "Explain a rule: what it means, how it is known, what to do.",
+    "rules": "List the rules, or test them against their samples.",
+}
+
+
+class _LazyGroup(click.Group):
+    """Imports a command's module when it is used, so that ``--version`` and ``--help`` stay quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = import_module(f"analyzer.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+    epilog="Start with: errnoscope analyze CAPTURE.pcap",
+)
+@click.version_option(__version__, "-V", "--version", prog_name="errnoscope", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Which errno did the application at each end get? Answers from packet captures."""
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command; return its exit status. Never raises for a user's mistake."""
+    # One thread is enough for what NumPy does here, and its import is twice as fast.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    try:
+        result = cli.main(arguments, prog_name="errnoscope", standalone_mode=False)
+    except UserError as error:
+        _complain(str(error))
+        return EXIT_BAD
+    except click.ClickException as error:
+        error.show()
+        return EXIT_BAD
+    except (click.Abort, KeyboardInterrupt):
+        _complain("interrupted")
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has seen enough. Python would complain once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return result if isinstance(result, int) else 0
+
+
+def _complain(message: str) -> None:
+    click.echo(f"errnoscope: {message}", err=True)
+
+
+def main() -> None:
+    """Entry point of the command."""
+    sys.exit(run())

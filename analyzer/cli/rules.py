@@ -1,0 +1,59 @@
+"""``errnoscope rules``: list the catalogue, or test it against its own samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from analyzer.errors import UserError
+from analyzer.model.rule import Rule
+
+
+@click.command("rules", context_settings={"max_content_width": 80})
+@click.option("--test", "test", is_flag=True, help="Run the samples of the rules, by default of all.")
+@click.argument("names", nargs=-1, metavar="[NAME...]")
+def command(names: tuple[str, ...], *, test: bool) -> int:
+    """List the rules, or test them against their samples (exit status 1 if one fails)."""
+    from analyzer.matching.load import load_rules, rules_folder
+    from analyzer.reports.rule_text import write_list
+
+    rules = load_rules(rules_folder())
+    chosen = _chosen(rules, names)
+    if test:
+        return _test(chosen, rules)
+    write_list(chosen)
+    return 0
+
+
+def _chosen(rules: list[Rule], names: tuple[str, ...]) -> list[Rule]:
+    from analyzer.matching.diagnostics import did_you_mean
+
+    known = {rule.name: rule for rule in rules} | {rule.id: rule for rule in rules}
+    for name in names:
+        if name not in known:
+            hint = did_you_mean(name, known) or "`errnoscope rules` lists them"
+            raise UserError("unknown-rule", name, "there is no rule of this name or id", hint)
+    return [known[name] for name in names] or rules
+
+
+def _test(chosen: list[Rule], rules: list[Rule]) -> int:
+    from analyzer.cli.rule_samples import run_sample
+    from analyzer.matching.load import rules_folder
+
+    samples = rules_folder().parent / "samples"
+    failed = passed = left_out = 0
+    for rule in chosen:
+        for sample in rule.samples:
+            if sample.capture and not (samples / Path(sample.capture)).is_file():
+                left_out += 1
+                continue
+            complaint = run_sample(rule, sample, rules, samples)
+            failed += bool(complaint)
+            passed += not complaint
+            if complaint:
+                click.echo(f"{rule.path}: {sample.name}\n{complaint}\n")
+    click.echo(f"{passed} samples passed, {failed} failed")
+    if left_out:
+        click.echo(f"{left_out} left out: their captures are not installed, only in a checkout", err=True)
+    return 1 if failed else 0

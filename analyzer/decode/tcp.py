@@ -1,0 +1,166 @@
+"""TCP headers and options: RFC 9293 section 3.1, RFC 7323 (window scale, timestamps)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.decode.ip import TCP, Packets
+from analyzer.decode.rows import Columns, Rows
+from analyzer.decode.spans import Bools, Rejects, Spans, gather, take
+from analyzer.model.columns import Flag, Undecoded
+
+_FIXED = 20
+_HEADER = np.dtype(
+    [
+        ("sport", ">u2"),
+        ("dport", ">u2"),
+        ("seq", ">u4"),
+        ("ack", ">u4"),
+        ("offset", "u1"),  # header length in words, 4 reserved bits
+        ("flags", "u1"),
+        ("window", ">u2"),
+        ("checksum", ">u2"),
+        ("urgent", ">u2"),
+        # Not of the fixed header, but gathered with it: nearly always these are the options.
+        ("option", ">u4"),
+        ("tsval", ">u4"),
+        ("tsecr", ">u4"),
+    ]
+)
+_DIRECT = ("sport", "dport", "seq", "ack", "flags", "window")
+
+_TIMESTAMPS_VALUES = np.dtype([("tsval", ">u4"), ("tsecr", ">u4")])
+
+_END, _NOP, _MSS, _SCALE, _TIMESTAMPS = 0, 1, 2, 3, 8
+_NOP_NOP_TIMESTAMPS = 0x0101080A  # the layout that RFC 7323 appendix A recommends
+_MAX_STEPS = 40  # a header has at most 40 bytes of options
+_MAX_SCALE = 14  # RFC 7323 section 2.3: a larger one counts as 14
+
+
+def decode(packets: Packets, rejects: Rejects, rows: Rows) -> None:
+    """Add a row for each TCP packet; refuses those whose header is damaged."""
+    spans = packets.spans
+    header = spans.gather(_HEADER)
+    room = spans.stop - spans.at
+    size = (header["offset"] >> 4).astype(np.int64) * 4
+    keep = rejects.sift(
+        spans,
+        (room < _FIXED, Undecoded.BAD_TRANSPORT_HEADER),
+        (spans.lack(_FIXED), Undecoded.TRUNCATED),
+        ((size < _FIXED) | (size > room), Undecoded.BAD_TRANSPORT_HEADER),
+    )
+    if keep is not None:
+        packets, header = packets.take(keep), take(header, keep)
+        room, size = room.take(keep), size.take(keep)
+    rows.add(
+        packets.spans.index,
+        {"protocol": TCP, "payload": room - size, **{name: header[name] for name in _DIRECT}},
+        packets.endpoints(),
+        packets.carrier(),
+        _options(packets.spans, header, size),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """What the options of some packets say, all (k,): zeros (scale: -1) where an option is absent."""
+
+    has_ts: Bools
+    tsval: NDArray[np.uint32]
+    tsecr: NDArray[np.uint32]
+    mss: NDArray[np.uint16]
+    scale: NDArray[np.int8]
+
+    @classmethod
+    def none(cls, count: int) -> _Options:
+        return cls(
+            has_ts=np.zeros(count, dtype=np.bool_),
+            tsval=np.zeros(count, dtype=np.uint32),
+            tsecr=np.zeros(count, dtype=np.uint32),
+            mss=np.zeros(count, dtype=np.uint16),
+            scale=np.full(count, -1, dtype=np.int8),
+        )
+
+
+def _options(spans: Spans, header: NDArray[np.void], size: NDArray[np.int64]) -> Columns:
+    """Columns of the options in headers of ``size`` bytes, int64 (k,)."""
+    usual = (size >= 32) & (header["option"] == _NOP_NOP_TIMESTAMPS) & ~spans.lack(32)
+    if usual.all():
+        values = {"has_ts": usual, "tsval": header["tsval"], "tsecr": header["tsecr"]}
+    else:
+        # Native byte order: written to below.
+        tsval, tsecr = (header[name].astype(np.uint32) * usual for name in ("tsval", "tsecr"))
+        values = {"has_ts": usual, "tsval": tsval, "tsecr": tsecr}
+    rest = np.flatnonzero((size > _FIXED) & ~(usual & (size == 32)))
+    if not len(rest):
+        return values
+    begin = spans.at[rest]
+    found = _walk(
+        spans.buffer,
+        begin + np.where(usual[rest], 32, _FIXED),
+        np.minimum(begin + size[rest], spans.end[rest]),
+    )
+    return _merge(values, rest, found, is_syn=header["flags"] & Flag.SYN != 0)
+
+
+def _merge(values: Columns, rest: NDArray[np.intp], found: _Options, is_syn: Bools) -> Columns:
+    """Add to the columns what was found in the packets ``rest``; only a SYN has an MSS and a scale."""
+    native = {name: np.array(column, dtype=column.dtype.newbyteorder("=")) for name, column in values.items()}
+    timed = rest[found.has_ts]
+    native["has_ts"][timed] = True
+    native["tsval"][timed] = found.tsval[found.has_ts]
+    native["tsecr"][timed] = found.tsecr[found.has_ts]
+    syn = is_syn[rest]
+    every = _Options.none(len(is_syn))
+    every.mss[rest[syn]] = found.mss[syn]
+    every.scale[rest[syn]] = found.scale[syn]
+    return {**native, "mss": every.mss, "scale": every.scale}
+
+
+def _walk(buffer: NDArray[np.uint8], at: NDArray[np.int64], limit: NDArray[np.int64]) -> _Options:
+    """Read the options from ``at`` to ``limit``, int64 (k,), one option of each packet a step.
+
+    Ends without complaint at what is cut or makes no sense. Of several options of one kind the last
+    counts, as in Linux.
+    """
+    found = _Options.none(len(at))
+    rows = np.arange(len(at))
+    for _ in range(_MAX_STEPS):
+        inside = at < limit
+        if not inside.all():
+            rows, at, limit = rows[inside], at[inside], limit[inside]
+        if not len(rows):
+            break
+        kind = buffer[at]
+        size = buffer[np.minimum(at + 1, limit - 1)].astype(np.int64)
+        size[kind == _NOP] = 1
+        is_whole = (kind != _END) & ((size >= 2) | (kind == _NOP)) & (at + size <= limit)
+        _read(buffer, at, np.where(is_whole, kind, _END), size, rows, found)
+        at = np.where(is_whole, at + size, limit)
+    return found
+
+
+def _read(
+    buffer: NDArray[np.uint8],
+    at: NDArray[np.int64],
+    kind: NDArray[np.uint8],
+    size: NDArray[np.int64],
+    rows: NDArray[np.intp],
+    found: _Options,
+) -> None:
+    """Note the option at ``at`` of each of the packets ``rows``; one of a wrong size is none."""
+    which = np.flatnonzero((kind == _MSS) & (size == 4))
+    if len(which):
+        found.mss[rows[which]] = gather(buffer, ">u2", at[which] + 2)
+    which = np.flatnonzero((kind == _SCALE) & (size == 3))
+    if len(which):
+        found.scale[rows[which]] = np.minimum(buffer[at[which] + 2], _MAX_SCALE)
+    which = np.flatnonzero((kind == _TIMESTAMPS) & (size == 10))
+    if len(which):
+        values = gather(buffer, _TIMESTAMPS_VALUES, at[which] + 2)
+        found.has_ts[rows[which]] = True
+        found.tsval[rows[which]] = values["tsval"]
+        found.tsecr[rows[which]] = values["tsecr"]

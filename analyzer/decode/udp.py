@@ -1,0 +1,32 @@
+"""UDP headers: RFC 768."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from analyzer.decode.ip import UDP, Packets
+from analyzer.decode.rows import Rows
+from analyzer.decode.spans import Rejects, take
+from analyzer.model.columns import Undecoded
+
+_HEADER = np.dtype([("sport", ">u2"), ("dport", ">u2"), ("length", ">u2"), ("checksum", ">u2")])
+
+
+def decode(packets: Packets, rejects: Rejects, rows: Rows) -> None:
+    """Add a row for each UDP packet; the payload is what the IP length leaves, as for TCP."""
+    spans = packets.spans
+    header = spans.gather(_HEADER)
+    payload = spans.stop - spans.at - _HEADER.itemsize
+    keep = rejects.sift(
+        spans,
+        (payload < 0, Undecoded.BAD_TRANSPORT_HEADER),
+        (spans.lack(_HEADER.itemsize), Undecoded.TRUNCATED),
+    )
+    if keep is not None:
+        packets, header, payload = packets.take(keep), take(header, keep), payload.take(keep)
+    rows.add(
+        packets.spans.index,
+        {"protocol": UDP, "sport": header["sport"], "dport": header["dport"], "payload": payload},
+        packets.endpoints(),
+        packets.carrier(),
+    )

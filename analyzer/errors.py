@@ -1,0 +1,22 @@
+"""What a user is told when an input or an option is wrong. Imports nothing of the project."""
+
+from __future__ import annotations
+
+
+class UserError(Exception):
+    """Something that the user can mend; never shown as a traceback.
+
+    ``reference`` is a stable kebab-case name of the kind of error, ``where`` the file, option or
+    ``file:line:column``, ``what`` says what is wrong there, ``hint`` what to do about it.
+    """
+
+    def __init__(self, reference: str, where: str, what: str, hint: str = "") -> None:
+        super().__init__(reference, where, what, hint)
+        self.reference = reference
+        self.where = where
+        self.what = what
+        self.hint = hint
+
+    def __str__(self) -> str:
+        message = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{message}\nhint: {self.hint}" if self.hint else message

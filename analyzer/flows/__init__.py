@@ -1,0 +1,1 @@
+"""Columns become flows and their significant segments."""

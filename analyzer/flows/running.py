@@ -1,0 +1,141 @@
+"""Running values inside groups of rows, as array operations with a carry from the batch before.
+
+Rows are sorted by group; ``group`` is int64 (n,), the group's index of each row, ``starts`` int64 (g,), the
+first row of each group. "Before a row" never includes the row itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.model.seq import distance
+
+FAR = 1 << 30
+"""No window is larger (RFC 7323 section 2.3): a number that lies farther off says nothing about progress."""
+
+_LOW = -(1 << 31)
+_GROUP_STEP = 1 << 33
+
+
+@dataclass(frozen=True, slots=True)
+class RunningMax:
+    """A running maximum of 32-bit sequence numbers.
+
+    before: uint32 (n,), the maximum before each row; known: bool (n,), whether there was one; after: uint32
+    (g,) and after_known: bool (g,), the value to carry into the next batch.
+    """
+
+    before: NDArray[np.uint32]
+    known: NDArray[np.bool_]
+    after: NDArray[np.uint32]
+    after_known: NDArray[np.bool_]
+
+
+def running_max(
+    values: NDArray[np.uint32],
+    eligible: NDArray[np.bool_],
+    group: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    carry: NDArray[np.uint32],
+    carry_known: NDArray[np.bool_],
+) -> RunningMax:
+    """Running maximum on the circle of sequence numbers, of the eligible rows of each group.
+
+    Exactly: the first eligible value is the maximum; a later one replaces it where it lies ahead by less than
+    FAR. Groups with a value FAR from their first are walked one by one, all others at once.
+    """
+    reference, far, relative = _relative_to_first(values, eligible, group, starts, carry, carry_known)
+    shift = group * _GROUP_STEP
+    inclusive = np.maximum.accumulate(np.where(eligible, relative, _LOW) + shift) - shift
+    floor = np.where(carry_known, 0, _LOW)
+    np.maximum(inclusive, floor[group], out=inclusive)
+    exclusive = np.empty_like(inclusive)
+    exclusive[1:] = inclusive[:-1]
+    exclusive[starts] = floor
+    before = (reference[group] + exclusive).astype(np.uint32)
+    last = inclusive[_ends(starts, len(values))]
+    result = RunningMax(before, exclusive > _LOW, (reference + last).astype(np.uint32), last > _LOW)
+    for index in np.unique(group[far]).tolist():
+        _walk_group(index, values, eligible, starts, carry, carry_known, result)
+    return result
+
+
+def _relative_to_first(
+    values: NDArray[np.uint32],
+    eligible: NDArray[np.bool_],
+    group: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    carry: NDArray[np.uint32],
+    carry_known: NDArray[np.bool_],
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]:
+    """Reference of each group (the carry, else its first eligible value), far rows, rows relative to it."""
+    n = len(values)
+    first = np.minimum.reduceat(np.where(eligible, np.arange(n), n), starts)
+    first_value = values[np.minimum(first, n - 1)]
+    reference = np.where(carry_known, carry, first_value).astype(np.int64)
+    relative = (values.astype(np.int64) - reference[group]).astype(np.int32).astype(np.int64)
+    return reference, eligible & (np.abs(relative) >= FAR), relative
+
+
+def _walk_group(
+    index: int,
+    values: NDArray[np.uint32],
+    eligible: NDArray[np.bool_],
+    starts: NDArray[np.int64],
+    carry: NDArray[np.uint32],
+    carry_known: NDArray[np.bool_],
+    result: RunningMax,
+) -> None:
+    """The definition, row by row, written into ``result`` for one group."""
+    start = int(starts[index])
+    end = int(starts[index + 1]) if index + 1 < len(starts) else len(values)
+    top = int(carry[index]) if carry_known[index] else None
+    for row in range(start, end):
+        result.before[row] = top or 0
+        result.known[row] = top is not None
+        if eligible[row]:
+            top = _advance(top, int(values[row]))
+    result.after[index] = top or 0
+    result.after_known[index] = top is not None
+
+
+def _advance(top: int | None, value: int) -> int:
+    if top is None or 0 < distance(top, value) < FAR:
+        return value
+    return top
+
+
+def _ends(starts: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """Last row of each group: int64 (g,)."""
+    ends = np.empty_like(starts)
+    ends[:-1] = starts[1:] - 1
+    ends[-1] = n - 1
+    return ends
+
+
+def last_index(
+    condition: NDArray[np.bool_], group: NDArray[np.int64], starts: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Index of the last row that met the condition: before each row (n,), in each whole group (g,); or -1."""
+    n = len(condition)
+    inclusive = np.maximum.accumulate(np.where(condition, np.arange(n), -1))
+    before = np.empty_like(inclusive)
+    before[1:] = inclusive[:-1]
+    before[:1] = -1
+    before[before < starts[group]] = -1
+    whole = inclusive[_ends(starts, n)]
+    whole[whole < starts] = -1
+    return before, whole
+
+
+def sum_before(
+    values: NDArray[np.int64], group: NDArray[np.int64], starts: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Sum of the group's values before each row (n,), and of each whole group (g,)."""
+    inclusive = np.cumsum(values)
+    exclusive = inclusive - values
+    base = exclusive[starts]
+    return exclusive - base[group], inclusive[_ends(starts, len(values))] - base

@@ -1,0 +1,172 @@
+"""The open flows, one slot each, in one growing array; and the significant rows kept for quiet ones."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.void]
+"""A structured array: SLOT or SEGMENT rows."""
+
+SLOT = np.dtype(
+    [
+        ("key", "u8"),
+        ("flow", "i8"),
+        ("live", "?"),
+        (
+            "watched",
+            "?",
+        ),  # a segment that triggers a rule was seen: its significant rows go to the shadow sockets
+        ("protocol", "u1"),
+        ("version", "u1"),
+        ("client_guessed", "?"),
+        ("client_forward", "?"),  # the client is the endpoint that sorts first in the key
+        ("client_hi", "u8"),
+        ("client_lo", "u8"),
+        ("client_port", "u2"),
+        ("server_hi", "u8"),
+        ("server_lo", "u8"),
+        ("server_port", "u2"),
+        ("capture", "i4"),
+        ("start", "i8"),
+        ("end", "i8"),  # time of the last row
+        ("clock", "i8"),  # clock at the last row
+        ("rows", "i8"),
+        ("reset", "?"),
+        ("opened", "u4"),  # initial sequence number of the last SYN
+        ("has_opened", "?"),
+        ("finished", "?", (2,)),  # a FIN from the endpoint that sorts last, first
+        ("packets", "i8", (2,)),  # by side, from here on
+        ("payload", "i8", (2,)),
+        ("seq_end", "u4", (2,)),
+        ("has_seq", "?", (2,)),
+        ("ack", "u4", (2,)),
+        ("has_ack", "?", (2,)),
+        ("last_number", "i8", (2,)),
+        ("last_time", "i8", (2,)),
+        ("last_data_number", "i8", (2,)),
+        ("last_data_time", "i8", (2,)),
+        ("last_data_seq", "u4", (2,)),
+        ("last_data_length", "i8", (2,)),
+        ("turn_time", "i8", (2,)),
+        ("recovering", "?", (2,)),  # sent something again that was not acknowledged since
+    ]
+)
+
+TOTALS = np.dtype(
+    [
+        ("packets", "i8"),
+        ("payload", "i8"),
+        ("seq_end", "u4"),
+        ("has_seq", "?"),
+        ("ack", "u4"),
+        ("has_ack", "?"),
+        ("last_number", "i8"),
+        ("last_time", "i8"),
+        ("last_data_number", "i8"),
+        ("last_data_time", "i8"),
+        ("last_data_seq", "u4"),
+        ("last_data_length", "i8"),
+        ("turn_time", "i8"),
+    ]
+)
+"""model.flow.Totals as an array row; the names and their order are the same."""
+
+SEGMENT = np.dtype(
+    [
+        ("flow", "i8"),
+        ("number", "i8"),
+        ("capture", "i4"),
+        ("time", "i8"),
+        ("clock", "i8"),
+        ("side", "u1"),
+        ("kinds", "u2"),
+        ("seq", "u4"),
+        ("ack", "u4"),
+        ("flags", "u1"),
+        ("window", "u2"),
+        ("payload", "i8"),
+        ("ttl", "u1"),
+        ("ip_id", "u2"),
+        ("has_ts", "?"),
+        ("mss", "u2"),
+        ("scale", "i1"),
+        ("icmp_type", "u1"),
+        ("icmp_code", "u1"),
+        ("version", "u1"),
+        ("reporter_hi", "u8"),
+        ("reporter_lo", "u8"),
+        ("client", TOTALS),
+        ("server", TOTALS),
+    ]
+)
+"""model.flow.Segment as an array row; the names and their order are the same."""
+
+
+class FlowTable:
+    """Slots of the open flows; ``by_key`` finds the newest flow of a pair of endpoints."""
+
+    def __init__(self) -> None:
+        self.slots: Rows = np.zeros(1024, SLOT)
+        self.by_key: dict[int, int] = {}
+        self._free: list[int] = []
+        self._used = 0
+
+    def find(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Slot of each key, -1 where there is none: int64 (n,)."""
+        get = self.by_key.get
+        return np.array([get(key, -1) for key in keys.tolist()], np.int64)
+
+    def allocate(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """A new, zeroed slot for each key, which it is found by from now on: int64 (n,)."""
+        reused = [self._free.pop() for _ in range(min(len(keys), len(self._free)))]
+        fresh = range(self._used, self._used + len(keys) - len(reused))
+        self._used = fresh.stop
+        while self._used > len(self.slots):
+            self.slots = np.concatenate([self.slots, np.zeros(len(self.slots), SLOT)])
+        found = np.array([*reused, *fresh], np.int64)
+        self.slots[found] = np.zeros((), SLOT)
+        self.slots["key"][found] = keys
+        self.slots["live"][found] = True
+        self.by_key.update(zip(keys.tolist(), found.tolist(), strict=True))
+        return found
+
+    def release(self, slots: NDArray[np.int64]) -> None:
+        """Forget these flows."""
+        self.slots["live"][slots] = False
+        for key, slot in zip(self.slots["key"][slots].tolist(), slots.tolist(), strict=True):
+            if self.by_key.get(key) == slot:
+                del self.by_key[key]
+        self._free.extend(slots.tolist())
+
+    def live(self) -> NDArray[np.int64]:
+        """Slots in use: int64 (n,)."""
+        return np.flatnonzero(self.slots["live"][: self._used])
+
+
+class QuietRows:
+    """Significant rows of flows that nothing was found in so far, oldest first."""
+
+    def __init__(self) -> None:
+        self._chunks: list[Rows] = []
+
+    def add(self, rows: Rows) -> None:
+        """Keep these SEGMENT rows."""
+        if len(rows):
+            self._chunks.append(rows)
+
+    def take(self, flows: NDArray[np.int64]) -> Rows:
+        """The rows of these flows, in the order in which they were added, which are kept no longer."""
+        taken: list[Rows] = []
+        for index, chunk in enumerate(self._chunks):
+            wanted = np.isin(chunk["flow"], flows)
+            if wanted.any():
+                taken.append(chunk[wanted])
+                self._chunks[index] = chunk[~wanted]
+        return np.concatenate(taken) if taken else np.zeros(0, SEGMENT)
+
+    def keep_only(self, flows: NDArray[np.int64]) -> None:
+        """Drop what belongs to flows that are not open any more."""
+        if self._chunks:
+            rows = np.concatenate(self._chunks)
+            self._chunks = [rows[np.isin(rows["flow"], flows)]]

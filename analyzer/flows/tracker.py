@@ -1,0 +1,208 @@
+"""Columns become flows: who talks to whom, what each end had sent so far, which segments matter.
+
+Everything is computed for all rows of a batch at once, sorted by flow, with each flow's state carried
+from batch to batch in its slot of the table. The answer for a flow depends only on its own rows, in file
+order, and on the clock that stands beside each of them, never on where batches begin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.flows.keys import first_is_from_client, flow_keys, run_starts
+from analyzer.flows.running import last_index
+from analyzer.flows.splits import LINGER_NS, find_splits
+from analyzer.flows.state import Batch, row_kinds, run_sides
+from analyzer.flows.table import FlowTable, QuietRows, Rows
+from analyzer.flows.values import final_totals, flow_value, segment_rows, segments
+from analyzer.model.columns import TCP, Flag, PacketColumns
+from analyzer.model.flow import CLIENT, SERVER, Flow, FlowEnd, Kind, Segment
+
+SIGNIFICANT = Kind.SYN | Kind.FIN | Kind.RST | Kind.ICMP | Kind.RESENT | Kind.RECOVERED | Kind.UNSEEN
+
+_SWEEP_EVERY = 16  # batches
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """What a batch brought: flows found interesting, segments (each flow's in order), flows that ended."""
+
+    flows: list[Flow]
+    segments: list[Segment]
+    ended: list[FlowEnd]
+
+
+class Tracker:
+    """Follows every flow; hands out the significant segments of those in which one of ``triggers`` occurs."""
+
+    def __init__(self, triggers: Kind) -> None:
+        self._triggers = int(triggers)
+        self._table = FlowTable()
+        self._quiet = QuietRows()
+        self._flows_seen = 0
+        self._batches = 0
+        self._clock = 0
+        self.tcp_flows = 0
+        self.udp_flows = 0
+        self.guessed_flows = 0
+        self.unseen = 0
+
+    @property
+    def clock(self) -> int:
+        """The largest time seen so far (nanoseconds since the epoch)."""
+        return self._clock
+
+    def feed(self, columns: PacketColumns) -> Tracked:
+        """Take the next rows."""
+        ended: list[FlowEnd] = []
+        segments: list[Segment] = []
+        flows: list[Flow] = []
+        if len(columns):
+            batch = self._group(replace(columns, clock=np.maximum(columns.clock, self._clock)))
+            segments, flows = self._advance(batch)
+            ended.extend(self._ends(batch.superseded, None))
+            self._table.release(batch.superseded)
+        self._clock = max(self._clock, columns.clock_end)
+        self._batches += 1
+        if self._batches % _SWEEP_EVERY == 0:
+            ended.extend(self._sweep())
+        return Tracked(flows, segments, ended)
+
+    def finish(self) -> list[FlowEnd]:
+        """The capture is over: the last word about every flow handed out and still open."""
+        return list(self._ends(self._table.live(), self._clock))
+
+    def _group(self, columns: PacketColumns) -> Batch:
+        """Sort the rows by flow, find or make each flow's slot."""
+        keys, forward = flow_keys(columns)
+        order = np.argsort(keys, kind="stable")
+        keys, forward = keys[order], forward[order]
+        rows = columns.take(order)
+        first = run_starts(keys)
+        carried = self._table.find(keys[first])
+        splits = find_splits(rows, forward, first, carried >= 0, self._table.slots[carried])
+        begins = np.zeros(len(keys), np.bool_)
+        begins[first] = True
+        begins[splits] = True
+        starts = np.flatnonzero(begins)
+        group = np.cumsum(begins) - 1
+        at_once = np.isin(first, splits)  # the flow of the batch before is over
+        slot = np.full(len(starts), -1, np.int64)
+        slot[group[first]] = np.where(at_once, -1, carried)
+        fresh = slot < 0
+        followed = np.append(keys[starts][1:] == keys[starts][:-1], np.False_)
+        slot[fresh] = self._open(rows, keys, forward, starts[fresh])
+        superseded = np.concatenate([carried[at_once & (carried >= 0)], slot[followed]])
+        side = (forward != self._table.slots["client_forward"][slot][group]).astype(np.uint8)
+        return Batch(rows, group, starts, slot, side, forward, superseded)
+
+    def _open(
+        self,
+        rows: PacketColumns,
+        keys: NDArray[np.uint64],
+        forward: NDArray[np.bool_],
+        first: NDArray[np.int64],
+    ) -> NDArray[np.int64]:
+        """New slots for the flows that begin at rows ``first``."""
+        order = np.argsort(rows.number[first], kind="stable")  # flow numbers follow the capture
+        found = np.empty(len(first), np.int64)
+        found[order] = self._table.allocate(keys[first[order]])
+        slots = self._table.slots
+        ids = np.empty(len(first), np.int64)
+        ids[order] = np.arange(self._flows_seen, self._flows_seen + len(first))
+        self._flows_seen += len(first)
+        tcp = rows.protocol[first] == TCP
+        self.tcp_flows += int(tcp.sum())
+        self.udp_flows += int((~tcp).sum())
+        from_client, guessed = first_is_from_client(rows, first)
+        for name, source, other in (
+            ("client_hi", rows.src_hi, rows.dst_hi),
+            ("client_lo", rows.src_lo, rows.dst_lo),
+            ("client_port", rows.sport, rows.dport),
+            ("server_hi", rows.dst_hi, rows.src_hi),
+            ("server_lo", rows.dst_lo, rows.src_lo),
+            ("server_port", rows.dport, rows.sport),
+        ):
+            slots[name][found] = np.where(from_client, source[first], other[first])
+        slots["flow"][found] = ids
+        self.guessed_flows += int(guessed.sum())
+        slots["client_guessed"][found] = guessed
+        slots["client_forward"][found] = forward[first] == from_client
+        slots["protocol"][found] = rows.protocol[first]
+        slots["version"][found] = rows.version[first]
+        slots["capture"][found] = rows.capture
+        slots["start"][found] = rows.time[first]
+        return found
+
+    def _advance(self, batch: Batch) -> tuple[list[Segment], list[Flow]]:
+        """Carry every flow's state over its rows; hand out what matters."""
+        before = self._table.slots[batch.slot]
+        after = before.copy()
+        ends = np.append(batch.starts[1:], len(batch.rows)) - 1
+        after["end"] = np.maximum.reduceat(batch.rows.time, batch.starts)
+        np.maximum(after["end"], before["end"], out=after["end"])
+        after["clock"] = batch.rows.clock[ends]
+        after["rows"] += np.diff(np.append(batch.starts, len(batch.rows)))
+        sides = run_sides(batch, before, after)
+        kinds = row_kinds(batch, sides, before, after)
+        self._note_control(batch, after)
+        self.unseen += int(((kinds & Kind.UNSEEN) != 0).sum())
+        significant = np.flatnonzero(kinds & int(SIGNIFICANT))
+        triggered = np.zeros(len(batch.starts), np.bool_)
+        triggered[batch.group[(kinds & self._triggers) != 0]] = True
+        triggered &= after["protocol"] == TCP
+        newly = triggered & ~before["watched"]
+        after["watched"] |= triggered
+        self._table.slots[batch.slot] = after
+        rows = segment_rows(batch, sides, kinds, significant, after["flow"])
+        watched = after["watched"][batch.group[significant]]
+        self._quiet.add(rows[~watched])
+        earlier = self._quiet.take(after["flow"][newly & (before["rows"] > 0)])
+        rows = np.concatenate([earlier, rows[watched]])
+        rows = rows[np.argsort(rows["flow"], kind="stable")]
+        return segments(rows), [flow_value(slot) for slot in after[newly]]
+
+    def _note_control(self, batch: Batch, after: Rows) -> None:
+        """Remember SYN, FIN and RST in ``after``."""
+        rows = batch.rows
+        syn_only = (rows.flags & (Flag.SYN | Flag.ACK)) == Flag.SYN
+        _, last_syn = last_index(syn_only, batch.group, batch.starts)
+        found = last_syn >= 0
+        after["opened"][found] = rows.seq[last_syn[found]]
+        after["has_opened"] |= found
+        after["reset"][batch.group[(rows.flags & Flag.RST) != 0]] = True
+        fin = np.flatnonzero(rows.flags & Flag.FIN)
+        after["finished"][batch.group[fin], batch.forward[fin].astype(np.int64)] = True
+
+    def _sweep(self) -> list[FlowEnd]:
+        """Let go of the flows whose end lies longer back than LINGER."""
+        live = self._table.live()
+        slots = self._table.slots[live]
+        over = live[is_over(slots) & (self._clock - slots["clock"] > LINGER_NS)]
+        ended = list(self._ends(over, None))
+        self._table.release(over)
+        self._quiet.keep_only(self._table.slots["flow"][self._table.live()])
+        return ended
+
+    def _ends(self, slots: NDArray[np.int64], clock: int | None) -> Iterator[FlowEnd]:
+        """The last word about the flows handed out; without a clock they ended by themselves."""
+        for slot in self._table.slots[slots[self._table.slots["watched"][slots]]]:
+            yield FlowEnd(
+                flow=int(slot["flow"]),
+                packets=int(slot["rows"]),
+                end=int(slot["end"]),
+                clock=int(slot["clock"]) + LINGER_NS if clock is None else clock,
+                closed=clock is None,
+                client=final_totals(slot, CLIENT),
+                server=final_totals(slot, SERVER),
+            )
+
+
+def is_over(slots: Rows) -> NDArray[np.bool_]:
+    """Which flows ended: bool (n,). UDP has no end, so that a long pause is one."""
+    over: NDArray[np.bool_] = slots["reset"] | slots["finished"].all(axis=1) | (slots["protocol"] != TCP)
+    return over

@@ -1,0 +1,1 @@
+"""Rule files are loaded and matched against events."""

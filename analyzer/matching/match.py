@@ -1,0 +1,86 @@
+"""Events meet rules: a finding for each rule whose condition holds."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import reduce
+from operator import or_
+
+from analyzer.model.event import EVENTS, Activity, Event, IcmpReceived, Retransmission, RetransmissionTimeout
+from analyzer.model.finding import CallTable, Finding, Icmp
+from analyzer.model.flow import Kind
+from analyzer.model.rule import Evidence, Outcome, Rule
+
+_CALL_OF = {Activity.CONNECTING: "connect", Activity.SENDING: "send", Activity.WAITING: "recv"}
+
+
+class Matcher:
+    """The loaded rules, by the event that they fire on."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self._by_event: defaultdict[str, list[Rule]] = defaultdict(list)
+        for rule in rules:
+            self._by_event[rule.event].append(rule)
+
+    @property
+    def triggers(self) -> Kind:
+        """Kinds of segments that can lead to an event which some rule fires on."""
+        return reduce(or_, (EVENTS[name].triggers for name in self._by_event), Kind(0))
+
+    def match(self, event: Event, system: str) -> list[Finding]:
+        """Findings of an event that happened to a socket of this operating system."""
+        return [_finding(rule, event, system) for rule in self._by_event[event.name] if rule.test(event)]
+
+
+def _finding(rule: Rule, event: Event, system: str) -> Finding:
+    views = {name: getattr(event, name, None) for name in ("socket", "segment", "icmp", "retry", "flow")}
+    icmp = event.icmp if isinstance(event, IcmpReceived) else None
+    return Finding(
+        flow_id=event.flow_id,
+        side=event.side,
+        key=event.key,
+        rule=rule.name,
+        refines=rule.refines,
+        severity=rule.severity,
+        title=rule.title,
+        summary=rule.summary.format(**views),
+        explanation=rule.explanation,
+        fix=rule.fix,
+        frames=event.frames,
+        time=event.time,
+        doubts=event.doubts,
+        outcome=_table(rule.outcomes[system], event),
+        icmp=Icmp(icmp.type, icmp.code, icmp.reporter) if icmp else None,
+        evidence=_evidence(event),
+    )
+
+
+def _table(outcome: Outcome, event: Event) -> CallTable | None:
+    """The outcome with this event's errno filled in, and its headline call."""
+    if outcome.evidence is Evidence.NONE or not outcome.calls:
+        return None
+    calls = {call: _filled_in(result, event) for call, result in outcome.calls.items()}
+    later = {call: _filled_in(result, event) for call, result in outcome.later.items()}
+    doing = _CALL_OF[Activity(event.socket.activity)]
+    call = outcome.call or (doing if doing in calls else next(iter(calls)))
+    return CallTable(outcome.evidence, call, calls, later, outcome.signal)
+
+
+def _filled_in(result: str, event: Event) -> str:
+    """A result, or the one that a field of the event holds."""
+    variable, _, name = result.partition(".")
+    return str(getattr(getattr(event, variable), name)) if name else result
+
+
+def _evidence(event: Event) -> dict[str, object]:
+    """The figures behind a finding, for reports."""
+    if isinstance(event, (Retransmission, RetransmissionTimeout)):
+        retry = event.retry
+        return {
+            "retransmissions": retry.count,
+            "seconds": round(retry.elapsed, 3),
+            "next_due": retry.next_due,
+            "gives_up_at": retry.gives_up_at,
+        }
+    return {}

@@ -1,0 +1,56 @@
+"""What a source yields: many frames at once, never one object a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.model.capture import Capture
+
+SLACK = 512
+"""Bytes that can be read behind the start of any frame without leaving the buffer (see FrameBlock)."""
+
+MAX_FRAMES = 16_384
+"""Frames in a block at most. 16,384 segments of 64 KiB move a sequence number by 2**30, so inside one
+block a 32-bit sequence number can be compared with another without doubt."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameBlock:
+    """Up to MAX_FRAMES frames of one capture, in file order, whose bytes lie in one buffer.
+
+    The buffer is reused by the source: it is valid until the next block is asked for. It extends at least
+    SLACK bytes beyond every ``offsets[i]``, so that a header can be gathered without looking at lengths;
+    what lies behind ``captured[i]`` bytes is not part of the frame.
+
+    buffer: uint8 (any,); offsets: int64 (n,), of the first link-layer byte; captured: int64 (n,), bytes
+    stored of each frame; original: int64 (n,), bytes that it had on the wire; times: int64 (n,), nanoseconds
+    since the epoch; link_types: uint16 (n,), LINKTYPE_ values of the pcap registry.
+    """
+
+    capture: int
+    first_number: int
+    buffer: NDArray[np.uint8]
+    offsets: NDArray[np.int64]
+    captured: NDArray[np.int64]
+    original: NDArray[np.int64]
+    times: NDArray[np.int64]
+    link_types: NDArray[np.uint16]
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+
+class Source(Protocol):
+    """Anything that frames come from; it counts in ``capture`` while ``blocks`` is read, once."""
+
+    @property
+    def capture(self) -> Capture:
+        """What is known of this input by now."""
+
+    def blocks(self) -> Iterator[FrameBlock]:
+        """All frames, in their order."""

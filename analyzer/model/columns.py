@@ -1,0 +1,97 @@
+"""Decoded packets as columns: one row a packet that belongs to a flow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from enum import IntEnum, IntFlag
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Flag(IntFlag):
+    """TCP header flags, RFC 9293 section 3.1."""
+
+    FIN = 0x01
+    SYN = 0x02
+    RST = 0x04
+    PSH = 0x08
+    ACK = 0x10
+    URG = 0x20
+    ECE = 0x40
+    CWR = 0x80
+
+
+TCP, UDP = 6, 17
+"""IP protocol numbers."""
+
+
+class Undecoded(IntEnum):
+    """Why a frame became no row. ``OTHER_PROTOCOL`` is ordinary (ARP, LLDP ...), the rest is doubt."""
+
+    OTHER_PROTOCOL = 0
+    UNKNOWN_LINK_TYPE = 1
+    TRUNCATED = 2
+    BAD_IP_HEADER = 3
+    BAD_TRANSPORT_HEADER = 4
+    LATER_FRAGMENT = 5
+
+
+@dataclass(frozen=True, slots=True)
+class PacketColumns:
+    """Rows in file order. TCP, UDP, and ICMP errors that quote a TCP or UDP packet.
+
+    An ICMP row (``is_icmp``) carries addresses, ports, protocol and ``seq`` of the packet that it quotes, so
+    that it is keyed as a row of that flow, sent by the quoted packet's source; ``reporter`` is who sent it.
+    IPv4 addresses are in the low 32 bits of ``*_lo`` with ``*_hi`` 0; ``version`` tells the two apart.
+
+    ``packets`` is the number of frames of the block, decoded or not; ``clock_end`` the largest time seen in
+    the block (nanoseconds); ``undecoded`` int64 (len(Undecoded),) counts the frames that became no row.
+    """
+
+    capture: int
+    packets: int
+    clock_end: int
+    undecoded: NDArray[np.int64]
+
+    number: NDArray[np.int64]  # of the frame in its file, from 1
+    time: NDArray[np.int64]  # nanoseconds since the epoch
+    clock: NDArray[np.int64]  # largest time of this block's frames up to this one, decoded or not
+    version: NDArray[np.uint8]  # 4 or 6
+    protocol: NDArray[np.uint8]  # 6 TCP, 17 UDP
+    src_hi: NDArray[np.uint64]
+    src_lo: NDArray[np.uint64]
+    dst_hi: NDArray[np.uint64]
+    dst_lo: NDArray[np.uint64]
+    sport: NDArray[np.uint16]
+    dport: NDArray[np.uint16]
+    ttl: NDArray[np.uint8]  # or hop limit; of the outermost packet that carries the row
+    ip_id: NDArray[np.uint16]  # 0 for IPv6
+    payload: NDArray[np.int64]  # bytes of payload on the wire, by the IP length
+    seq: NDArray[np.uint32]
+    ack: NDArray[np.uint32]
+    flags: NDArray[np.uint8]  # Flag bits; 0 for UDP and ICMP rows
+    window: NDArray[np.uint16]  # as in the header, unscaled
+    mss: NDArray[np.uint16]  # option of a SYN, 0 where absent
+    scale: NDArray[np.int8]  # window scale option of a SYN, -1 where absent
+    has_ts: NDArray[np.bool_]  # timestamps option present
+    tsval: NDArray[np.uint32]
+    tsecr: NDArray[np.uint32]
+    is_icmp: NDArray[np.bool_]
+    icmp_type: NDArray[np.uint8]
+    icmp_code: NDArray[np.uint8]
+    reporter_hi: NDArray[np.uint64]  # source address of the ICMP message, 0 otherwise
+    reporter_lo: NDArray[np.uint64]
+
+    def __len__(self) -> int:
+        return len(self.number)
+
+    def take(self, index: NDArray[np.int64]) -> PacketColumns:
+        """These rows, in this order."""
+        return replace(self, **{name: getattr(self, name)[index] for name in ROW_FIELDS})
+
+
+ROW_FIELDS = tuple(
+    f.name for f in fields(PacketColumns) if f.name not in ("capture", "packets", "clock_end", "undecoded")
+)
+"""Names of the columns with one value a row."""

@@ -1,0 +1,191 @@
+"""What shadow sockets report and rules fire on. The fields of the views are the rules' whole vocabulary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import Any, ClassVar, get_type_hints
+
+from analyzer.model.flow import SIDES, Kind
+from analyzer.model.socket import State
+
+
+def said(doc: str, *values: str) -> Any:
+    """A documented field of a view; ``values`` are all that a text can be."""
+    return field(metadata={"doc": doc, "values": values})
+
+
+class Activity(StrEnum):
+    """What the program at an end was most probably doing, as far as the wire shows it."""
+
+    CONNECTING = "connecting"
+    SENDING = "sending"
+    WAITING = "waiting"
+
+
+class Doubt(StrEnum):
+    """Why an event may not be what it seems; verdicts.confidence says how much each one weighs."""
+
+    HANDSHAKE_NOT_SEEN = "the capture does not hold the handshake of this connection"
+    ONE_DIRECTION = "only one direction of this connection was captured"
+    BYTES_NOT_CAPTURED = "bytes were acknowledged that are not in the capture"
+    RESET_NUMBER_UNPROVEN = (
+        "whether the reset had the sequence number that its receiver expected is not certain"
+    )
+    MAY_NOT_HAVE_ARRIVED = "captured near its sender: it may have been lost on the way to the other end"
+    CONNECT_MAY_HOLD_THE_SOCKET = (
+        "the ICMP message came so soon that connect() may still have held the socket: then it ends nothing"
+    )
+    NO_LATER_FRAME = "the capture ends before the next retransmission was due"
+    OWN_LIMIT = "the retransmissions stopped before the system's default limit: a lower one was set"
+    MAYBE_CLOSED = "as many retransmissions as for a socket that its program had already closed"
+
+
+@dataclass(frozen=True, slots=True)
+class SocketView:
+    """The end that the event happened to, just before it."""
+
+    role: str = said("which end this is", *SIDES)
+    state: str = said("TCP state before the event", *(state.value for state in State))
+    closed: bool = said("its program had closed it: it sent FIN, and read nothing that came later")
+    activity: str = said("what its program was most probably doing", *(a.value for a in Activity))
+    bytes_sent: int = said("payload bytes that this end had sent, repetitions included")
+    bytes_received: int = said("payload bytes that the other end had sent, repetitions included")
+    sent_after_fin: bool = said("it sent data after the other end's FIN")
+    unanswered: bool = said("it sent data after the last data of the other end")
+    unacknowledged: bool = said("the other end had not acknowledged all that this one had sent")
+
+
+@dataclass(frozen=True, slots=True)
+class FlowView:
+    """The flow as a whole, up to the event."""
+
+    ip_version: int = said("4 or 6")
+    handshake_seen: bool = said("the capture holds the SYN")
+    age: float = said("seconds since the flow's first packet")
+
+
+@dataclass(frozen=True, slots=True)
+class ResetView:
+    """The reset segment."""
+
+    accepted: bool = said("its receiver acts on it (RFC 5961 section 3.2, RFC 9293 section 3.10.7.3)")
+    form: str = said(
+        "'reply': answers a segment (window 0, RST alone or to a SYN); 'active'", "reply", "active"
+    )
+    answers: str = said("what the answered segment carried", "syn", "data", "fin", "ack", "nothing")
+
+
+@dataclass(frozen=True, slots=True)
+class IcmpView:
+    """The ICMP message; it is the sender of the quoted packet that the event happens to."""
+
+    version: int = said("4: ICMP, 6: ICMPv6")
+    type: int = said("ICMP type")
+    code: int = said("ICMP code")
+    errno: str = said("errno that this system maps type and code to; empty where it maps to none")
+    fatal: bool = said("ends a connection attempt on this system")
+    soft: bool = said("kept on an established connection, reported if that times out")
+    quotes_our_syn: bool = said("the quoted sequence number is that of our SYN")
+    in_window: bool = said("the quoted sequence number is one that was sent and not yet acknowledged")
+    reporter: str = said("address of the sender of the ICMP message")
+
+
+@dataclass(frozen=True, slots=True)
+class RetryView:
+    """A run of retransmissions of the same bytes without any acknowledgement of them."""
+
+    what: str = said("what was sent again", "syn", "syn-ack", "data", "fin")
+    count: int = said("retransmissions so far; the first transmission is not counted")
+    elapsed: float = said("seconds from the first transmission to the last retransmission")
+    last_interval: float = said("seconds between the last two transmissions")
+    next_due: str = said("when the next one is due (RFC 3339, UTC)")
+    gives_up_at: str = said("when this system gives up with its default settings (RFC 3339, UTC)")
+    gives_up_after: float = said("seconds from the first transmission to then")
+    soft_errno: str = said("errno of an ICMP error kept since it was heard of; empty where there is none")
+    exhausted: bool = said("the system, with its default settings, does not try again after this one")
+    stopped: bool = said("the next one was due and did not come: the system gave up")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to the socket at ``side`` of a flow.
+
+    ``time`` in nanoseconds since the epoch (of a deadline: the deadline's), ``frames`` those that show it.
+    Events with the same ``key`` in a flow tell the same story: the later one replaces the earlier.
+    """
+
+    name: ClassVar[str]
+    triggers: ClassVar[Kind]
+    """Kinds of segments without one of which the event cannot occur."""
+
+    flow_id: int
+    side: int
+    time: int
+    frames: tuple[int, ...]
+    key: str
+    doubts: frozenset[Doubt]
+    socket: SocketView
+    flow: FlowView
+
+
+@dataclass(frozen=True, slots=True)
+class ResetReceived(Event):
+    """A RST reached this end."""
+
+    name = "reset_received"
+    triggers = Kind.RST
+
+    segment: ResetView
+
+
+@dataclass(frozen=True, slots=True)
+class IcmpReceived(Event):
+    """An ICMP error that quotes a packet of this end reached it."""
+
+    name = "icmp_received"
+    triggers = Kind.ICMP
+
+    icmp: IcmpView
+
+
+@dataclass(frozen=True, slots=True)
+class Retransmission(Event):
+    """This end sent again what is not acknowledged; one event each time, told as one story."""
+
+    name = "retransmission"
+    triggers = Kind.RESENT
+
+    retry: RetryView
+
+
+@dataclass(frozen=True, slots=True)
+class RetransmissionTimeout(Event):
+    """This end's system gave up retransmitting."""
+
+    name = "retransmission_timeout"
+    triggers = Kind.RESENT
+
+    retry: RetryView
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """What the event with this key said did not happen: that end went on as if nothing had been."""
+
+    flow_id: int
+    key: str
+
+
+EVENTS: dict[str, type[Event]] = {
+    event.name: event for event in (ResetReceived, IcmpReceived, Retransmission, RetransmissionTimeout)
+}
+
+
+def variables(event: type[Event]) -> dict[str, type]:
+    """The views that an event carries: variable name in a condition -> class of the view."""
+    hints = get_type_hints(event)
+    return {f.name: hints[f.name] for f in fields(event) if f.name in _VARIABLES}
+
+
+_VARIABLES = ("socket", "segment", "icmp", "retry", "flow")

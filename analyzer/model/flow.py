@@ -1,0 +1,144 @@
+"""A flow and its significant segments, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntFlag
+from ipaddress import IPv4Address, IPv6Address
+from typing import NamedTuple
+
+CLIENT, SERVER = 0, 1
+SIDES = ("client", "server")
+
+
+class Endpoint(NamedTuple):
+    """Address (text) and port of one end."""
+
+    address: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+
+def address_text(version: int, hi: int, lo: int) -> str:
+    """An address from its two 64-bit halves, as people write it."""
+    return str(IPv4Address(lo & 0xFFFFFFFF)) if version == 4 else str(IPv6Address(hi << 64 | lo))
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """All packets seen between two endpoints, until closed.
+
+    ``client`` sent the first SYN (UDP: the first datagram); ``client_guessed`` where no SYN was seen.
+    ``start`` is the time of the first packet in nanoseconds, ``capture`` the index of its capture.
+    """
+
+    id: int
+    protocol: str
+    version: int
+    client: Endpoint
+    server: Endpoint
+    client_guessed: bool
+    capture: int
+    start: int
+
+
+class Kind(IntFlag):
+    """Why a segment matters. A flow none of whose segments triggers a rule never leaves the arrays."""
+
+    SYN = 0x01
+    FIN = 0x02
+    RST = 0x04
+    ICMP = 0x08
+    RESENT = 0x10  # carries nothing that was not sent before
+    RECOVERED = 0x20  # the first acknowledgement that moves on after the other end had to send again
+    UNSEEN = 0x40  # acknowledges bytes that were never captured
+
+
+class Totals(NamedTuple):
+    """What one end had sent, counted to just before a segment (or to the end of the flow).
+
+    Sequence numbers are as on the wire; ``seq_end`` is the end of the highest one sent (what RFC 9293 calls
+    SND.NXT) and means something only if ``has_seq``, ``ack`` the highest acknowledgement only if ``has_ack``.
+    Times in nanoseconds, frame numbers from 1; both 0 where there was none. ``last`` is its last segment
+    but RST, ``last_data`` the last that carried bytes never sent before, ``turn`` the first such one since
+    the other end's.
+    """
+
+    packets: int
+    payload: int
+    seq_end: int
+    has_seq: bool
+    ack: int
+    has_ack: bool
+    last_number: int
+    last_time: int
+    last_data_number: int
+    last_data_time: int
+    last_data_seq: int
+    last_data_length: int
+    turn_time: int
+
+
+NOTHING = Totals(0, 0, 0, False, 0, False, 0, 0, 0, 0, 0, 0, 0)
+"""Totals of an end that sent nothing."""
+
+
+class Segment(NamedTuple):
+    """One significant segment of a flow, or an ICMP message that quotes a packet of it.
+
+    ``side`` is the index of its sender (of the quoted packet's for ICMP) in SIDES, ``clock`` the largest
+    time in the capture up to this frame (nanoseconds), ``kinds`` Kind bits, ``window`` as in the header,
+    ``mss`` 0 and ``scale`` -1 where the option is absent. ``client`` and ``server``: totals just before it.
+    """
+
+    flow: int
+    number: int
+    capture: int
+    time: int
+    clock: int
+    side: int
+    kinds: int
+    seq: int
+    ack: int
+    flags: int
+    window: int
+    payload: int
+    ttl: int
+    ip_id: int
+    has_ts: bool
+    mss: int
+    scale: int
+    icmp_type: int
+    icmp_code: int
+    version: int
+    reporter_hi: int
+    reporter_lo: int
+    client: Totals
+    server: Totals
+
+    def totals(self, side: int) -> Totals:
+        """The totals of the end with that index."""
+        return self.client if side == CLIENT else self.server
+
+
+@dataclass(frozen=True, slots=True)
+class FlowEnd:
+    """The last word about a flow.
+
+    ``end`` is the time of its last packet, ``clock`` the capture's time when it was let go (nanoseconds);
+    ``closed`` says whether the flow ended by itself (both FIN, or RST and then silence) or the capture did.
+    """
+
+    flow: int
+    packets: int
+    end: int
+    clock: int
+    closed: bool
+    client: Totals
+    server: Totals
+
+    def totals(self, side: int) -> Totals:
+        """The totals of the end with that index."""
+        return self.client if side == CLIENT else self.server

@@ -1,0 +1,209 @@
+"""The whole way: blocks of frames in, a report out. The only module that knows all the stages."""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from os import PathLike, fspath
+
+import numpy as np
+
+from analyzer.decode.packets import decode
+from analyzer.flows.tracker import Tracker
+from analyzer.matching.load import load_rules, rules_folder
+from analyzer.matching.match import Matcher
+from analyzer.model.blocks import MAX_FRAMES, FrameBlock, Source
+from analyzer.model.capture import Capture
+from analyzer.model.columns import Undecoded
+from analyzer.model.event import Event, Withdrawn
+from analyzer.model.finding import Finding, FlowResult
+from analyzer.model.flow import Flow, FlowEnd, Kind, Segment
+from analyzer.model.report import Report, Totals
+from analyzer.model.rule import Rule
+from analyzer.sockets.profiles import profile
+from analyzer.sockets.shadow import ShadowFlow
+from analyzer.sources.open import open_capture
+from analyzer.sources.transcript import TranscriptSource, parse
+from analyzer.verdicts.decide import decide, without_refined
+from analyzer.verdicts.incidents import incidents
+from analyzer.verdicts.ladder import ladder
+
+_KEPT_FIRST, _KEPT_LAST = 6, 24
+"""Segments of a flow that are kept for its ladder."""
+
+_SYSTEM = "linux"
+
+Progress = Callable[[Capture, FrameBlock], None]
+
+
+def analyze(
+    *captures: str | PathLike[str],
+    rules: Sequence[Rule] | None = None,
+    progress: Progress | None = None,
+    max_frames: int = MAX_FRAMES,
+) -> Report:
+    """Read captures and say which errno each end got; each capture by itself.
+
+    Raises UserError where a capture cannot be opened or a rule file is wrong. A capture that is damaged in
+    the middle is reported up to there, with ``damage`` set in its entry of ``captures``.
+    """
+    matcher = Matcher(load_rules(rules_folder()) if rules is None else rules)
+    totals = Totals()
+    read: list[Capture] = []
+    flows: list[FlowResult] = []
+    for index, path in enumerate(captures):
+        engine = Engine(matcher)
+        with open_capture(fspath(path), index, max_frames=max_frames) as source:
+            flows.extend(engine.run(source, progress))
+        engine.add_to(totals)
+        source.capture.problems.extend(engine.problems())
+        read.append(source.capture)
+    return Report(tuple(read), totals, tuple(flows), incidents(flows))
+
+
+def trace(
+    rules: Sequence[Rule], *, capture: str = "", packets: str = "", name: str = ""
+) -> tuple[list[FlowResult], list[Event]]:
+    """One capture, or packets written as a transcript: the results, and every event on the way.
+
+    Raises UserError where the capture cannot be opened or the transcript is wrong.
+    """
+    engine = Engine(Matcher(rules))
+    if packets:
+        return engine.run(TranscriptSource(parse(packets, name))), engine.events
+    with open_capture(capture, 0) as source:
+        return engine.run(source), engine.events
+
+
+@dataclass(slots=True)
+class _Watched:
+    """A flow that reached the shadow sockets."""
+
+    shadow: ShadowFlow
+    findings: dict[tuple[str, str], Finding] = field(default_factory=dict)
+    first: list[Segment] = field(default_factory=list)
+    last: deque[Segment] = field(default_factory=lambda: deque(maxlen=_KEPT_LAST))
+
+    def keep(self, segment: Segment) -> None:
+        (self.first if len(self.first) < _KEPT_FIRST else self.last).append(segment)
+
+
+class Engine:
+    """Turns the blocks of one capture into results of flows, as they end."""
+
+    def __init__(self, matcher: Matcher, *, keep_all: bool = False) -> None:
+        everything = Kind(sum(Kind))
+        self._matcher = matcher
+        self._tracker = Tracker(everything if keep_all else matcher.triggers)
+        self._watched: dict[int, _Watched] = {}
+        self._deadlines: list[tuple[int, int]] = []
+        self._results: list[FlowResult] = []
+        self.events: list[Event] = []
+        self._packets = 0
+        self._undecoded = np.zeros(len(Undecoded), np.int64)
+
+    def run(self, source: Source, progress: Progress | None = None) -> list[FlowResult]:
+        """Read a source to its end."""
+        for block in source.blocks():
+            self.feed(block)
+            if progress:
+                progress(source.capture, block)
+        return self.finish()
+
+    def feed(self, block: FrameBlock) -> None:
+        """Take the next frames."""
+        columns = decode(block)
+        self._packets += columns.packets
+        self._undecoded += columns.undecoded
+        tracked = self._tracker.feed(columns)
+        for flow in tracked.flows:
+            self._watch(flow)
+        for segment in tracked.segments:
+            watched = self._watched[segment.flow]
+            watched.keep(segment)
+            self._take(watched, watched.shadow.receive(segment))
+        for flow_id in {segment.flow for segment in tracked.segments}:
+            self._note_deadline(flow_id)
+        self._pass_deadlines(self._tracker.clock)
+        for end in tracked.ended:
+            self._end(end)
+
+    def finish(self) -> list[FlowResult]:
+        """The capture is over: all results, by the order in which the flows began."""
+        for end in self._tracker.finish():
+            self._end(end)
+        return sorted(self._results, key=lambda result: result.flow.id)
+
+    def add_to(self, totals: Totals) -> None:
+        """Add this capture's counts."""
+        totals.packets += self._packets
+        totals.tcp_flows += self._tracker.tcp_flows
+        totals.udp_flows += self._tracker.udp_flows
+        totals.other_packets += int(self._undecoded[Undecoded.OTHER_PROTOCOL])
+        for reason in Undecoded:
+            count = int(self._undecoded[reason])
+            if count and reason is not Undecoded.OTHER_PROTOCOL:
+                name = reason.name.lower().replace("_", "-")
+                totals.undecoded[name] = totals.undecoded.get(name, 0) + count
+
+    def problems(self) -> Iterator[str]:
+        """What this capture cannot show, as sentences."""
+        tracker = self._tracker
+        if tracker.guessed_flows:
+            yield (
+                f"{tracker.guessed_flows} of {tracker.tcp_flows} TCP connections began before the capture: "
+                "which end is the client is a guess"
+            )
+        if tracker.unseen:
+            yield (
+                f"{tracker.unseen} segments acknowledge bytes that are not in the capture: "
+                "it lost packets, or did not see one direction"
+            )
+
+    def _watch(self, flow: Flow) -> None:
+        system = profile(_SYSTEM)
+        self._watched[flow.id] = _Watched(ShadowFlow(flow, system, system))
+
+    def _take(self, watched: _Watched, told: Iterable[Event | Withdrawn]) -> None:
+        for event in told:
+            if isinstance(event, Withdrawn):
+                gone = [place for place in watched.findings if place[1] == event.key]
+                for place in gone:
+                    del watched.findings[place]
+            else:
+                self.events.append(event)
+                for finding in self._matcher.match(event, _SYSTEM):
+                    watched.findings[finding.rule, finding.key] = finding
+
+    def _note_deadline(self, flow_id: int) -> None:
+        deadline = self._watched[flow_id].shadow.deadline
+        if deadline is not None:
+            heapq.heappush(self._deadlines, (deadline, flow_id))
+
+    def _pass_deadlines(self, clock: int) -> None:
+        """Silence that has lasted long enough becomes an event."""
+        while self._deadlines and self._deadlines[0][0] <= clock:
+            _, flow_id = heapq.heappop(self._deadlines)
+            watched = self._watched.get(flow_id)
+            if watched:
+                self._take(watched, watched.shadow.tick(clock))
+
+    def _end(self, end: FlowEnd) -> None:
+        watched = self._watched.pop(end.flow)
+        self._take(watched, watched.shadow.finish(end))
+        findings = without_refined(watched.findings.values())
+        if findings:
+            systems = (_SYSTEM, _SYSTEM)
+            self._results.append(
+                FlowResult(
+                    flow=watched.shadow.flow,
+                    end=end.end,
+                    packets=end.packets,
+                    systems=systems,
+                    verdicts=decide(findings, systems),
+                    findings=tuple(findings),
+                    ladder=ladder([*watched.first, *watched.last]),
+                )
+            )

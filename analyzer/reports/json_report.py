@@ -1,0 +1,138 @@
+"""The report as one JSON document, for programs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TextIO
+
+from analyzer import __version__
+from analyzer.model.capture import Capture
+from analyzer.model.finding import Finding, FlowResult, Verdict
+from analyzer.model.flow import SIDES, Endpoint
+from analyzer.model.report import Incident, Report
+
+SCHEMA = "errnoscope.report/1"
+
+
+def write(report: Report, out: TextIO) -> None:
+    """Write the report."""
+    json.dump(as_plain(report), out, indent=2)
+    out.write("\n")
+
+
+def as_plain(report: Report) -> dict[str, Any]:
+    """The report as dictionaries and lists; times in seconds since the epoch."""
+    totals = report.totals
+    return {
+        "schema": SCHEMA,
+        "tool": {"name": "errnoscope", "version": __version__},
+        "captures": [_capture(capture) for capture in report.captures],
+        "totals": {
+            "packets": totals.packets,
+            "tcp_flows": totals.tcp_flows,
+            "udp_flows": totals.udp_flows,
+            "undecoded_packets": sum(totals.undecoded.values()),
+            "undecoded": totals.undecoded,
+            "other_packets": totals.other_packets,
+            "flows_with_findings": len(report.flows),
+        },
+        "flows": [_flow(result) for result in report.flows],
+        "incidents": [_incident(incident) for incident in report.incidents],
+        "harmless": {},
+    }
+
+
+def seconds(nanoseconds: int) -> float:
+    """Seconds since the epoch, to the microsecond that a float can hold."""
+    return round(nanoseconds / 1e9, 6)
+
+
+def _capture(capture: Capture) -> dict[str, Any]:
+    damage = [str(capture.damage)] if capture.damage else []
+    return {
+        "path": capture.path,
+        "format": capture.format,
+        "link_types": capture.link_types,
+        "packets": capture.packets,
+        "bytes": capture.bytes,
+        "first": None if capture.first is None else seconds(capture.first),
+        "last": None if capture.last is None else seconds(capture.last),
+        "problems": [*capture.problems, *damage],
+    }
+
+
+def _flow(result: FlowResult) -> dict[str, Any]:
+    flow = result.flow
+    return {
+        "protocol": flow.protocol,
+        "client": _endpoint(flow.client, result.systems[0]),
+        "server": _endpoint(flow.server, result.systems[1]),
+        "client_guessed": flow.client_guessed,
+        "capture": flow.capture,
+        "start": seconds(flow.start),
+        "end": seconds(result.end),
+        "packets": result.packets,
+        "verdicts": [_verdict(verdict) for verdict in result.verdicts],
+        "findings": [_finding(finding) for finding in result.findings],
+    }
+
+
+def _endpoint(endpoint: Endpoint, system: str) -> dict[str, Any]:
+    return {"address": endpoint.address, "port": endpoint.port, "os": system}
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "endpoint": SIDES[verdict.side],
+        "errno": verdict.errno or None,
+        "number": verdict.number,
+        "call": verdict.table.call,
+        "signal": verdict.table.signal,
+        "confidence": verdict.confidence.value,
+        "calls": verdict.table.calls,
+        "later": verdict.table.later,
+        "time": seconds(verdict.time),
+        "recovered": verdict.recovered,
+        "rule": verdict.rule,
+        "frames": list(verdict.frames),
+        "doubts": [doubt.value for doubt in verdict.doubts],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    plain: dict[str, Any] = {
+        "rule": finding.rule,
+        "severity": finding.severity.value,
+        "title": finding.title,
+        "summary": finding.summary,
+        "endpoint": SIDES[finding.side],
+        "frames": list(finding.frames),
+        "time": seconds(finding.time),
+        "explanation": finding.explanation,
+        "fix": finding.fix,
+        "evidence": finding.evidence,
+    }
+    if finding.icmp:
+        plain["icmp"] = {
+            "type": finding.icmp.type,
+            "code": finding.icmp.code,
+            "from": finding.icmp.reporter,
+        }
+    return plain
+
+
+def _incident(incident: Incident) -> dict[str, Any]:
+    return {
+        "rule": incident.rule,
+        "errno": incident.errno or None,
+        "call": incident.call,
+        "service": incident.service,
+        "clients": incident.clients,
+        "flows": incident.flows,
+        "recovered": incident.recovered,
+        "first": seconds(incident.first),
+        "last": seconds(incident.last),
+        "title": incident.title,
+        "evidence": {},
+        "examples": list(incident.examples),
+    }

@@ -1,0 +1,69 @@
+"""Rules for people: one explained, or the list of all."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+import click
+
+from analyzer.data import load
+from analyzer.model.rule import Evidence, Outcome, Rule
+from analyzer.reports.words import call_name, result_name
+
+_EVIDENCE = {
+    Evidence.MEASURED: "measured on a real kernel",
+    Evidence.SOURCE: "read in its source",
+    Evidence.REPORT: "told by others",
+    Evidence.NONE: "not known",
+}
+_NAMES = {"linux": "Linux", "freebsd": "FreeBSD", "macos": "macOS", "windows": "Windows"}
+
+
+def write_list(rules: Sequence[Rule]) -> None:
+    """Print one line a rule, sorted by id."""
+    width = max(len(rule.name) for rule in rules)
+    for rule in sorted(rules, key=lambda rule: rule.id):
+        click.echo(f"{rule.id}  {rule.severity.value:<7}  {rule.name:<{width}}  {rule.title}")
+
+
+def write_rule(rule: Rule) -> None:
+    """Print all that the rule's file says, samples aside."""
+    click.echo(f"{rule.name} ({rule.id}, {rule.severity.value})")
+    click.echo(_wrap(rule.title, "  "))
+    _section("What it means", rule.explanation)
+    click.echo("\nWhat the program gets")
+    for system, outcome in rule.outcomes.items():
+        click.echo(_wrap(f"{_NAMES[system]}: {_outcome(outcome)}", "  ", hanging="    "))
+    _section("What to do", rule.fix)
+    _section("When it fires", f"on {rule.event}, if {' '.join(rule.condition.split())}")
+    if rule.references:
+        _section("See", ", ".join(rule.references))
+    if rule.refines:
+        _section("Refines", ", ".join(rule.refines))
+
+
+def _section(title: str, text: str) -> None:
+    click.echo(f"\n{title}\n{_wrap(text, '  ')}")
+
+
+def _wrap(text: str, indent: str, hanging: str = "") -> str:
+    joined = " ".join(text.split())
+    return textwrap.fill(joined, 78, initial_indent=indent, subsequent_indent=hanging or indent)
+
+
+def _outcome(outcome: Outcome) -> str:
+    if not outcome.calls:
+        return _EVIDENCE[Evidence.NONE]
+    known = load("errno")["errno"]
+    calls = ", ".join(f"{call_name(call)} {_result(result, known)}" for call, result in outcome.calls.items())
+    later = ", ".join(f"{call_name(call)} {_result(result, known)}" for call, result in outcome.later.items())
+    signals = "".join(f"; {call_name(call)} raises {name}" for call, name in outcome.signal.items())
+    afterwards = f"; once that was delivered: {later}" if later else ""
+    return f"{calls}{afterwards}{signals} ({_EVIDENCE[outcome.evidence]})"
+
+
+def _result(result: str, known: dict[str, object]) -> str:
+    if "." in result:
+        return "the errno of that ICMP message"
+    return result if result in known else result_name(result)

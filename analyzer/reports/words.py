@@ -1,0 +1,81 @@
+"""Sentences and numbers as people read them; shared by the text reports."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from analyzer.data import load
+from analyzer.model.finding import CallTable, Verdict
+from analyzer.model.flow import SIDES
+from analyzer.model.rule import RESULTS
+
+_CALLS = {"so_error": "getsockopt(SO_ERROR)"}
+_RESULTS = {"OK": "works", "EOF": "end of file (0 bytes)", "BLOCKS": "does not return"}
+
+
+def call_name(call: str) -> str:
+    """``recv()``; SO_ERROR with the call that reads it."""
+    return _CALLS.get(call, f"{call}()")
+
+
+def result_name(result: str) -> str:
+    """An errno's name, or words for the rest."""
+    return _RESULTS.get(result, result)
+
+
+def errno_name(errno: str, number: int | None) -> str:
+    """``EPIPE (32, "Broken pipe")``."""
+    text = load("errno")["errno"][errno]["text"]
+    return f'{errno} ({number}, "{text}")' if number is not None else f'{errno} ("{text}")'
+
+
+def headline(verdict: Verdict) -> str:
+    """What the program at one end got, in a sentence."""
+    table = verdict.table
+    subject = f"The {SIDES[verdict.side]}'s {call_name(table.call)}"
+    result = table.calls[table.call]
+    if result in RESULTS:
+        said = {"EOF": "returned 0 (end of file, no errno)", "BLOCKS": "never returned", "OK": "worked"}[
+            result
+        ]
+        return f"{subject} {said}."
+    signal = _signal(table.call, result)
+    ending = f" and the signal {signal}" if signal else ""
+    return f"{subject} failed with {errno_name(result, verdict.number)}{ending}."
+
+
+def calls_in_words(table: CallTable) -> str:
+    """What each call gives if it is the first one, equal results together."""
+    return _table_in_words(table.calls)
+
+
+def later_in_words(table: CallTable) -> str:
+    """What each call gives once the error was delivered."""
+    return _table_in_words(table.later)
+
+
+def _signal(call: str, result: str) -> str:
+    """The signal that a call raises with this result, or nothing."""
+    name: str = load("errno")["signals"].get(call, {}).get(result, "")
+    return name
+
+
+def _table_in_words(results: dict[str, str]) -> str:
+    groups: dict[str, list[str]] = {}
+    for call, result in results.items():
+        words = result_name(result)
+        if signal := _signal(call, result):
+            words += f" with {signal}"
+        groups.setdefault(words, []).append(call_name(call))
+    return "; ".join(f"{' '.join(calls)} {words}" for words, calls in groups.items())
+
+
+def moment(time: int) -> str:
+    """A time in nanoseconds as date and time of day, to the millisecond, in UTC."""
+    at = datetime.fromtimestamp(time // 10**9, UTC)
+    return f"{at:%Y-%m-%d %H:%M:%S}.{time // 10**6 % 1000:03d} UTC"
+
+
+def count(number: int, noun: str) -> str:
+    """``1 frame``, ``2,000 frames``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,1 @@
+"""Segments step two shadow sockets, which report events."""

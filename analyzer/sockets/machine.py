@@ -1,0 +1,144 @@
+"""One shadow socket: the state table stepped for one end, and what else is remembered of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from analyzer.model.columns import Flag
+from analyzer.model.event import Activity, SocketView
+from analyzer.model.flow import SIDES, Segment, Totals
+from analyzer.model.seq import add, distance
+from analyzer.model.socket import State, Step
+from analyzer.sockets.profiles import Profile
+from analyzer.sockets.retries import SECOND, Run
+from analyzer.sockets.transitions import step
+
+_SENDING_SPAN_NS = SECOND // 20
+"""Data sent for longer than this without data from the other end is a stream, not a request."""
+
+
+INITIAL_TTLS = (64, 128, 255)
+"""A packet that still has one of these was sent by the machine that captured it, or by its neighbour."""
+
+
+@dataclass(slots=True)
+class Fatal:
+    """An event that ended the socket, to be withdrawn if the end shows life later. Times in nanoseconds."""
+
+    key: str
+    time: int
+    grace: int
+    state_before: State
+    closed_before: bool
+    run_before: Run | None
+
+
+@dataclass(slots=True)
+class ShadowSocket:
+    """What is inferred for the socket of one end.
+
+    ``initial``: its first sequence number; ``fin_end``: the number after its FIN; ``fin_peer_end``: what the
+    other end had sent when it sent that FIN; ``peer_fin_payload``: what it had sent itself when the other
+    end's FIN came; ``closed``: taken to have been closed by its program. None where it did not happen.
+    """
+
+    side: int
+    profile: Profile
+    state: State = State.CLOSED
+    initial: int | None = None
+    syn_time: int = 0
+    syn_number: int = 0
+    fin_end: int | None = None
+    fin_peer_end: int = 0
+    closed: bool = False
+    peer_fin_payload: int | None = None
+    peer_fin_number: int = 0
+    challenged: bool = False
+    ttl: int = 0
+    soft_errno: str = ""
+    soft_time: int = 0
+    run: Run | None = None
+    fatal: Fatal | None = field(default=None)
+
+    def take(self, taken: Step) -> None:
+        """Step the table."""
+        self.state = step(self.state, taken)
+
+    def send_syn(self, segment: Segment) -> None:
+        """This end sent SYN or SYN-ACK."""
+        if self.initial is None:
+            self.initial, self.syn_time, self.syn_number = segment.seq, segment.time, segment.number
+        self.take(Step.SEND_SYN)
+
+    def send_fin(self, segment: Segment, peer: Totals) -> None:
+        """This end sent FIN: taken as close() until it is shown to read on."""
+        if self.fin_end is None:
+            self.fin_end = add(segment.seq, segment.payload + 1)
+            self.fin_peer_end = peer.seq_end
+            self.closed = True
+        self.take(Step.SEND_FIN)
+
+    def receive_fin(self, segment: Segment, own: Totals) -> None:
+        """The other end's FIN arrived."""
+        if self.peer_fin_payload is None:
+            self.peer_fin_payload, self.peer_fin_number = own.payload, segment.number
+        self.take(Step.RECV_FIN)
+
+    def catch_up(self, own: Totals, peer: Totals, peer_fin_end: int | None) -> None:
+        """What plain segments, which are not looked at one by one, have changed meanwhile."""
+        if peer.has_ack:
+            self.acknowledged(peer.ack)
+        if self.closed and self._reads_on(own, peer, peer_fin_end):
+            self.closed = False
+        if peer.last_time > self.soft_time:
+            self.soft_errno = ""  # any good segment of the other end clears it: Linux tcp_ack()
+
+    def acknowledged(self, ack: int) -> None:
+        """The other end acknowledged everything before this number."""
+        if self.initial is not None and distance(self.initial, ack) > 0:
+            self.take(Step.SYN_ACKED)
+        if self.fin_end is not None and distance(self.fin_end, ack) >= 0:
+            self.take(Step.FIN_ACKED)
+        if self.run and distance(self.run.seq, ack) > 0:
+            self.run = None
+
+    def _reads_on(self, own: Totals, peer: Totals, peer_fin_end: int | None) -> bool:
+        """It acknowledged data that came after its own FIN, which a closed socket answers with RST."""
+        if not own.has_ack:
+            return False
+        data_end = add(peer_fin_end, -1) if peer_fin_end is not None else peer.seq_end
+        acked = own.ack if distance(data_end, own.ack) < 0 else data_end
+        return distance(self.fin_peer_end, acked) > 0
+
+    def view(self, own: Totals, peer: Totals) -> SocketView:
+        """What a rule may see of it."""
+        after_fin = self.peer_fin_payload is not None and own.payload > self.peer_fin_payload
+        return SocketView(
+            role=SIDES[self.side],
+            state=self.state.value,
+            closed=self.closed,
+            activity=self._activity(own, peer, after_fin).value,
+            bytes_sent=own.payload,
+            bytes_received=peer.payload,
+            sent_after_fin=after_fin,
+            unanswered=own.last_data_number > peer.last_data_number,
+            unacknowledged=own.has_seq and peer.has_ack and distance(peer.ack, own.seq_end) > 0,
+        )
+
+    def _activity(self, own: Totals, peer: Totals, after_fin: bool) -> Activity:
+        if self.state is State.SYN_SENT:
+            return Activity.CONNECTING
+        streaming = (
+            own.last_data_number > peer.last_data_number
+            and own.last_data_time - own.turn_time > _SENDING_SPAN_NS
+        )
+        return Activity.SENDING if after_fin or streaming else Activity.WAITING
+
+
+def what_is_sent(segment: Segment) -> str:
+    """What a segment carries, the weightiest first: syn, syn-ack, data, fin, ack."""
+    if segment.flags & Flag.SYN:
+        return "syn-ack" if segment.flags & Flag.ACK else "syn"
+    if segment.payload:
+        return "data"
+    return "fin" if segment.flags & Flag.FIN else "ack"

@@ -1,0 +1,126 @@
+"""Runs of retransmissions: how long they have lasted, when the next is due, when the system gives up.
+
+Linux: net/ipv4/tcp_timer.c, tcp_write_timeout() and retransmits_timed_out(); the numbers are in the profile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import log2
+
+from analyzer.sockets.profiles import RetrySchedule
+
+SECOND = 10**9
+_KEPT_FRAMES = 32
+_LATE = 0.5
+"""A retransmission counts as missing half an interval after it was due: timers are late, never that late."""
+_LATE_LEAST_S = 0.3
+
+
+@dataclass(slots=True)
+class Run:
+    """Transmissions of the same bytes that nobody acknowledged. Times in nanoseconds.
+
+    ``first_number`` is the frame of the first transmission, 0 where it was not captured; ``last_interval``
+    lies between the last two transmissions, ``first_interval`` between the first two.
+    """
+
+    what: str
+    seq: int
+    first_time: int
+    first_number: int
+    count: int = 0
+    last: int = 0
+    last_interval: int = 0
+    first_interval: int = 0
+    numbers: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.last = self.first_time
+
+    def again(self, time: int, number: int) -> None:
+        """One more retransmission."""
+        self.last_interval, self.last = time - self.last, time
+        if self.count == 0:
+            self.first_interval = self.last_interval
+        self.count += 1
+        self.numbers = (*self.numbers[-(_KEPT_FRAMES - 1) :], number)
+
+    @property
+    def frames(self) -> tuple[int, ...]:
+        """The first transmission and the last retransmissions."""
+        return (self.first_number, *self.numbers) if self.first_number else self.numbers
+
+    @property
+    def elapsed(self) -> int:
+        """Time from the first transmission to the last."""
+        return self.last - self.first_time
+
+
+def next_interval(run: Run, schedule: RetrySchedule) -> int:
+    """How long after the last transmission the next one is due (nanoseconds)."""
+    if run.what == "syn" and _is_linear(run, schedule):
+        return run.last_interval
+    doubled = min(_nominal(run, schedule) * 2, round(schedule.rto_max * SECOND))
+    return max(doubled, round(schedule.rto_min * SECOND))
+
+
+def _nominal(run: Run, schedule: RetrySchedule) -> int:
+    """The last interval; of a SYN without what the timer was late, since its first timeout is known."""
+    if run.what != "syn" or run.last_interval <= 0:
+        return run.last_interval
+    initial = round(schedule.rto_initial * SECOND)
+    return initial << max(0, round(log2(run.last_interval / initial)))
+
+
+def missing_at(run: Run, schedule: RetrySchedule) -> int:
+    """The time from which on the next retransmission must be said not to have come."""
+    interval = next_interval(run, schedule)
+    return run.last + interval + max(round(interval * _LATE), round(_LATE_LEAST_S * SECOND))
+
+
+def _is_linear(run: Run, schedule: RetrySchedule) -> bool:
+    """Linux 6.5 and later begin connect() with equal steps; told by the second step not having doubled."""
+    return 2 <= run.count <= schedule.syn_linear and run.last_interval < run.first_interval * 1.5
+
+
+def gives_up_at(run: Run, schedule: RetrySchedule) -> int:
+    """When the system gives up, its settings being the defaults (nanoseconds since the epoch)."""
+    if run.what in ("syn", "syn-ack"):
+        return _connect_gives_up(run, schedule)
+    limit = run.first_time + run.first_interval + round(schedule.data_limit * SECOND)
+    time, interval = run.last, next_interval(run, schedule)
+    while time < limit:
+        time += interval
+        interval = min(interval * 2, round(schedule.rto_max * SECOND))
+    return time
+
+
+def _connect_gives_up(run: Run, schedule: RetrySchedule) -> int:
+    linear = _took_linear_steps(run, schedule)
+    total = schedule.syn_retries + (schedule.syn_linear if linear else 0)
+    time, step = run.last, next_interval(run, schedule)
+    for count in range(run.count, total + 1):
+        time += step
+        if not linear or count + 1 > schedule.syn_linear:
+            step = min(step * 2, round(schedule.rto_max * SECOND))
+    return time
+
+
+def _took_linear_steps(run: Run, schedule: RetrySchedule) -> bool:
+    """Whether there are more of them than doubling allows; after one interval it is taken to be so."""
+    if run.count < 2:
+        return True
+    doubling = run.first_interval * ((1 << run.count) - 1)
+    return run.elapsed * 4 < doubling * 3
+
+
+def looks_orphaned(run: Run, schedule: RetrySchedule) -> bool:
+    """As many and as long as for a socket that its program has closed (Linux tcp_out_of_resources())."""
+    doublings = schedule.rto_min * SECOND * ((1 << schedule.orphan_retries) - 1)
+    return abs(run.count - schedule.orphan_retries) <= 1 and run.elapsed * 2 > doublings
+
+
+def is_exhausted(run: Run, schedule: RetrySchedule) -> bool:
+    """No further retransmission would come: the next timer ends it."""
+    return gives_up_at(run, schedule) - run.last <= next_interval(run, schedule) * 1.01

@@ -1,0 +1,368 @@
+"""The two shadow sockets of a flow: segments in, events out. Does no I/O and touches nothing else.
+
+RFC 9293 sections 3.5, 3.6 and 3.10; RFC 5961 section 3.2; RFC 6298 section 5; RFC 5927 section 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from analyzer.model.columns import Flag
+from analyzer.model.event import (
+    Doubt,
+    Event,
+    FlowView,
+    IcmpReceived,
+    IcmpView,
+    ResetReceived,
+    ResetView,
+    Retransmission,
+    RetransmissionTimeout,
+    RetryView,
+    Withdrawn,
+)
+from analyzer.model.flow import (
+    CLIENT,
+    NOTHING,
+    SERVER,
+    SIDES,
+    Flow,
+    FlowEnd,
+    Kind,
+    Segment,
+    Totals,
+    address_text,
+)
+from analyzer.model.socket import State, Step
+from analyzer.sockets.facts import (
+    quotes_syn,
+    quotes_unacknowledged,
+    refuses_syn,
+    reset_form,
+    reset_number,
+)
+from analyzer.sockets.machine import INITIAL_TTLS, Fatal, ShadowSocket, what_is_sent
+from analyzer.sockets.profiles import Profile
+from analyzer.sockets.retries import (
+    SECOND,
+    Run,
+    gives_up_at,
+    is_exhausted,
+    looks_orphaned,
+    missing_at,
+    next_interval,
+)
+
+_COPY_NS = SECOND // 100
+"""Copies of one packet (mirror ports, every interface captured at once) come within 10 ms."""
+_LIFE_AFTER_NS = SECOND
+"""What an end had under way when a reset reached it is over after a second; later segments show life."""
+_SILENT_NS = SECOND // 2
+"""An end that lives acknowledges within half a second (RFC 9293 section 3.8.6.3)."""
+_CONNECT_HOLDS_NS = SECOND // 1000
+"""Linux keeps an ICMP error only as soft while connect() itself holds the socket (tcp_v4_err())."""
+
+Told = Event | Withdrawn
+E = TypeVar("E", bound=Event)
+
+
+class ShadowFlow:
+    """Steps both ends' sockets with each significant segment of a flow, in order."""
+
+    def __init__(self, flow: Flow, client: Profile, server: Profile) -> None:
+        self.flow = flow
+        self._sockets = (ShadowSocket(CLIENT, client), ShadowSocket(SERVER, server))
+        self._last: dict[int, Segment] = {}
+        self._totals = (NOTHING, NOTHING)
+        self._unseen = False
+        if flow.client_guessed:
+            for socket in self._sockets:
+                socket.state = State.ESTABLISHED
+
+    @property
+    def deadline(self) -> int | None:
+        """The next moment at which silence means something (nanoseconds since the epoch)."""
+        due = [missing_at(run, socket.profile.retry) for socket, run in self._running()]
+        return min(due, default=None)
+
+    def receive(self, segment: Segment) -> Iterator[Told]:
+        """The next significant segment."""
+        yield from self.tick(segment.clock)
+        if self._is_copy(segment):
+            return
+        self._catch_up((segment.client, segment.server))
+        yield from self._signs_of_life()
+        self._unseen |= bool(segment.kinds & Kind.UNSEEN)
+        if segment.kinds & Kind.ICMP:
+            yield from self._icmp(segment)
+        elif segment.kinds & Kind.RST:
+            yield from self._reset(segment)
+        else:
+            yield from self._sent(segment)
+
+    def tick(self, clock: int) -> Iterator[Told]:
+        """The capture's clock has come this far."""
+        for socket, run in self._running():
+            if missing_at(run, socket.profile.retry) <= clock:
+                yield self._gave_up(socket, run, stopped=True)
+
+    def finish(self, end: FlowEnd) -> Iterator[Told]:
+        """No more segments will come."""
+        self._catch_up((end.client, end.server))
+        yield from self._signs_of_life()
+        yield from self.tick(end.clock)
+        for socket, run in self._running():
+            if is_exhausted(run, socket.profile.retry):
+                yield self._gave_up(socket, run, stopped=False)
+
+    def _running(self) -> list[tuple[ShadowSocket, Run]]:
+        """Runs of retransmissions whose end would mean something to a program."""
+        return [(s, s.run) for s in self._sockets if s.run and s.run.count and not s.closed]
+
+    def _is_copy(self, segment: Segment) -> bool:
+        """The very packet that was seen a moment ago."""
+        previous = self._last.get(segment.side)
+        self._last[segment.side] = segment
+        return (
+            previous is not None
+            and segment.ip_id != 0
+            and segment.time - previous.time < _COPY_NS
+            and _identity(segment) == _identity(previous)
+        )
+
+    def _catch_up(self, totals: tuple[Totals, Totals]) -> None:
+        self._totals = totals
+        for socket in self._sockets:
+            peer = self._sockets[1 - socket.side]
+            socket.catch_up(totals[socket.side], totals[peer.side], peer.fin_end)
+
+    def _signs_of_life(self) -> Iterator[Told]:
+        """An end that goes on after what should have ended it was not ended."""
+        for socket, totals in zip(self._sockets, self._totals, strict=True):
+            if socket.fatal and totals.last_time > socket.fatal.time + socket.fatal.grace:
+                yield from self._revive(socket)
+
+    def _revive(self, socket: ShadowSocket) -> Iterator[Told]:
+        fatal, socket.fatal = socket.fatal, None
+        if fatal:
+            socket.state, socket.closed, socket.run = (
+                fatal.state_before,
+                fatal.closed_before,
+                fatal.run_before,
+            )
+            if fatal.key:
+                yield Withdrawn(self.flow.id, fatal.key)
+
+    def _sent(self, segment: Segment) -> Iterator[Told]:
+        """SYN, FIN and retransmissions."""
+        sender, receiver = self._sockets[segment.side], self._sockets[1 - segment.side]
+        sender.ttl = segment.ttl
+        if sender.fatal and segment.time > sender.fatal.time + sender.fatal.grace:
+            yield from self._revive(sender)
+        if segment.flags & Flag.SYN:
+            self._handshake(sender, receiver, segment)
+        if segment.flags & Flag.FIN:
+            yield from self._closed_before_the_reset(sender)
+            sender.send_fin(segment, self._totals[receiver.side])
+            receiver.receive_fin(segment, self._totals[receiver.side])
+        if segment.kinds & Kind.RESENT:
+            yield from self._resent(sender, segment)
+        if segment.flags & Flag.ACK:
+            receiver.acknowledged(segment.ack)
+
+    def _closed_before_the_reset(self, sender: ShadowSocket) -> Iterator[Told]:
+        """A FIN that passes a reset on the way: the program had closed when the reset came."""
+        if sender.fatal and sender.fatal.key.startswith("reset"):
+            yield from self._revive(sender)
+
+    def _handshake(self, sender: ShadowSocket, receiver: ShadowSocket, segment: Segment) -> None:
+        if segment.flags & Flag.ACK:
+            if receiver.state is State.CLOSED and sender.state is State.CLOSED:
+                receiver.state, sender.state = State.SYN_SENT, State.SYN_RCVD  # its SYN was not captured
+            if sender.initial is None:
+                sender.initial, sender.syn_time, sender.syn_number = segment.seq, segment.time, segment.number
+            if receiver.initial is None or segment.ack == (receiver.initial + 1) % 2**32:
+                receiver.take(Step.SYN_ACKED)
+        elif sender.state is State.CLOSED and sender.initial is None:
+            sender.send_syn(segment)
+            receiver.take(Step.RECV_SYN)
+
+    def _resent(self, sender: ShadowSocket, segment: Segment) -> Iterator[Told]:
+        what = what_is_sent(segment)
+        run = sender.run
+        if run is None or run.seq != segment.seq or run.what != what:
+            own = self._totals[sender.side]
+            syn = what in ("syn", "syn-ack")
+            time = sender.syn_time if syn else own.last_data_time
+            number = sender.syn_number if syn else own.last_data_number
+            run = sender.run = Run(what, segment.seq, time or segment.time, number)
+        elif segment.time - run.last < _COPY_NS:
+            return
+        run.again(segment.time, segment.number)
+        view = _retry_view(run, sender, stopped=False)
+        key = _run_key(sender, run, "retry")
+        yield self._event(Retransmission, sender, segment.time, run.frames, key, set(), retry=view)
+
+    def _gave_up(self, socket: ShadowSocket, run: Run, *, stopped: bool) -> Event:
+        schedule = socket.profile.retry
+        time = run.last + next_interval(run, schedule)
+        doubts = set()
+        if not stopped:
+            doubts.add(Doubt.NO_LATER_FRAME)
+        elif not is_exhausted(run, schedule):
+            doubts.add(Doubt.OWN_LIMIT)
+            if looks_orphaned(run, schedule):
+                doubts.add(Doubt.MAYBE_CLOSED)
+        key = _run_key(socket, run, "timeout")
+        view = _retry_view(run, socket, stopped=stopped)
+        event = self._event(RetransmissionTimeout, socket, time, run.frames, key, doubts, retry=view)
+        self._end(socket, key, time, 0, Step.GIVE_UP)
+        return event
+
+    def _reset(self, segment: Segment) -> Iterator[Told]:
+        sender, receiver = self._sockets[segment.side], self._sockets[1 - segment.side]
+        state = receiver.state
+        if state is State.CLOSED:
+            return
+        accepted, doubts = self._accepts(receiver, segment)
+        if self._may_be_lost(sender, receiver):
+            doubts.add(Doubt.MAY_NOT_HAVE_ARRIVED)
+        frames, answers = self._answered(segment, receiver)
+        view = ResetView(accepted=accepted, form=reset_form(segment, state), answers=answers)
+        key = f"reset {segment.number}"
+        yield self._event(ResetReceived, receiver, segment.time, frames, key, doubts, segment=view)
+        if accepted:
+            connecting = state is State.SYN_SENT
+            self._end(receiver, key, segment.time, 0 if connecting else _LIFE_AFTER_NS, Step.RECV_RST)
+            self._end(sender, "", segment.time, _LIFE_AFTER_NS, Step.SEND_RST)
+            sender.closed = True
+
+    def _accepts(self, receiver: ShadowSocket, segment: Segment) -> tuple[bool, set[Doubt]]:
+        own, peer = self._totals[receiver.side], self._totals[segment.side]
+        if receiver.state is State.SYN_SENT:
+            return refuses_syn(segment, own), set()
+        number, doubt = reset_number(segment, own, peer)
+        if receiver.challenged and number == "next":
+            doubt = None  # RST, challenge ACK, RST: the second one has the number that the ACK named
+        result = receiver.profile.reset_result(number, receiver.state.value)
+        receiver.challenged |= result == "challenge_ack"
+        return result == "reset", {doubt} if doubt else set()
+
+    def _may_be_lost(self, sender: ShadowSocket, receiver: ShadowSocket) -> bool:
+        """Captured near the sender alone, or sent to an end that had not answered for some time."""
+        near = sender.ttl in INITIAL_TTLS and receiver.ttl not in (0, *INITIAL_TTLS)
+        silence = self._totals[sender.side].last_time - self._totals[receiver.side].last_time
+        return near or silence > _SILENT_NS
+
+    def _answered(self, segment: Segment, receiver: ShadowSocket) -> tuple[tuple[int, ...], str]:
+        """The frames of a reset: the segment that it answers, where it answers one, and itself."""
+        own = self._totals[receiver.side]
+        if receiver.state is State.SYN_SENT:
+            return tuple(n for n in (receiver.syn_number, segment.number) if n), "syn"
+        if reset_form(segment, receiver.state) == "active" or not own.last_number or own.ack != segment.seq:
+            return (segment.number,), "nothing"
+        if own.last_data_number == own.last_number:
+            return (own.last_number, segment.number), "data"
+        return (own.last_number, segment.number), "ack" if receiver.fin_end is None else "fin"
+
+    def _icmp(self, segment: Segment) -> Iterator[Told]:
+        socket = self._sockets[segment.side]
+        own, peer = self._totals[segment.side], self._totals[1 - segment.side]
+        effect = socket.profile.icmp_effect(segment.version, segment.icmp_type, segment.icmp_code)
+        view = IcmpView(
+            version=segment.version,
+            type=segment.icmp_type,
+            code=segment.icmp_code,
+            errno=effect.errno,
+            fatal=effect.fatal,
+            soft=effect.soft,
+            quotes_our_syn=quotes_syn(segment, own, socket.initial),
+            in_window=quotes_unacknowledged(segment, own, peer),
+            reporter=address_text(segment.version, segment.reporter_hi, segment.reporter_lo),
+        )
+        connecting = socket.state is State.SYN_SENT
+        soon = connecting and segment.time - own.last_time < _CONNECT_HOLDS_NS
+        doubts = {Doubt.CONNECT_MAY_HOLD_THE_SOCKET} if soon else set()
+        key = f"icmp {segment.number}"
+        yield self._event(IcmpReceived, socket, segment.time, (segment.number,), key, doubts, icmp=view)
+        if connecting and view.quotes_our_syn and effect.fatal:
+            self._end(socket, key, segment.time, 0, Step.GIVE_UP)
+        elif view.in_window and effect.soft:
+            socket.soft_errno, socket.soft_time = effect.errno, segment.time
+
+    def _end(self, socket: ShadowSocket, key: str, time: int, grace: int, taken: Step) -> None:
+        """The socket is over, unless it shows life after ``grace``."""
+        socket.fatal = Fatal(key, time, grace, socket.state, socket.closed, socket.run)
+        socket.run = None
+        socket.take(taken)
+
+    def _doubts(self) -> set[Doubt]:
+        """What is doubtful about this flow altogether."""
+        doubts = set()
+        if self.flow.client_guessed:
+            doubts.add(Doubt.HANDSHAKE_NOT_SEEN)
+        if self._unseen:
+            doubts.add(Doubt.BYTES_NOT_CAPTURED)
+        connecting = self._sockets[CLIENT].state is State.SYN_SENT
+        if not connecting and not all(totals.packets for totals in self._totals):
+            doubts.add(Doubt.ONE_DIRECTION)
+        return doubts
+
+    def _event(
+        self,
+        kind: type[E],
+        socket: ShadowSocket,
+        time: int,
+        frames: tuple[int, ...],
+        key: str,
+        doubts: set[Doubt],
+        **views: IcmpView | ResetView | RetryView,
+    ) -> E:
+        own, peer = self._totals[socket.side], self._totals[1 - socket.side]
+        make: Callable[..., E] = kind
+        return make(
+            flow_id=self.flow.id,
+            side=socket.side,
+            time=time,
+            frames=frames,
+            key=key,
+            doubts=frozenset(doubts | self._doubts()),
+            socket=socket.view(own, peer),
+            flow=FlowView(
+                ip_version=self.flow.version,
+                handshake_seen=not self.flow.client_guessed,
+                age=(time - self.flow.start) / SECOND,
+            ),
+            **views,
+        )
+
+
+def _run_key(socket: ShadowSocket, run: Run, name: str) -> str:
+    return f"{name} {SIDES[socket.side]} {run.what} {run.seq} {run.first_time}"
+
+
+def _identity(segment: Segment) -> tuple[int, ...]:
+    return (segment.seq, segment.ack, segment.flags, segment.payload, segment.ip_id, segment.icmp_type)
+
+
+def _retry_view(run: Run, socket: ShadowSocket, *, stopped: bool) -> RetryView:
+    schedule = socket.profile.retry
+    end = gives_up_at(run, schedule)
+    return RetryView(
+        what=run.what,
+        count=run.count,
+        elapsed=run.elapsed / SECOND,
+        last_interval=run.last_interval / SECOND,
+        next_due=_rfc3339(run.last + next_interval(run, schedule)),
+        gives_up_at=_rfc3339(end),
+        gives_up_after=(end - run.first_time) / SECOND,
+        soft_errno=socket.soft_errno,
+        exhausted=is_exhausted(run, schedule),
+        stopped=stopped,
+    )
+
+
+def _rfc3339(time: int) -> str:
+    return datetime.fromtimestamp(time // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

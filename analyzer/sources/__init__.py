@@ -1,0 +1,1 @@
+"""Inputs: everything here gives blocks of frames (model.blocks)."""

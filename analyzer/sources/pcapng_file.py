@@ -1,0 +1,546 @@
+"""pcapng files: draft-ietf-opsawg-pcapng, "PCAP Next Generation Capture File Format"."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.errors import UserError
+from analyzer.model.capture import Capture
+from analyzer.sources.reading import MAX_RECORD, CaptureSource, Frames, Verdict, Window, link_type_of
+from analyzer.sources.records import (
+    SHORTEST,
+    Bytes,
+    Offsets,
+    RecordFormat,
+    Tuning,
+    Windows,
+    gather,
+    word_view,
+)
+
+# Block types (section "Block Types"); the section header's reads the same in both byte orders.
+SECTION = 0x0A0D0D0A
+INTERFACE = 1
+OLD_PACKET = 2
+SIMPLE_PACKET = 3
+STATISTICS = 5
+PACKET = 6
+
+BYTE_ORDER = 0x1A2B3C4D
+OTHER_BYTE_ORDER = 0x4D3C2B1A
+
+MAX_BLOCK = MAX_RECORD + 4096
+"""Bytes that a block may claim: the largest packet with its header and options."""
+
+MAX_INTERFACES = 65_536
+"""Interfaces of a section: more are no capture, but an attempt to fill the memory."""
+
+MAX_SWITCHES = 10_000
+"""Changes of the byte order in a file: each costs time, and a file joined of so many does not exist."""
+
+MAX_TIME = 2**62
+"""Nanoseconds since the epoch (in the year 2116) beyond which a time stamp is taken for this one."""
+
+SECOND = 1_000_000_000
+MICROSECONDS = 6
+
+# Options: if_tsresol and if_tsoffset of an interface (section "Interface Description Block"), isb_ifdrop and
+# isb_osdrop of its statistics (section "Interface Statistics Block").
+_END_OF_OPTIONS, _RESOLUTION, _OFFSET, _IF_DROP, _OS_DROP = 0, 9, 14, 5, 7
+_UNKNOWN_COUNT = b"\xff" * 8  # what some programs write where the system gave them no number
+
+_PROBE_AFTER_SWITCH = 4096
+"""Blocks. A hostile file changes its byte order again and again, and each time a fast walk to the end of the
+buffer would be in vain: so a section in another order is walked plainly for a while first."""
+
+
+def is_pcapng(start: bytes) -> bool:
+    """Whether a file that starts with these (at least four) bytes begins with a section header."""
+    return start[:4] == SECTION.to_bytes(4, "little")
+
+
+@dataclass(frozen=True, slots=True)
+class PcapngBlocks:
+    """Blocks of a section in one byte order (section "General Block Structure"). order: "<" or ">"."""
+
+    order: str
+    fixed: int = 0
+
+    def plain_walk(
+        self, buffer: Bytes, at: int, end: int, until: int | None = None, most: int | None = None
+    ) -> tuple[list[int], int]:
+        """See RecordFormat.
+
+        A block is damaged when its length is no multiple of four, less than 12, more than MAX_BLOCK, or not
+        repeated at its end. The walk also stops at the header of a section in the other byte order.
+        """
+        head = struct.Struct(f"{self.order}III").unpack_from
+        word = struct.Struct(f"{self.order}I").unpack_from
+        memory = buffer.data
+        last = end - SHORTEST
+        if until is not None:
+            last = min(last, until - 1)
+        most = len(buffer) if most is None else most
+        offsets: list[int] = []
+        while at <= last and len(offsets) < most:
+            kind, length, third = head(memory, at)
+            if length < SHORTEST or length & 3 or length > MAX_BLOCK or at + length > end:
+                break
+            if kind == SECTION and third == OTHER_BYTE_ORDER:
+                break
+            if word(memory, at + length - 4)[0] != length:
+                break
+            offsets.append(at)
+            at += length
+        return offsets, at
+
+    def lengths(self, buffer: Bytes) -> NDArray[np.uint32]:
+        """See RecordFormat."""
+        return word_view(buffer, 4, self.order)
+
+    def first_unsound(self, buffer: Bytes, offsets: Offsets, following: Offsets) -> int:
+        """See RecordFormat."""
+        length = following - offsets
+        unsound = (length < SHORTEST) | (length & 3 != 0) | (length > MAX_BLOCK)
+        # The last word of a block and the first of the next lie together: one look at the memory for both.
+        words = gather(buffer, following - 4, 2, self.order)
+        unsound |= words[:, 0] != length
+        sections = np.append(np.flatnonzero(words[:, 1] == SECTION) + 1, 0)
+        sections = sections[sections < len(offsets)]
+        kinds = word_view(buffer, 0, self.order)[offsets[sections]]
+        orders = word_view(buffer, 8, self.order)[offsets[sections]]
+        unsound[sections] |= (kinds == SECTION) & (orders == OTHER_BYTE_ORDER)
+        return int(unsound.argmax()) if unsound.any() else len(offsets)
+
+    def guesses(self, buffer: Bytes, at: int, windows: Windows) -> Offsets:
+        """See RecordFormat. Enhanced packet blocks whose length stands at both ends, another block behind."""
+        low = 0 if self.order == "<" else 3  # where the least significant byte of a word is
+        mask = windows.bytes_at(buffer, low) == PACKET
+        for position in range(4):
+            if position != low:
+                mask &= windows.bytes_at(buffer, position) == 0
+        found, rows = windows.positions(mask)
+        fields = gather(buffer, found, 7, self.order)
+        sane = (fields[:, 1] >= 32) & (fields[:, 5] <= fields[:, 6])
+        found, rows = found[sane], rows[sane]
+        here, sane = found, np.ones(len(found), np.bool_)
+        for _ in range(3):
+            length = word_view(buffer, 4, self.order)[here].astype(np.int64)
+            following = here + length
+            sane &= (length >= SHORTEST) & (length & 3 == 0) & (following <= windows.end - SHORTEST)
+            here = np.where(sane, following, here)
+            sane &= word_view(buffer, 0, self.order)[here - 4] == length
+        found, rows = found[sane], rows[sane]
+        return found[np.diff(rows, prepend=-1) > 0]
+
+
+def nanoseconds(ticks: NDArray[np.uint64], resolution: int) -> NDArray[np.int64]:
+    """Time stamps in nanoseconds: int64 (n,) from uint64 (n,) units of if_tsresol, capped at MAX_TIME.
+
+    resolution: the option's byte: 10 to the power of minus that, or, with the highest bit set, 2 to the power
+    of minus the other seven (section "Interface Description Block"). Parts of a nanosecond are cut off.
+    """
+    exponent = resolution & 0x7F
+    if resolution & 0x80:
+        return _from_binary(ticks, exponent)
+    if exponent <= 9:
+        factor = 10 ** (9 - exponent)
+        scaled = np.minimum(ticks, np.uint64(MAX_TIME // factor)) * np.uint64(factor)
+    elif exponent <= 28:
+        scaled = np.minimum(ticks // np.uint64(10 ** (exponent - 9)), np.uint64(MAX_TIME))
+    else:  # more than 2**64 units are less than a nanosecond
+        scaled = np.zeros_like(ticks)
+    return scaled.astype(np.int64)
+
+
+def _from_binary(ticks: NDArray[np.uint64], exponent: int) -> NDArray[np.int64]:
+    """Nanoseconds from units of 2 to the power of minus ``exponent`` seconds."""
+    if exponent >= 64:  # the whole field is less than a second: 64 fraction bits and leading zeros
+        seconds = np.zeros_like(ticks)
+        fraction = ticks >> np.uint64(min(exponent - 34, 63))
+    else:
+        seconds = ticks >> np.uint64(exponent)
+        fraction = ticks & np.uint64((1 << exponent) - 1)
+        fraction >>= np.uint64(max(exponent - 34, 0))
+    # 34 bits of fraction are less than a tenth of a nanosecond each, and times 10**9 they fit 64 bits.
+    fraction = (fraction * np.uint64(SECOND)) >> np.uint64(min(exponent, 34))
+    scaled = np.minimum(seconds, np.uint64(MAX_TIME // SECOND)) * np.uint64(SECOND) + fraction
+    return np.minimum(scaled, np.uint64(MAX_TIME)).astype(np.int64)
+
+
+class _Interface(NamedTuple):
+    """What an interface description block says; ``offset`` is if_tsoffset in nanoseconds."""
+
+    link_type: int
+    snaplen: int
+    resolution: int
+    offset: int
+
+
+class _Fault(NamedTuple):
+    """The row of a batch's first block that makes no sense (their number where all do), and why."""
+
+    row: int
+    what: str = ""
+
+
+class _Table:
+    """Interfaces as columns. link_types: uint16; snaplens, resolutions, offsets: int64, all (n,)."""
+
+    def __init__(self, interfaces: list[_Interface]) -> None:
+        columns = np.array(interfaces, np.int64).reshape(-1, 4)
+        self.link_types = columns[:, 0].astype(np.uint16)
+        self.snaplens = columns[:, 1]
+        self.resolutions = columns[:, 2]
+        self.offsets = columns[:, 3]
+
+    def times(self, ticks: NDArray[np.uint64], index: NDArray[np.int64]) -> NDArray[np.int64]:
+        """int64 (n,) nanoseconds since the epoch of uint64 (n,) ticks of the interfaces ``index``."""
+        distinct = np.unique(self.resolutions)
+        if len(distinct) == 1:
+            times = nanoseconds(ticks, int(distinct[0]))
+        else:
+            times = np.zeros(len(ticks), np.int64)
+            resolutions = self.resolutions[index]
+            for resolution in np.unique(resolutions):
+                rows = resolutions == resolution
+                times[rows] = nanoseconds(ticks[rows], int(resolution))
+        if self.offsets.any():
+            times = np.clip(times + self.offsets[index], 0, MAX_TIME)
+        return times
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """Which interfaces a block can name: ``declared`` of them, in the table from ``base`` on.
+
+    rows: the blocks behind which that changed, ascending, the first -1; base, declared: from there on.
+    """
+
+    rows: list[int]
+    base: list[int]
+    declared: list[int]
+
+    def of(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """base and declared of the blocks ``rows``: int64 (n,) each."""
+        place = np.searchsorted(np.array(self.rows), rows) - 1
+        return np.array(self.base, np.int64)[place], np.array(self.declared, np.int64)[place]
+
+
+@dataclass(frozen=True, slots=True)
+class _Packets:
+    """Packet blocks of a batch, one row each.
+
+    rows: of the batch's blocks; offsets: of the blocks; words: uint32 (n, 7); kinds: uint32, block types;
+    numbers: of the interface, in its section; base, declared: see _Scope. int64 (n,) where nothing is said.
+    """
+
+    rows: NDArray[np.int64]
+    offsets: Offsets
+    words: NDArray[np.uint32]
+    kinds: NDArray[np.uint32]
+    numbers: NDArray[np.int64]
+    base: NDArray[np.int64]
+    declared: NDArray[np.int64]
+
+    @classmethod
+    def among(cls, offsets: Offsets, words: NDArray[np.uint32], scope: _Scope, order: str) -> _Packets:
+        """The packet blocks among the blocks at ``offsets``."""
+        kinds = words[:, 0]
+        rows = np.flatnonzero((kinds == PACKET) | (kinds == SIMPLE_PACKET) | (kinds == OLD_PACKET))
+        if len(rows) < len(offsets):
+            offsets, words, kinds = offsets[rows], words[rows], kinds[rows]
+        numbers = words[:, 2].astype(np.int64)
+        if not (kinds == PACKET).all():
+            numbers[kinds == SIMPLE_PACKET] = 0
+            old = kinds == OLD_PACKET  # two 16-bit fields: the interface, then packets dropped
+            numbers[old] = numbers[old] & 0xFFFF if order == "<" else numbers[old] >> 16
+        return cls(rows, offsets, words, kinds, numbers, *scope.of(rows))
+
+    def up_to(self, count: int) -> _Packets:
+        """The first ``count`` rows."""
+        return _Packets(*(getattr(self, name)[:count] for name in self.__slots__))
+
+    def first_fault(self) -> tuple[int, str]:
+        """The first row that contradicts itself and why; their number and "" where none does."""
+        simple = self.kinds == SIMPLE_PACKET
+        room = self.words[:, 1].astype(np.int64) - np.where(simple, 16, 32)
+        stranger = self.numbers >= self.declared
+        bad = stranger | (room < 0) | (~simple & (self.words[:, 5] > room))
+        if not bad.any():
+            return len(bad), ""
+        row = int(bad.argmax())
+        if stranger[row]:
+            return row, f"is of interface {self.numbers[row]}, which the file has not described"
+        if room[row] < 0:
+            return row, f"has a block of {self.words[row, 1]} bytes, too short for its header"
+        return row, f"claims {self.words[row, 5]:,} bytes, but its block has room for {room[row]:,}"
+
+
+class PcapngSource(CaptureSource):
+    """A pcapng file."""
+
+    def __init__(self, capture: Capture, window: Window, index: int, max_frames: int) -> None:
+        """Looks at the first section header, which stays in the window; raises UserError where it is bad."""
+        super().__init__(capture, window, index, max_frames)
+        if not window.fill_to(28):
+            what = f"the file ends after {window.end} bytes, inside its section header"
+            hint = "whoever wrote it was stopped too early: record it again."
+            raise UserError("capture-cut-short", capture.path, what, hint)
+        order = next((sign for sign in "<>" if _word(window.buffer, 8, sign) == BYTE_ORDER), None)
+        if order is None:
+            what = "the file begins like a pcapng file, but its section header shows no byte order"
+            raise UserError("not-a-capture", capture.path, what, "it is damaged: copy or record it again.")
+        fault = _fault_of_section(window.buffer, 0, order)
+        if fault:
+            hint = "if it is no damage, convert it with `editcap -F pcapng`."
+            raise UserError("unsupported-capture", capture.path, fault, hint)
+        self._blocks = PcapngBlocks(order)
+        self._switched = False
+        self._switches = 0
+        # Those of the section; while a batch is read, behind those of earlier sections that it begins with.
+        self._interfaces: list[_Interface] = []
+        self._table = _Table([])
+        self._drops = _Drops()
+        self._last_time = 0
+        self._untimed = 0
+
+    @property
+    def _form(self) -> RecordFormat:
+        return self._blocks
+
+    def _how(self) -> Tuning:
+        return replace(self.tuning, probe=_PROBE_AFTER_SWITCH) if self._switched else self.tuning
+
+    def _judge(self, buffer: Bytes, at: int, end: int) -> Verdict:
+        self._switched = False
+        if end - at < SHORTEST:
+            return Verdict(need=SHORTEST)
+        order, after = self._blocks.order, f"the block after packet {self.capture.packets}"
+        if _word(buffer, at, order) == SECTION and _word(buffer, at + 8, order) == OTHER_BYTE_ORDER:
+            return self._switch_order()
+        length = _word(buffer, at + 4, order)
+        if length < SHORTEST or length & 3 or length > MAX_BLOCK:
+            lengths = f"a block has {SHORTEST} to {MAX_BLOCK:,}, and a multiple of four"
+            return Verdict(damage=f"{after} claims {length:,} bytes; {lengths}")
+        if end - at < length:
+            return Verdict(need=length)
+        repeated = _word(buffer, at + length - 4, order)
+        if repeated != length:
+            return Verdict(damage=f"{after} claims {length:,} bytes at its start and {repeated:,} at its end")
+        return Verdict()
+
+    def _switch_order(self) -> Verdict:
+        """Goes on in the other byte order, as the section header at hand demands."""
+        self._blocks = PcapngBlocks("<" if self._blocks.order == ">" else ">")
+        self._switched = True
+        self._switches += 1
+        if self._switches > MAX_SWITCHES:
+            return Verdict(damage=f"the byte order changes more than {MAX_SWITCHES:,} times: the limit")
+        return Verdict()
+
+    def _frames(self, buffer: Bytes, offsets: Offsets) -> Frames:
+        words = gather(buffer, offsets, 7, self._blocks.order)
+        scope, fault = self._read_descriptions(buffer, offsets, words[:, 0])
+        packets = _Packets.among(offsets[: fault.row], words[: fault.row], scope, self._blocks.order)
+        sound, what = packets.first_fault()
+        if what:
+            number = self.capture.packets + sound + 1
+            fault = _Fault(int(packets.rows[sound]), f"packet {number} {what}")
+            packets = packets.up_to(sound)
+        self._drops.settle(fault.row)
+        frames = self._columns(packets)
+        self._interfaces = self._interfaces[scope.base[-1] :]
+        if len(scope.base) > 1:
+            self._table = _Table(self._interfaces)
+        if fault.what:
+            return replace(frames, stop=int(offsets[fault.row]), damage=fault.what)
+        return frames
+
+    def _read_descriptions(
+        self, buffer: Bytes, offsets: Offsets, kinds: NDArray[np.uint32]
+    ) -> tuple[_Scope, _Fault]:
+        """Reads the blocks that describe the packets, in their order; stops at one that makes no sense."""
+        scope, fault = _Scope([-1], [0], [len(self._interfaces)]), _Fault(len(offsets))
+        rows = np.flatnonzero((kinds == SECTION) | (kinds == INTERFACE) | (kinds == STATISTICS))
+        for row in rows.tolist():
+            at, kind, base = int(offsets[row]), int(kinds[row]), scope.base[-1]
+            if kind == STATISTICS:
+                self._read_statistics(buffer, at, row, scope.declared[-1])
+                continue
+            if kind == SECTION:
+                base = len(self._interfaces)
+                what = _fault_of_section(buffer, at, self._blocks.order)
+                self._drops.end_section(row)
+            else:
+                what = self._read_interface(buffer, at, scope.declared[-1])
+            if what:
+                fault = _Fault(row, what)
+                break
+            scope.rows.append(row)
+            scope.base.append(base)
+            scope.declared.append(len(self._interfaces) - base)
+        if len(scope.rows) > 1:
+            self._table = _Table(self._interfaces)
+        return scope, fault
+
+    def _read_interface(self, buffer: Bytes, at: int, declared: int) -> str:
+        """Section "Interface Description Block"; says what is wrong with it."""
+        order = self._blocks.order
+        length = _word(buffer, at + 4, order)
+        if length < 20:
+            return f"an interface description has {length} bytes, 20 are the fewest"
+        if declared == MAX_INTERFACES:
+            return f"a section describes more than {MAX_INTERFACES:,} interfaces, which is the limit"
+        (link_type,) = struct.unpack_from(f"{order}H", buffer.data, at + 8)
+        resolution, offset = MICROSECONDS, 0
+        for code, value in _options(buffer, at + 16, at + length - 4, order):
+            if code == _RESOLUTION and len(value) == 1:
+                resolution = value[0]
+            elif code == _OFFSET and len(value) == 8:
+                offset = struct.unpack(f"{order}q", value)[0] * SECOND
+        offset = max(-MAX_TIME, min(offset, MAX_TIME - 1))  # so that time and offset fit 64 bits
+        snaplen = _word(buffer, at + 12, order)
+        self._interfaces.append(_Interface(link_type_of(link_type), snaplen, resolution, offset))
+        return ""
+
+    def _read_statistics(self, buffer: Bytes, at: int, row: int, declared: int) -> None:
+        """Section "Interface Statistics Block": the counts are totals, so the latest one holds."""
+        order = self._blocks.order
+        length, number = _word(buffer, at + 4, order), _word(buffer, at + 8, order)
+        if length < 24 or number >= declared:
+            return
+        for code, value in _options(buffer, at + 20, at + length - 4, order):
+            if code in (_IF_DROP, _OS_DROP) and len(value) == 8 and value != _UNKNOWN_COUNT:
+                self._drops.note(row, code, number, struct.unpack(f"{order}Q", value)[0])
+
+    def _columns(self, packets: _Packets) -> Frames:
+        """The packets as frames, with times; ``packets`` are sound."""
+        words, index = packets.words, packets.base + packets.numbers
+        ticks = words[:, 3].astype(np.uint64) << np.uint64(32)
+        ticks |= words[:, 4]
+        times = self._table.times(ticks, index)
+        captured, original = words[:, 5].astype(np.int64), words[:, 6].astype(np.int64)
+        start = packets.offsets + 28
+        simple = packets.kinds == SIMPLE_PACKET
+        if simple.any():
+            start[simple] -= 16
+            original[simple] = words[simple, 2]
+            captured[simple] = self._stored(words[simple], self._table.snaplens[index[simple]])
+            times = self._times_before(times, simple)
+            self._untimed += int(np.count_nonzero(simple))
+        if len(times):
+            self._last_time = int(times[-1])
+        self._count_old_drops(packets)
+        original = np.maximum(original, captured)
+        return Frames(start, captured, original, times, self._table.link_types[index])
+
+    @staticmethod
+    def _stored(words: NDArray[np.uint32], snaplens: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Bytes that simple packet blocks hold (section "Simple Packet Block"): int64 (n,)."""
+        room = words[:, 1].astype(np.int64) - 16
+        limit = np.where(snaplens > 0, snaplens, room)
+        return np.minimum(np.minimum(words[:, 2], limit), room)
+
+    def _times_before(self, times: NDArray[np.int64], untimed: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Gives each untimed row the time of the last timed one before it."""
+        timed = np.where(untimed, 0, np.arange(1, len(times) + 1))
+        return np.append(self._last_time, times)[np.maximum.accumulate(timed)]
+
+    def _count_old_drops(self, packets: _Packets) -> None:
+        """Section "Packet Block (obsolete)": packets dropped since the one before, 65,535 for unknown."""
+        old = packets.words[packets.kinds == OLD_PACKET, 2]
+        drops = old >> 16 if self._blocks.order == "<" else old & 0xFFFF
+        self._drops.interface += int(drops[drops != 0xFFFF].sum())
+
+    def _summarise(self) -> None:
+        self.capture.problems.extend(self._drops.problems())
+        if self._untimed:
+            self.capture.problems.append(
+                f"{self._untimed:,} packets have no time stamp (simple packet blocks); each was given the "
+                "time of the packet before it, so delays and deadlines around them are not known."
+            )
+
+
+class _Drops:
+    """Packets that the capturing machine lost, by what the file says.
+
+    What a batch's blocks say is kept aside until it is known which of them stand before a damaged one.
+    """
+
+    def __init__(self) -> None:
+        self.interface = 0
+        self.system = 0
+        self._latest: dict[tuple[int, int], int] = {}
+        self._aside: list[tuple[int, int, int, int]] = []
+
+    def note(self, row: int, code: int, interface: int, count: int) -> None:
+        """The block ``row`` has a total of ``interface``, which replaces an earlier one; ``code``: option."""
+        self._aside.append((row, code, interface, count))
+
+    def end_section(self, row: int) -> None:
+        """The block ``row`` begins a section, which numbers its interfaces anew."""
+        self._aside.append((row, SECTION, 0, 0))
+
+    def settle(self, rows: int) -> None:
+        """Counts what the batch's first ``rows`` blocks say, forgets the rest."""
+        for row, code, interface, count in self._aside:
+            if row < rows and code == SECTION:
+                self._add_up()
+            elif row < rows:
+                self._latest[code, interface] = count
+        self._aside.clear()
+
+    def _add_up(self) -> None:
+        for (code, _), count in self._latest.items():
+            if code == _IF_DROP:
+                self.interface += count
+            else:
+                self.system += count
+        self._latest.clear()
+
+    def problems(self) -> Iterator[str]:
+        """A sentence for each kind of loss, at the end of the file."""
+        self._add_up()
+        meaning = "they are not in the file, so a segment that is missing here may well have arrived"
+        for who, count in (("interface", self.interface), ("system", self.system)):
+            if count:
+                yield f"By the file's own count the capturing {who} dropped {count:,} packets: {meaning}."
+
+
+def _fault_of_section(buffer: Bytes, at: int, order: str) -> str:
+    """What is wrong with a section header block (section "Section Header Block"), "" where nothing is.
+
+    Its length field is not looked at: the blocks say themselves where they end.
+    """
+    length = _word(buffer, at + 4, order)
+    if length < 28:
+        return f"a section header has {length} bytes, 28 are the fewest"
+    if _word(buffer, at + 8, order) != BYTE_ORDER:
+        return "a section header shows no byte order"
+    major, minor = struct.unpack_from(f"{order}HH", buffer.data, at + 12)
+    if major != 1:
+        return f"a section is of pcapng version {major}.{minor}; only 1.x is supported"
+    return ""
+
+
+def _options(buffer: Bytes, at: int, end: int, order: str) -> Iterator[tuple[int, bytes]]:
+    """Code and value of each option (section "Options") up to one that does not fit before ``end``."""
+    while at + 4 <= end:
+        code, length = struct.unpack_from(f"{order}HH", buffer.data, at)
+        if code == _END_OF_OPTIONS or at + 4 + length > end:
+            return
+        yield code, bytes(buffer[at + 4 : at + 4 + length])
+        at += 4 + length + (-length & 3)
+
+
+def _word(buffer: Bytes, at: int, order: str) -> int:
+    """The 32-bit word at ``at``."""
+    value: int = struct.unpack_from(f"{order}I", buffer.data, at)[0]
+    return value

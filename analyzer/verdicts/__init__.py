@@ -1,0 +1,1 @@
+"""Findings become one verdict an endpoint, verdicts become incidents."""

@@ -1,0 +1,35 @@
+"""How sure a verdict is: the evidence of its outcome, lowered by every doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from analyzer.model.event import Doubt
+from analyzer.model.finding import Confidence
+from analyzer.model.rule import Evidence
+
+_ORDER = (Confidence.CERTAIN, Confidence.LIKELY, Confidence.POSSIBLE)
+
+BY_EVIDENCE = {
+    Evidence.MEASURED: Confidence.CERTAIN,
+    Evidence.SOURCE: Confidence.LIKELY,
+    Evidence.REPORT: Confidence.POSSIBLE,
+}
+
+BY_DOUBT = {
+    Doubt.HANDSHAKE_NOT_SEEN: Confidence.LIKELY,
+    Doubt.ONE_DIRECTION: Confidence.POSSIBLE,
+    Doubt.BYTES_NOT_CAPTURED: Confidence.LIKELY,
+    Doubt.RESET_NUMBER_UNPROVEN: Confidence.POSSIBLE,
+    Doubt.MAY_NOT_HAVE_ARRIVED: Confidence.LIKELY,
+    Doubt.CONNECT_MAY_HOLD_THE_SOCKET: Confidence.LIKELY,
+    Doubt.NO_LATER_FRAME: Confidence.LIKELY,
+    Doubt.OWN_LIMIT: Confidence.LIKELY,
+    Doubt.MAYBE_CLOSED: Confidence.POSSIBLE,
+}
+
+
+def confidence(evidence: Evidence, doubts: Iterable[Doubt]) -> Confidence:
+    """The word for an outcome known by this evidence, with these doubts about what happened."""
+    words = [BY_EVIDENCE[evidence], *(BY_DOUBT[doubt] for doubt in doubts)]
+    return max(words, key=_ORDER.index)

@@ -1,0 +1,65 @@
+"""The segments of a flow that are worth showing, one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from analyzer.model.columns import Flag
+from analyzer.model.finding import LadderLine
+from analyzer.model.flow import CLIENT, SERVER, Kind, Segment, Totals, address_text
+from analyzer.model.seq import add, distance
+
+
+def ladder(segments: Iterable[Segment]) -> tuple[LadderLine, ...]:
+    """Significant segments, and the last new data of each end before each of them; relative numbers."""
+    lines: dict[int, LadderLine] = {}
+    first: dict[int, int] = {}
+    for segment in segments:
+        for side in (CLIENT, SERVER):
+            totals = segment.totals(side)
+            if totals.last_data_number:
+                first.setdefault(side, totals.last_data_seq)
+                lines.setdefault(totals.last_data_number, _data_line(totals, side, first[side]))
+        if not segment.kinds & (Kind.ICMP | Kind.RST):
+            first.setdefault(segment.side, segment.seq)
+        lines[segment.number] = _line(segment, first)
+    return tuple(sorted(lines.values(), key=lambda line: line.number))
+
+
+def _data_line(totals: Totals, side: int, first: int) -> LadderLine:
+    label = f"data {_range(totals.last_data_seq, totals.last_data_length, first)}"
+    return LadderLine(totals.last_data_number, totals.last_data_time, side, label)
+
+
+def _range(seq: int, length: int, first: int) -> str:
+    start = distance(first, seq)
+    return f"{start}:{start + length}"
+
+
+def _line(segment: Segment, first: dict[int, int]) -> LadderLine:
+    if segment.kinds & Kind.ICMP:
+        reporter = address_text(segment.version, segment.reporter_hi, segment.reporter_lo)
+        label = f"ICMP{'v6' if segment.version == 6 else ''} {segment.icmp_type}/{segment.icmp_code}"
+        return LadderLine(segment.number, segment.time, 1 - segment.side, label, reporter)
+    return LadderLine(segment.number, segment.time, segment.side, _label(segment, first))
+
+
+def _label(segment: Segment, first: dict[int, int]) -> str:
+    own = first.get(segment.side, segment.seq)
+    names = [flag.name or "" for flag in (Flag.SYN, Flag.FIN, Flag.RST) if segment.flags & flag]
+    acks = bool(segment.flags & Flag.ACK)
+    if segment.flags & Flag.SYN:
+        return "+".join([*names, "ACK"] if acks else names)
+    at = distance(own, segment.seq)
+    if segment.flags & Flag.RST:
+        return "+".join([*names, "ACK"] if acks else names) + (f" {at}" if segment.side in first else "")
+    parts = [f"data {_range(segment.seq, segment.payload, own)}"] if segment.payload else []
+    if segment.flags & Flag.FIN:
+        end = distance(own, add(segment.seq, segment.payload))
+        parts.append("FIN" if parts else f"FIN {end}")
+    return ", ".join(parts) or _acknowledges(segment, first)
+
+
+def _acknowledges(segment: Segment, first: dict[int, int]) -> str:
+    other = first.get(1 - segment.side)
+    return "ack" if other is None else f"ack {distance(other, segment.ack)}"

@@ -1,0 +1,1 @@
+"""Benchmarks: made captures, a comparison with other tools, and the cost of starting."""

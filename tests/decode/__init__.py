@@ -1,0 +1,1 @@
+"""Tests of the decoder: arrays against a plain decoder of one frame."""

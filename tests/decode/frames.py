@@ -1,0 +1,218 @@
+"""Frames of every kind that the decoder knows, built once with scapy."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from functools import cache
+
+from scapy.layers.inet import IP, TCP, UDP, IPOption_NOP, IPOption_RR
+from scapy.layers.inet6 import (
+    IPv6,
+    IPv6ExtHdrDestOpt,
+    IPv6ExtHdrFragment,
+    IPv6ExtHdrHopByHop,
+    IPv6ExtHdrRouting,
+    PadN,
+)
+from scapy.layers.ipsec import AH
+from scapy.layers.l2 import ARP, Ether
+from scapy.packet import Packet, Raw
+
+LINK_TYPES = (0, 1, 101, 108, 113, 228, 229, 276)
+KNOWN_AND_UNKNOWN = (*LINK_TYPES, 105, 147, 65535)
+
+V4 = {"src": "10.1.2.3", "dst": "192.0.2.77", "ttl": 61, "id": 0xBEEF}
+V6 = {"src": "2001:db8:1::a", "dst": "fe80::1234:5678:9abc:def0", "hlim": 57}
+
+NOP, TS = ("NOP", None), ("Timestamp", (0xDEADBEEF, 0x01020304))
+OPTIONS = (
+    [],
+    [NOP, NOP, TS],
+    [TS, NOP, NOP],
+    [NOP, NOP, TS, NOP, NOP, ("SAck", (1, 2))],
+    [NOP, NOP, TS, ("Timestamp", (7, 8)), NOP, NOP],
+    [NOP, NOP, ("SAck", (1, 2, 3, 4))],
+    [("MSS", 1460), ("SAckOK", b""), TS, NOP, ("WScale", 7)],
+    [("MSS", 8961), NOP, ("WScale", 200), NOP, NOP, ("SAckOK", b"")],
+    [("MSS", 536), ("MSS", 1220)],
+    [NOP] * 40,
+    [("EOL", None), ("MSS", 1460), NOP, NOP, NOP],
+)
+RAW_OPTIONS = (
+    b"\x02\x03\xff\x00",  # an MSS of a wrong size
+    b"\x08\x0a\x01\x02",  # timestamps that do not fit
+    b"\x01\x01\x08\x0a\x01\x02\x03\x04",
+    b"\x1e\x00\x02\x04",  # length 0
+    b"\x1e\x01\x02\x04",  # length 1
+    b"\x01\x01\x01\x03",  # a kind without a length
+    b"\x03\x03\xff\x08\x0a\x00\x00\x00\x01\x00\x00\x00",
+    b"\x01\x01\x08\x0a\x00\x00\x00\x01\x00\x00\x00\x02" * 3,
+)
+
+
+def ethernet(ip: bytes, kind: int = 0x0800, tags: tuple[int, ...] = ()) -> bytes:
+    """An Ethernet frame with VLAN tags of these types."""
+    tagged = b"".join(struct.pack("!HH", tag, 0x2064) for tag in tags)
+    return b"\x02\x00\x00\x00\x00\x01\x02\x00\x00\x00\x00\x02" + tagged + struct.pack("!H", kind) + ip
+
+
+def wrapped(ip: bytes, link_type: int) -> bytes:
+    """An IP packet in a frame of this link type."""
+    is4 = ip[0] >> 4 == 4
+    kind = struct.pack("!H", 0x0800 if is4 else 0x86DD)
+    if link_type == 1:
+        return ethernet(ip, 0x0800 if is4 else 0x86DD)
+    if link_type == 113:
+        return bytes(14) + kind + ip
+    if link_type == 276:
+        return kind + b"\xaa" * 18 + ip
+    if link_type in (0, 108):
+        order = "<" if link_type == 0 and len(ip) % 2 else "!"
+        return struct.pack(order + "I", 2 if is4 else (24, 28, 30)[len(ip) % 3]) + ip
+    return ip
+
+
+def tcp(flags: str = "PA", **fields: object) -> Packet:
+    return TCP(sport=40000, dport=443, seq=0xFFFFFF00, ack=0x12345678, window=0xFACE, flags=flags, **fields)
+
+
+def v4(rest: Packet, **fields: object) -> bytes:
+    return bytes(IP(**(V4 | fields)) / rest)
+
+
+def v6(rest: Packet, **fields: object) -> bytes:
+    return bytes(IPv6(**(V6 | fields)) / rest)
+
+
+def icmp4(kind: int, code: int, quote: bytes) -> bytes:
+    return v4(
+        Raw(struct.pack("!BBHI", kind, code, 0xABCD, 1500) + quote), proto=1, src="198.51.100.9", ttl=250
+    )
+
+
+def icmp6(kind: int, code: int, quote: bytes, rest: Packet | None = None) -> bytes:
+    message = Raw(struct.pack("!BBHI", kind, code, 0xABCD, 1280) + quote)
+    if rest is None:
+        return v6(message, nh=58, src="2001:db8:ffff::9", hlim=250)
+    return v6(rest / message, src="2001:db8:ffff::9", hlim=250)
+
+
+def raw_tcp(options: bytes, flags: int = 0x02) -> Raw:
+    """A TCP header with these bytes as options, filled up with 0xEE."""
+    padded = options + b"\xee" * (-len(options) % 4)
+    offset = (20 + len(padded)) // 4 << 4
+    return Raw(struct.pack("!HHIIBBHHH", 1, 2, 3, 4, offset, flags, 5, 6, 0) + padded + b"data")
+
+
+def transports() -> Iterator[bytes]:
+    """TCP with all kinds of options, and UDP, in plain IP."""
+    for options in OPTIONS:
+        for flags in ("S", "SA", "PA", "FSRPAUEC"):
+            yield v4(tcp(flags, options=options) / b"hello")
+            yield v6(tcp(flags, options=options) / b"hello")
+    for raw in RAW_OPTIONS:
+        yield v4(raw_tcp(raw), proto=6)
+        yield v6(raw_tcp(raw), nh=6)
+    for offset in (0, 4, 6, 15):
+        yield v4(tcp(dataofs=offset) / b"12345678")
+    for length in (0, 3, 8, 9, 100):
+        yield v4(UDP(sport=5353, dport=53, len=length) / b"question")
+        yield v6(UDP(sport=5353, dport=53, len=length) / b"question")
+
+
+def internets() -> Iterator[bytes]:
+    """IP headers of all kinds around TCP."""
+    payload = tcp() / b"hello"
+    yield v4(payload, options=[IPOption_RR(), IPOption_NOP()])
+    yield v4(payload, options=[IPOption_NOP()] * 40)
+    for fields in ({"ihl": 4}, {"ihl": 15}, {"version": 6}, {"proto": 47}, {"flags": "MF"}, {"frag": 1}):
+        yield v4(payload, **fields)
+    for length in (0, 19, 20, 39, 40, 41, 44, 65535):
+        yield v4(payload, len=length)
+        yield v6(payload, plen=length)
+    yield v4(Raw(b"later"), frag=100, proto=17)
+    yield v4(Raw(b"later"), frag=100, proto=47)
+    for chain in extensions():
+        yield v6(chain / payload)
+        yield v6(chain / UDP(sport=1, dport=2) / b"x")
+    yield v6(payload, version=4)
+    for kind in (0, 41, 43, 44, 50, 51, 59, 60, 135):
+        yield v6(payload, nh=kind)
+
+
+def extensions() -> Iterator[Packet]:
+    """IPv6 extension headers in many combinations."""
+    options = {"options": [PadN(optdata=b"\0" * 20)]}
+    yield IPv6ExtHdrHopByHop()
+    yield IPv6ExtHdrHopByHop(**options) / IPv6ExtHdrDestOpt() / IPv6ExtHdrRouting(addresses=["::1"])
+    yield AH(icv=b"0123456789ab")
+    yield IPv6ExtHdrFragment(id=9) / IPv6ExtHdrDestOpt()
+    yield IPv6ExtHdrFragment(id=9, m=1)
+    yield IPv6ExtHdrFragment(id=9, offset=4)
+    yield IPv6ExtHdrFragment(id=9, offset=4) / IPv6ExtHdrDestOpt()
+    yield IPv6ExtHdrFragment(id=9, offset=4, nh=47)
+    yield IPv6ExtHdrHopByHop(len=200)
+    yield IPv6ExtHdrHopByHop() / AH(payloadlen=255)
+    for count in (7, 8, 9):
+        chain = IPv6ExtHdrDestOpt()
+        for _ in range(count - 1):
+            chain = chain / IPv6ExtHdrDestOpt()
+        yield chain
+
+
+def errors() -> Iterator[bytes]:
+    """ICMP messages: every error type and code, and quotes of all kinds."""
+    quote4, quote6 = v4(tcp())[:28], v6(tcp())
+    for code in range(17):
+        for kind in (3, 4, 5, 11, 12):
+            yield icmp4(kind, code, quote4)
+        for kind in (1, 2, 3, 4):
+            yield icmp6(kind, code, quote6)
+    for kind in (0, 8, 13, 40, 255):
+        yield icmp4(kind, 0, quote4)
+    for kind in (0, 5, 128, 129, 135, 255):
+        yield icmp6(kind, 0, quote6)
+    yield icmp4(3, 1, quote6)
+    yield icmp6(1, 1, quote4)
+    yield icmp4(3, 1, icmp4(3, 1, quote4))
+    yield icmp4(3, 4, quote4 + bytes(100))
+    yield icmp6(1, 4, quote6, rest=IPv6ExtHdrDestOpt())
+    for quote in (*internets(), *list(transports())[-14:]):
+        yield (icmp4 if quote[0] >> 4 == 4 else icmp6)(3, 1, quote)
+    for quote in (v4(tcp()), v6(tcp()), v6(IPv6ExtHdrDestOpt() / tcp()), v4(UDP(sport=1, dport=2, len=8))):
+        for length in (0, 19, 20, 27, 28, 39, 40, 47, 48, 55, 56):
+            yield (icmp4 if quote[0] >> 4 == 4 else icmp6)(3, 1, quote[:length])
+
+
+def vlans() -> Iterator[bytes]:
+    """Ethernet frames with tags, and with what is no IP."""
+    ip = v4(tcp(options=OPTIONS[1]) / b"hello")
+    tags = (0x8100, 0x88A8, 0x9100)
+    for count in range(6):
+        yield ethernet(ip, tags=(tags * 2)[:count])
+        yield ethernet(v6(tcp()), 0x86DD, tags=(tags * 2)[:count])
+    yield bytes(Ether() / ARP())
+    yield ethernet(ip, kind=0x8847)
+    yield ethernet(ip, kind=0x86DD)  # says IPv6, is IPv4
+    yield ethernet(ip, kind=len(ip))  # IEEE 802.3 with a length
+    yield ethernet(v4(tcp(flags="A")) + b"\xff" * 6)  # padding
+
+
+@cache
+def packets() -> list[bytes]:
+    """IP packets of all kinds."""
+    return [*transports(), *internets(), *errors()]
+
+
+@cache
+def corpus() -> list[tuple[int, bytes]]:
+    """(link type, frame) of all kinds: every IP packet on Ethernet, and a selection on every other link."""
+    frames = [(1, frame) for frame in vlans()]
+    frames += [(1, wrapped(ip, 1)) for ip in packets()]
+    for link_type in (kind for kind in KNOWN_AND_UNKNOWN if kind != 1):
+        step = 5 if link_type in LINK_TYPES else 60
+        frames += [(link_type, wrapped(ip, link_type)) for ip in packets()[::step]]
+    frames.append((113, bytes(14) + b"\x81\x00" + ethernet(packets()[0], tags=(0x8100,))[14:]))
+    frames += [(0, b"\x00\x00\x00\x07" + packets()[0]), (108, b"\x02\x00\x00\x00" + packets()[0])]
+    return frames

@@ -1,0 +1,273 @@
+"""A decoder of one frame, as plain as can be: what the decoder of arrays is held against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from analyzer.model.columns import Undecoded
+
+Row = dict[str, int]
+
+EXTENSIONS = {0, 43, 44, 51, 60}
+ERRORS = {4: {3, 4, 5, 11, 12}, 6: {1, 2, 3, 4}}
+ICMP = {4: 1, 6: 58}
+
+
+class RefusedError(Exception):
+    def __init__(self, reason: Undecoded) -> None:
+        self.reason = reason
+
+
+@dataclass
+class Packet:
+    """An IP packet: its transport header begins at ``at``, the packet ends at ``stop`` on the wire."""
+
+    version: int
+    src: int
+    dst: int
+    ttl: int
+    ip_id: int
+    protocol: int
+    at: int
+    stop: int
+
+
+def decode_frame(frame: bytes, original: int, link_type: int) -> Row | Undecoded:
+    """The row of a frame (without number and times), or why there is none."""
+    try:
+        at, version = find_ip(frame, link_type)
+        packet = read_ip(frame, at, version, max(original, len(frame)), quoted=False)
+        if packet.protocol == 6:
+            return read_tcp(frame, packet)
+        if packet.protocol == 17:
+            return read_udp(frame, packet)
+        return read_icmp(frame, packet)
+    except RefusedError as refused:
+        return refused.reason
+
+
+def demand(condition: bool, reason: Undecoded) -> None:
+    if not condition:
+        raise RefusedError(reason)
+
+
+def demand_bytes(frame: bytes, end: int) -> None:
+    demand(end <= len(frame), Undecoded.TRUNCATED)
+
+
+def number(frame: bytes, at: int, size: int) -> int:
+    assert at + size <= len(frame)
+    return int.from_bytes(frame[at : at + size], "big")
+
+
+def find_ip(frame: bytes, link_type: int) -> tuple[int, int]:
+    if link_type in (1, 113, 276):
+        place, size = {1: (12, 14), 113: (14, 16), 276: (0, 20)}[link_type]
+        demand_bytes(frame, size)
+        return skip_tags(frame, size, number(frame, place, 2))
+    if link_type in (0, 108):
+        demand_bytes(frame, 4)
+        families = {number(frame, 0, 4)}
+        if link_type == 0:
+            families.add(int.from_bytes(frame[:4], "little"))
+        demand(bool(families & {2, 24, 28, 30}), Undecoded.OTHER_PROTOCOL)
+        return 4, 4 if 2 in families else 6
+    if link_type == 101:
+        demand_bytes(frame, 1)
+        demand(frame[0] >> 4 in (4, 6), Undecoded.BAD_IP_HEADER)
+        return 0, frame[0] >> 4
+    demand(link_type in (228, 229), Undecoded.UNKNOWN_LINK_TYPE)
+    return 0, {228: 4, 229: 6}[link_type]
+
+
+def skip_tags(frame: bytes, at: int, kind: int) -> tuple[int, int]:
+    for _ in range(4):
+        if kind not in (0x8100, 0x88A8, 0x9100):
+            break
+        demand_bytes(frame, at + 4)
+        kind = number(frame, at + 2, 2)
+        at += 4
+    demand(kind in (0x0800, 0x86DD), Undecoded.OTHER_PROTOCOL)
+    return at, 4 if kind == 0x0800 else 6
+
+
+def read_ip(frame: bytes, at: int, version: int, end: int, quoted: bool) -> Packet:
+    return (read_ipv4 if version == 4 else read_ipv6)(frame, at, end, quoted)
+
+
+def ip_stop(at: int, stated: int, end: int, quoted: bool) -> int:
+    """Where a packet ends that begins at ``at`` and states its length, in something that ends at ``end``."""
+    if quoted:
+        return end
+    if stated:
+        return at + stated
+    demand(end - at <= 8 * 65536, Undecoded.BAD_IP_HEADER)
+    return end
+
+
+def read_ipv4(frame: bytes, at: int, end: int, quoted: bool) -> Packet:
+    demand_bytes(frame, at + 20)
+    size = (frame[at] & 15) * 4
+    demand(frame[at] >> 4 == 4 and size >= 20, Undecoded.BAD_IP_HEADER)
+    stop = ip_stop(at, number(frame, at + 2, 2), end, quoted)
+    demand(stop >= at + size, Undecoded.BAD_IP_HEADER)
+    demand_bytes(frame, at + size)
+    protocol = frame[at + 9]
+    demand(protocol in (1, 6, 17), Undecoded.OTHER_PROTOCOL)
+    demand(number(frame, at + 6, 2) % 0x2000 == 0, Undecoded.LATER_FRAGMENT)
+    return Packet(
+        version=4,
+        src=number(frame, at + 12, 4),
+        dst=number(frame, at + 16, 4),
+        ttl=frame[at + 8],
+        ip_id=number(frame, at + 4, 2),
+        protocol=protocol,
+        at=at + size,
+        stop=stop,
+    )
+
+
+def read_ipv6(frame: bytes, at: int, end: int, quoted: bool) -> Packet:
+    demand_bytes(frame, at + 40)
+    demand(frame[at] >> 4 == 6, Undecoded.BAD_IP_HEADER)
+    length = number(frame, at + 4, 2)
+    stop = ip_stop(at, 40 + length if length else 0, end, quoted)
+    protocol, behind, later = skip_extensions(frame, at + 40, frame[at + 6], stop)
+    demand(protocol in (6, 17, 58) or (later and protocol in EXTENSIONS), Undecoded.OTHER_PROTOCOL)
+    demand(not later, Undecoded.LATER_FRAGMENT)
+    return Packet(
+        version=6,
+        src=number(frame, at + 8, 16),
+        dst=number(frame, at + 24, 16),
+        ttl=frame[at + 7],
+        ip_id=0,
+        protocol=protocol,
+        at=behind,
+        stop=stop,
+    )
+
+
+def skip_extensions(frame: bytes, at: int, kind: int, stop: int) -> tuple[int, int, bool]:
+    """The protocol behind the extension headers, where it begins, and whether it is a later fragment's."""
+    steps = 0
+    while kind in EXTENSIONS:
+        steps += 1
+        demand(steps <= 8 and at + 8 <= stop, Undecoded.BAD_IP_HEADER)
+        demand_bytes(frame, at + 8)
+        if kind == 44:
+            if number(frame, at + 2, 2) >> 3:
+                return frame[at], at + 8, True
+            size = 8
+        elif kind == 51:
+            size = (frame[at + 1] + 2) * 4
+        else:
+            size = (frame[at + 1] + 1) * 8
+        demand(at + size <= stop, Undecoded.BAD_IP_HEADER)
+        kind, at = frame[at], at + size
+    return kind, at, False
+
+
+def blank(packet: Packet, carrier: Packet) -> Row:
+    """A row with all that comes from IP: ``packet`` is whose flow it is, ``carrier`` what was captured."""
+    low = 2**64 - 1
+    return {
+        "version": packet.version,
+        "protocol": packet.protocol,
+        "src_hi": packet.src >> 64,
+        "src_lo": packet.src & low,
+        "dst_hi": packet.dst >> 64,
+        "dst_lo": packet.dst & low,
+        "ttl": carrier.ttl,
+        "ip_id": carrier.ip_id,
+        "payload": 0,
+        "seq": 0,
+        "ack": 0,
+        "flags": 0,
+        "window": 0,
+        "mss": 0,
+        "scale": -1,
+        "has_ts": 0,
+        "tsval": 0,
+        "tsecr": 0,
+        "is_icmp": 0,
+        "icmp_type": 0,
+        "icmp_code": 0,
+        "reporter_hi": 0,
+        "reporter_lo": 0,
+    }
+
+
+def read_tcp(frame: bytes, packet: Packet) -> Row:
+    at = packet.at
+    demand(at + 20 <= packet.stop, Undecoded.BAD_TRANSPORT_HEADER)
+    demand_bytes(frame, at + 20)
+    size = (frame[at + 12] >> 4) * 4
+    demand(size >= 20 and at + size <= packet.stop, Undecoded.BAD_TRANSPORT_HEADER)
+    row = blank(packet, packet) | {
+        "sport": number(frame, at, 2),
+        "dport": number(frame, at + 2, 2),
+        "seq": number(frame, at + 4, 4),
+        "ack": number(frame, at + 8, 4),
+        "flags": frame[at + 13],
+        "window": number(frame, at + 14, 2),
+        "payload": packet.stop - at - size,
+    }
+    read_options(frame[at + 20 : at + size], row)
+    return row
+
+
+def read_options(options: bytes, row: Row) -> None:
+    is_syn = row["flags"] & 2
+    while options and options[0] != 0:
+        if options[0] == 1:
+            options = options[1:]
+            continue
+        if len(options) < 2 or not 2 <= options[1] <= len(options):
+            break
+        kind, size = options[0], options[1]
+        value, options = options[2:size], options[size:]
+        if (kind, size) == (2, 4) and is_syn:
+            row["mss"] = number(value, 0, 2)
+        elif (kind, size) == (3, 3) and is_syn:
+            row["scale"] = min(value[0], 14)
+        elif (kind, size) == (8, 10):
+            row |= {"has_ts": 1, "tsval": number(value, 0, 4), "tsecr": number(value, 4, 4)}
+
+
+def read_udp(frame: bytes, packet: Packet) -> Row:
+    at = packet.at
+    demand(at + 8 <= packet.stop, Undecoded.BAD_TRANSPORT_HEADER)
+    demand_bytes(frame, at + 8)
+    return blank(packet, packet) | {
+        "sport": number(frame, at, 2),
+        "dport": number(frame, at + 2, 2),
+        "payload": packet.stop - at - 8,
+    }
+
+
+def read_icmp(frame: bytes, packet: Packet) -> Row:
+    at = packet.at
+    demand(at + 8 <= packet.stop, Undecoded.BAD_TRANSPORT_HEADER)
+    demand_bytes(frame, at + 8)
+    demand(frame[at] in ERRORS[packet.version], Undecoded.OTHER_PROTOCOL)
+    message = frame[: packet.stop]
+    try:
+        quoted = read_ip(message, at + 8, packet.version, packet.stop, quoted=True)
+        demand(quoted.protocol in (6, 17), Undecoded.OTHER_PROTOCOL)
+        demand_bytes(message, quoted.at + 8)
+    except RefusedError as refused:
+        reason = refused.reason
+        is_whole = packet.stop <= len(frame)
+        if reason == Undecoded.BAD_IP_HEADER or (reason == Undecoded.TRUNCATED and is_whole):
+            reason = Undecoded.BAD_TRANSPORT_HEADER
+        raise RefusedError(reason) from refused
+    return blank(quoted, packet) | {
+        "sport": number(message, quoted.at, 2),
+        "dport": number(message, quoted.at + 2, 2),
+        "seq": number(message, quoted.at + 4, 4) if quoted.protocol == 6 else 0,
+        "is_icmp": 1,
+        "icmp_type": frame[at],
+        "icmp_code": frame[at + 1],
+        "reporter_hi": packet.src >> 64,
+        "reporter_lo": packet.src & (2**64 - 1),
+    }

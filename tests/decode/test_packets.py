@@ -1,0 +1,248 @@
+"""What the decoder says of single frames, by hand; and what holds for every block."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import get_args, get_type_hints
+
+import numpy as np
+import pytest
+from scapy.layers.inet import TCP, UDP
+from scapy.layers.inet6 import IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop
+from scapy.packet import Raw
+
+from analyzer.decode import decode
+from analyzer.model.blocks import FrameBlock
+from analyzer.model.columns import ROW_FIELDS, Flag, PacketColumns, Undecoded
+from tests.decode.frames import corpus, ethernet, icmp4, icmp6, tcp, v4, v6, wrapped
+from tests.helpers import block_of
+
+SYN_OPTIONS = [("MSS", 1460), ("SAckOK", b""), ("Timestamp", (77, 0)), ("NOP", None), ("WScale", 7)]
+TIMESTAMPS = [("NOP", None), ("NOP", None), ("Timestamp", (5, 6))]
+
+
+def reason_of(frame: bytes, link_type: int = 1, original: int | None = None) -> Undecoded:
+    columns = decode(block_of([frame], link_type, original=None if original is None else [original]))
+    assert len(columns) == 0
+    assert columns.undecoded.sum() == 1
+    return Undecoded(int(columns.undecoded.argmax()))
+
+
+def row(frame: bytes, link_type: int = 1, original: int | None = None) -> dict[str, int]:
+    columns = decode(block_of([frame], link_type, original=None if original is None else [original]))
+    assert len(columns) == 1
+    assert not columns.undecoded.any()
+    return {name: getattr(columns, name)[0].item() for name in ROW_FIELDS}
+
+
+def has(found: dict[str, int], **values: int) -> None:
+    assert {name: found[name] for name in values} == values
+
+
+def mixed_block() -> FrameBlock:
+    block = block_of([frame for _, frame in corpus()])
+    return replace(block, link_types=np.array([kind for kind, _ in corpus()], dtype=np.uint16))
+
+
+def test_a_syn() -> None:
+    found = row(ethernet(v4(tcp("S", options=SYN_OPTIONS))))
+    has(found, number=1, time=0, clock=0, version=4, protocol=6, src_hi=0, dst_hi=0, ttl=61, ip_id=0xBEEF)
+    has(found, src_lo=0x0A010203, dst_lo=0xC000024D, sport=40000, dport=443, seq=0xFFFFFF00, ack=0x12345678)
+    has(found, flags=Flag.SYN, window=0xFACE, mss=1460, scale=7, has_ts=True, tsval=77, tsecr=0, payload=0)
+    has(found, is_icmp=False, icmp_type=0, icmp_code=0, reporter_hi=0, reporter_lo=0)
+
+
+def test_data_over_ipv6() -> None:
+    found = row(ethernet(v6(tcp("PA", options=TIMESTAMPS) / b"hello"), 0x86DD))
+    has(
+        found,
+        version=6,
+        src_hi=0x20010DB800010000,
+        src_lo=0xA,
+        dst_hi=0xFE80 << 48,
+        dst_lo=0x123456789ABCDEF0,
+    )
+    has(found, ttl=57, ip_id=0, payload=5, flags=Flag.PSH | Flag.ACK, has_ts=True, tsval=5, tsecr=6, scale=-1)
+
+
+def test_udp() -> None:
+    found = row(ethernet(v4(UDP(sport=5353, dport=53) / b"question")))
+    has(found, protocol=17, sport=5353, dport=53, payload=8, seq=0, flags=0, window=0, scale=-1)
+
+
+def test_only_a_syn_has_an_mss_and_a_scale() -> None:
+    has(row(ethernet(v4(tcp("A", options=SYN_OPTIONS)))), mss=0, scale=-1, has_ts=True, tsval=77)
+    has(row(ethernet(v4(tcp("SA", options=SYN_OPTIONS)))), mss=1460, scale=7)
+
+
+def test_a_scale_above_14_counts_as_14() -> None:
+    has(row(ethernet(v4(tcp("S", options=[("WScale", 255)])))), scale=14)
+
+
+def test_ethernet_padding_is_no_payload() -> None:
+    has(row(ethernet(v4(tcp("A")) + bytes(6))), payload=0)
+
+
+def test_payload_counts_bytes_that_were_not_captured() -> None:
+    frame = ethernet(v4(tcp("A") / bytes(1460)))
+    has(row(frame[:60], original=len(frame)), payload=1460)
+    has(row(frame[:54], original=len(frame)), payload=1460)
+    assert reason_of(frame[:53], original=len(frame)) is Undecoded.TRUNCATED
+
+
+def test_options_cut_by_the_capture_are_used_as_far_as_they_go() -> None:
+    frame = ethernet(v4(tcp("S", options=SYN_OPTIONS)))
+    has(row(frame[:58], original=len(frame)), mss=1460, has_ts=False, scale=-1)
+
+
+def test_options_are_not_read_from_the_next_frame() -> None:
+    frame = ethernet(v4(tcp("A", options=TIMESTAMPS)))
+    columns = decode(block_of([frame[:60], frame[60:]], original=[len(frame)] * 2))
+    assert columns.has_ts.tolist() == [False]
+    assert columns.tsval.tolist() == [0]
+
+
+def test_a_packet_too_long_for_its_length_field_is_as_long_as_its_frame() -> None:
+    frame = ethernet(v4(tcp("A") / bytes(100), len=0))
+    has(row(frame), payload=100)
+    has(row(frame, original=70_054), payload=70_000)
+    has(row(frame, original=14 + 8 * 65_536), payload=8 * 65_536 - 40)
+    assert reason_of(frame, original=15 + 8 * 65_536) is Undecoded.BAD_IP_HEADER
+    assert reason_of(frame, original=2**32 - 1) is Undecoded.BAD_IP_HEADER
+    has(row(ethernet(v6(tcp("A"), plen=0), 0x86DD), original=70_074), payload=70_000)
+
+
+@pytest.mark.parametrize("link_type", [0, 1, 101, 108, 113, 276])
+def test_every_link_type(link_type: int) -> None:
+    for ip, version in ((v4(tcp()), 4), (v6(tcp()), 6)):
+        has(row(wrapped(ip, link_type), link_type), version=version, dport=443)
+
+
+def test_either_byte_order_of_a_family() -> None:
+    ip = v4(tcp())
+    has(row(b"\x02\x00\x00\x00" + ip, 0), dport=443)
+    has(row(b"\x00\x00\x00\x02" + ip, 0), dport=443)
+    assert reason_of(b"\x02\x00\x00\x00" + ip, 108) is Undecoded.OTHER_PROTOCOL
+
+
+def test_up_to_four_vlan_tags() -> None:
+    has(row(ethernet(v4(tcp()), tags=(0x88A8, 0x8100, 0x9100, 0x8100))), dport=443)
+    assert reason_of(ethernet(v4(tcp()), tags=(0x8100,) * 5)) is Undecoded.OTHER_PROTOCOL
+    assert reason_of(ethernet(v4(tcp()), tags=(0x8100,))[:17]) is Undecoded.TRUNCATED
+    assert reason_of(ethernet(b"", kind=0x0806, tags=(0x8100,))) is Undecoded.OTHER_PROTOCOL
+
+
+def test_extension_headers() -> None:
+    chain = IPv6ExtHdrHopByHop() / IPv6ExtHdrDestOpt() / IPv6ExtHdrFragment(id=1, m=1)
+    has(row(ethernet(v6(chain / tcp() / b"hello"), 0x86DD)), dport=443, payload=5)
+    later = IPv6ExtHdrFragment(id=1, offset=3) / Raw(b"more")
+    assert reason_of(ethernet(v6(later, nh=44), 0x86DD)) is Undecoded.OTHER_PROTOCOL  # no next header
+    later.nh = 6
+    assert reason_of(ethernet(v6(later, nh=44), 0x86DD)) is Undecoded.LATER_FRAGMENT
+
+
+def test_an_icmp_error_is_a_row_of_the_packet_that_it_quotes() -> None:
+    found = row(ethernet(icmp4(3, 13, v4(tcp())[:28])))
+    has(found, version=4, protocol=6, src_lo=0x0A010203, dst_lo=0xC000024D, sport=40000, dport=443)
+    has(found, seq=0xFFFFFF00, ack=0, flags=0, window=0, payload=0, is_icmp=True, icmp_type=3, icmp_code=13)
+    has(found, ttl=250, ip_id=0xBEEF, reporter_hi=0, reporter_lo=0xC6336409)
+
+
+def test_an_icmpv6_error() -> None:
+    found = row(ethernet(icmp6(1, 4, v6(UDP(sport=9, dport=53))), 0x86DD))
+    has(found, version=6, protocol=17, src_lo=0xA, sport=9, dport=53, seq=0, is_icmp=True, icmp_type=1)
+    has(found, icmp_code=4, ttl=250, reporter_hi=0x20010DB8FFFF0000, reporter_lo=9)
+
+
+def test_a_quote_need_not_state_its_length_right() -> None:
+    for length in (0, 1, 65535):
+        has(row(ethernet(icmp4(3, 1, v4(tcp(), len=length)[:28]))), dport=443)
+
+
+def test_quotes_that_cannot_be_decoded() -> None:
+    frame = ethernet(icmp4(3, 1, v4(tcp())[:28]))
+    assert reason_of(frame[:-1], original=len(frame)) is Undecoded.TRUNCATED
+    short = ethernet(icmp4(3, 1, v4(tcp())[:27]))
+    assert reason_of(short) is Undecoded.BAD_TRANSPORT_HEADER
+    assert reason_of(short + bytes(20)) is Undecoded.BAD_TRANSPORT_HEADER  # padding is no quote
+    assert reason_of(ethernet(icmp4(3, 1, v6(tcp())))) is Undecoded.BAD_TRANSPORT_HEADER
+    assert reason_of(ethernet(icmp4(3, 1, v4(tcp(), frag=9)))) is Undecoded.LATER_FRAGMENT
+    assert reason_of(ethernet(icmp4(3, 1, v4(Raw(b"esp"), proto=50)))) is Undecoded.OTHER_PROTOCOL
+
+
+@pytest.mark.parametrize(
+    ("frame", "reason"),
+    [
+        (b"", Undecoded.TRUNCATED),
+        (ethernet(b"", kind=0x0806), Undecoded.OTHER_PROTOCOL),
+        (ethernet(v4(tcp()))[:33], Undecoded.TRUNCATED),
+        (ethernet(v4(tcp(), version=5)), Undecoded.BAD_IP_HEADER),
+        (ethernet(v4(tcp(), ihl=4)), Undecoded.BAD_IP_HEADER),
+        (ethernet(v4(tcp(), len=19)), Undecoded.BAD_IP_HEADER),
+        (ethernet(v4(tcp(), frag=1)), Undecoded.LATER_FRAGMENT),
+        (ethernet(v4(tcp(), proto=47)), Undecoded.OTHER_PROTOCOL),
+        (ethernet(v4(tcp(), len=39)), Undecoded.BAD_TRANSPORT_HEADER),
+        (ethernet(v4(tcp(dataofs=4))), Undecoded.BAD_TRANSPORT_HEADER),
+        (ethernet(v4(tcp(dataofs=6))), Undecoded.BAD_TRANSPORT_HEADER),
+        (ethernet(v4(UDP(), len=27)), Undecoded.BAD_TRANSPORT_HEADER),
+        (ethernet(icmp4(8, 0, b"ping")), Undecoded.OTHER_PROTOCOL),
+    ],
+)
+def test_why_a_frame_is_no_row(frame: bytes, reason: Undecoded) -> None:
+    assert reason_of(frame) is reason
+
+
+def test_an_unknown_link_type() -> None:
+    assert reason_of(ethernet(v4(tcp())), 147) is Undecoded.UNKNOWN_LINK_TYPE
+
+
+def test_numbers_times_and_clock() -> None:
+    frame = ethernet(v4(TCP()))
+    other = ethernet(b"", kind=0x0806)
+    block = block_of([frame, other, frame, frame, other], times=[10, 30, 20, 40, 50], first_number=1001)
+    columns = decode(replace(block, capture=3))
+    assert columns.number.tolist() == [1001, 1003, 1004]
+    assert columns.time.tolist() == [10, 20, 40]
+    assert columns.clock.tolist() == [10, 30, 40]
+    assert (columns.capture, columns.packets, columns.clock_end) == (3, 5, 50)
+
+
+def test_no_frames() -> None:
+    columns = decode(block_of([]))
+    assert (len(columns), columns.packets, columns.clock_end) == (0, 0, 0)
+    assert columns.undecoded.tolist() == [0] * len(Undecoded)
+
+
+@pytest.mark.parametrize("block", [block_of([]), block_of([ethernet(v4(TCP()))] * 3), mixed_block()])
+def test_columns_are_as_declared(block: FrameBlock) -> None:
+    columns = decode(block)
+    hints = get_type_hints(PacketColumns)
+    for name in (*ROW_FIELDS, "undecoded"):
+        column = getattr(columns, name)
+        declared = get_args(get_args(hints[name])[1])[0]
+        assert column.dtype == np.dtype(declared), name
+        assert column.dtype.isnative, name
+        assert column.flags.c_contiguous, name
+        assert column.shape == ((len(Undecoded),) if name == "undecoded" else (len(columns),)), name
+
+
+def test_columns_outlive_the_buffer() -> None:
+    block = mixed_block()
+    arrays = {
+        name: getattr(block, name).copy() for name in ("buffer", "offsets", "captured", "original", "times")
+    }
+    own = replace(block, **arrays)
+    columns = decode(own)
+    before = {name: getattr(columns, name).copy() for name in ROW_FIELDS}
+    for array in arrays.values():
+        array.fill(0)
+    for name, column in before.items():
+        np.testing.assert_array_equal(getattr(columns, name), column, err_msg=name)
+
+
+def test_the_frames_are_of_every_kind() -> None:
+    columns = decode(mixed_block())
+    assert (columns.undecoded > 2).all()
+    assert columns.is_icmp.sum() > 100
+    assert (columns.version == 6).sum() > 100
+    assert (columns.protocol == 17).sum() > 50

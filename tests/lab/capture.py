@@ -1,0 +1,86 @@
+"""tcpdump at several places at once."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from .network import INTERFACES, LabError, Network
+
+START_SECONDS = 20.0
+BUFFER_KIB = "8192"  # with `-i any` each frame takes up the whole snapshot length
+QUIET_SECONDS = 0.15  # a file that has not grown for so long is complete
+
+
+class Capture:
+    """One tcpdump that writes one file."""
+
+    def __init__(self, network: Network, place: str, path: Path, options: tuple[str, ...] = ()) -> None:
+        self.path = path
+        where = options if "-i" in options else ("-i", INTERFACES[place], *options)
+        how = ("-n", "-U", "--immediate-mode", "-s", "0", "-B", BUFFER_KIB, "-Z", "root")
+        command = network.command(place, "tcpdump", *how, *where, "-w", str(path))
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, bufsize=0)
+        self.said = b""
+
+    def wait_until_started(self) -> None:
+        """Return once the packet socket is open: tcpdump says `listening on` after that."""
+        stderr = self.process.stderr
+        deadline = time.monotonic() + START_SECONDS
+        while stderr is not None and b"listening on" not in self.said:
+            readable, _, _ = select.select([stderr], [], [], max(0.0, deadline - time.monotonic()))
+            line = stderr.readline() if readable else b""
+            if not line:
+                raise LabError(f"tcpdump did not start: {self.said.decode()}")
+            self.said += line
+
+    def stop(self) -> None:
+        """End tcpdump after it has written all that came, and make sure that nothing was lost."""
+        self._wait_until_quiet()
+        self.process.send_signal(signal.SIGINT)
+        _, rest = self.process.communicate(timeout=10)
+        self.said += rest
+        counts = re.findall(rb"(\d+) packets? (captured|received by filter|dropped by kernel)", self.said)
+        numbers = {kind: int(number) for number, kind in counts}
+        if numbers[b"captured"] != numbers[b"received by filter"] or numbers[b"dropped by kernel"]:
+            raise LabError(f"{self.path.name}: tcpdump lost packets: {self.said.decode()}")
+
+    def _wait_until_quiet(self) -> None:
+        """Return when the file has stopped growing."""
+        size, since = -1, time.monotonic()
+        while time.monotonic() - since < QUIET_SECONDS:
+            now = self.path.stat().st_size
+            if now != size:
+                size, since = now, time.monotonic()
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        """End tcpdump if it still runs."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        if self.process.stderr is not None:
+            self.process.stderr.close()
+
+
+@contextlib.contextmanager
+def captures(
+    network: Network, folder: Path, options: Mapping[str, tuple[str, ...]]
+) -> Iterator[dict[str, Capture]]:
+    """Capture at each of the places in `options` (with these tcpdump options) into `folder/<place>.pcap`."""
+    running: dict[str, Capture] = {}
+    try:
+        for place, extra in options.items():
+            running[place] = Capture(network, place, folder / f"{place}.pcap", extra)
+        for capture in running.values():
+            capture.wait_until_started()
+        yield running
+    finally:
+        for capture in running.values():
+            capture.kill()

@@ -1,0 +1,59 @@
+"""Run the tests on a machine that has only git and Python 3.11 or later.
+
+Makes a virtual environment in .venv, installs errnoscope with what its tests need, installs the Debian
+packages that some tests use where this is Debian and we are root, then runs pytest with the arguments given.
+Elsewhere those tests are skipped, and pytest's last lines say why.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+DEBIAN = {"tcpdump": "tcpdump", "nft": "nftables", "ip": "iproute2", "tshark": "tshark"}
+"""Programs that tests use, and the Debian package of each."""
+
+
+def main() -> int:
+    """Set up, then hand over to pytest."""
+    if sys.version_info < (3, 11):
+        print("errnoscope needs Python 3.11 or later", file=sys.stderr)
+        return 2
+    python = _environment()
+    _debian_packages()
+    return subprocess.call([python, "-m", "pytest", *sys.argv[1:]], cwd=ROOT)
+
+
+def _environment() -> Path:
+    python = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if not python.exists():
+        venv.create(VENV, with_pip=True)
+    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.check_call([*pip, "--editable", ".[dev]"], cwd=ROOT)
+    return python
+
+
+def _debian_packages() -> None:
+    missing = [package for program, package in DEBIAN.items() if not _has(program)]
+    if not missing or not shutil.which("apt-get") or os.geteuid() != 0:
+        return
+    quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["update"], ["install", "--yes", "--no-install-recommends", *missing]):
+        done = subprocess.run(["apt-get", "-qq", *command], env=quiet, stdout=subprocess.DEVNULL, check=False)
+        if done.returncode:
+            print(f"apt-get {command[0]} failed: tests that need {missing} are skipped", file=sys.stderr)
+            return
+
+
+def _has(program: str) -> bool:
+    return bool(shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""The rules of ARCHITECTURE.md that imports can show."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from analyzer.data import load
+
+PACKAGE = Path(__file__).resolve().parent.parent / "analyzer"
+STAGES = ("sources", "decode", "flows", "sockets", "matching", "verdicts", "reports")
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    """Modules of the project that a module imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return {name for name in found if name.split(".")[0] == "analyzer"}
+
+
+def room(module: str) -> str:
+    return (module.split(".") + [""])[1]
+
+
+def all_imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.split(".")[0])
+        elif isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_stage_knows_no_other_stage(path: Path) -> None:
+    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    used = {room(module) for module in imports(path)}
+    allowed = {
+        "model": {"model", "errors"},
+        "errors": set(),
+        "data": {"data"},
+        "pipeline": {*STAGES, "model", "errors"} - {"reports"},
+        "cli": {"cli", "pipeline", "reports", "matching", "model", "errors", ""},
+        "__init__": {"pipeline"},
+        "__main__": {"cli"},
+    }.get(own, {own, "model", "errors", "data", ""})
+    assert used <= allowed
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_python_names_no_errno(path: Path) -> None:
+    """Rules and profiles carry the errno; code that named one would be a rule in hiding."""
+    texts = [
+        node.value
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    assert set(texts) & set(load("errno")["errno"]) == set()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_only_sources_build_frames_with_scapy(path: Path) -> None:
+    assert path.parent.name == "sources" or not all_imports(path) & {"scapy", "pyshark"}
+
+
+def test_quick_commands_import_nothing_heavy() -> None:
+    code = (
+        "import sys; from analyzer.cli.main import run; run(['--version']); "
+        "print(sorted({'numpy', 'yaml', 'scapy', 'pyshark'} & set(sys.modules)))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.splitlines()[-1] == "[]"
+
+
+def requirements(name: str, seen: set[str]) -> set[str]:
+    """Names of all distributions that this one needs at run time."""
+    for line in metadata.requires(name) or []:
+        wanted = re.split(r"[ ;<>=!~\[(]", line)[0].lower().replace("_", "-")
+        if "extra ==" in line or wanted in seen:
+            continue
+        try:
+            metadata.distribution(wanted)
+        except metadata.PackageNotFoundError:
+            continue  # for another platform
+        seen.add(wanted)
+        requirements(wanted, seen)
+    return seen
+
+
+def test_no_dependency_is_under_apache_2_alone() -> None:
+    """It does not combine with scapy's GPL-2.0-only in one program."""
+    licences = {}
+    for name in requirements("errnoscope", set()):
+        info = metadata.metadata(name)
+        said = [info.get("License-Expression"), info.get("License"), *(info.get_all("Classifier") or [])]
+        licences[name] = " ".join(text for text in said if text and len(text) < 200)
+    apache = {name for name, text in licences.items() if "Apache" in text and "BSD" not in text}
+    assert licences
+    assert apache == set()

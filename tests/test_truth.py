@@ -1,0 +1,103 @@
+"""Every sample: what errnoscope says against what the real programs got."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from analyzer.matching.load import load_rules, rules_folder
+from analyzer.model.finding import Confidence
+from analyzer.pipeline import analyze
+from tests.truth import End, ends, load_truth
+
+SAMPLES = rules_folder().parent / "samples"
+RULES = load_rules(rules_folder())
+TRUTHS = sorted(SAMPLES.glob("*/*.truth.json"))
+
+UNDECIDABLE = {
+    "reset-after-half-close": "close() and shutdown() look the same until more data is acknowledged",
+    "connect-timeout": "SYNs that stop early may as well mean that the program itself gave up",
+}
+"""Failures that their captures cannot show from any place, and why."""
+
+NOT_YET = {
+    "data-after-shutdown-both-ways": "ECONNRESET without a reset received: no rule yet",
+    "keepalive-timeout": "no rule yet",
+    "udp-connection-refused": "no rule for UDP yet",
+    "udp-connection-refused-send-first": "no rule for UDP yet",
+}
+
+BLIND = {
+    "reset-by-firewall-established": {"server"},
+    "retransmission-default": {"server"},
+    "retransmission-icmp-soft-error": {"server"},
+    "retransmission-timeout": {"server"},
+    "retransmission-timeout-send-first": {"server"},
+    "retransmission-timeout-server": {"client", "middle"},
+    "retransmission-timeout-so-error-first": {"server"},
+    "retransmission-user-timeout": {"server"},
+}
+"""Places that the packets which decide never reached."""
+
+THE_PATTERNS = {
+    "connection-refused",
+    "reset-by-peer",
+    "rst-after-fin",
+    "rst-in-accept-queue",
+    "retransmission-storm",
+    "retransmission-timeout",
+    "icmp-unreachable-during-connect",
+}
+
+
+def name(path: Path) -> str:
+    return f"{path.parent.name}/{path.name.removesuffix('.truth.json')}"
+
+
+def judged(path: Path) -> list[tuple[End, str]]:
+    truth = load_truth(path)
+    report = analyze(path.with_name(truth["capture"]), rules=RULES)
+    return [(end, end.judge()) for end in ends(truth, report)]
+
+
+@pytest.mark.parametrize("path", TRUTHS, ids=name)
+def test_verdicts_are_true(path: Path) -> None:
+    """A verdict agrees with every call that the program made after it; a program without error has none."""
+    wrong = [(end.side, word) for end, word in judged(path) if word.startswith(("wrong", "false"))]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("path", TRUTHS, ids=name)
+def test_no_failure_is_missed(path: Path) -> None:
+    """... but what the tables above name, and all of that: what is found by now must leave them."""
+    scenario, vantage = path.parent.name, path.name.split(".")[0]
+    excused = scenario in UNDECIDABLE | NOT_YET or vantage in BLIND.get(scenario, set())
+    missed = [end.side for end, word in judged(path) if word == "missed"]
+    assert bool(missed) == excused, missed
+
+
+@pytest.mark.parametrize("path", [p for p in TRUTHS if p.parent.name.startswith("clean-")], ids=name)
+def test_clean_captures_have_no_verdict(path: Path) -> None:
+    report = analyze(path.with_name(load_truth(path)["capture"]), rules=RULES)
+    assert [result.verdicts for result in report.flows if result.verdicts] == []
+
+
+def test_every_pattern_is_found_in_a_real_capture() -> None:
+    found = set()
+    for path in TRUTHS:
+        report = analyze(path.with_name(load_truth(path)["capture"]), rules=RULES)
+        found |= {finding.rule for result in report.flows for finding in result.findings}
+    assert found >= THE_PATTERNS
+
+
+def test_enough_is_certain() -> None:
+    """Confidence is not bought by doubting everything: with all that decides in sight, most are certain."""
+    words = [
+        end.verdict.confidence
+        for path in TRUTHS
+        if path.name.startswith("client.")
+        for end, word in judged(path)
+        if end.verdict and word == "right" and end.side == "client"
+    ]
+    assert words.count(Confidence.CERTAIN) > len(words) / 2

@@ -1,0 +1,106 @@
+"""What real programs got, held against what errnoscope says of the same connections."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analyzer.model.finding import Verdict
+from analyzer.model.flow import SIDES
+from analyzer.model.report import Report
+
+NO_ERROR = ("OK", "EOF")
+SLACK_S = 0.002
+"""A call that returned so near to the error may have begun, and been decided, before it."""
+UNDER_WAY_S = 0.02
+"""A call that succeeded so shortly after the error had begun before it."""
+TIMER_SLACK = 0.6
+"""Part of a silence by which its end may come early: TCP_USER_TIMEOUT may strike at any moment between two
+retransmissions, and the shadow names the latest one."""
+
+
+@dataclass(frozen=True)
+class End:
+    """One end of one connection: what its program got, and the verdict (None: none was given)."""
+
+    side: str
+    calls: list[dict[str, Any]]
+    verdict: Verdict | None
+
+    @property
+    def first_error(self) -> dict[str, Any] | None:
+        """The first call that got an errno."""
+        return next((call for call in self.calls if call["result"] not in NO_ERROR), None)
+
+    def after(self, verdict: Verdict) -> list[dict[str, Any]]:
+        """The calls that the verdict speaks of, made from its time on."""
+        since = verdict.time / 1e9 - self._slack(verdict)
+        calls = [call for call in self.calls if call["t"] >= since and call["call"] in verdict.table.calls]
+        while calls and calls[0]["result"] in NO_ERROR and calls[0]["t"] < verdict.time / 1e9 + UNDER_WAY_S:
+            del calls[0]
+        return [call for call in calls if not _buffered(call)]
+
+    def _slack(self, verdict: Verdict) -> float:
+        """Silence is measured, a reset is seen."""
+        if not verdict.rule.endswith(("timeout", "soft")):
+            return SLACK_S
+        began = min(call["t"] for call in self.calls)
+        return TIMER_SLACK * (verdict.time / 1e9 - began)
+
+    def judge(self) -> str:
+        """``right``, ``unproven``, ``missed``, ``false alarm: ...``, ``wrong: ...`` or ``quiet``."""
+        error, verdict = self.first_error, self.verdict
+        if verdict is None:
+            return "missed" if error else "quiet"
+        after = self.after(verdict)
+        if not after:
+            return "unproven"
+        if error is None:
+            return f"false alarm: {verdict.errno} by {verdict.rule}, the program got none"
+        told = [f"{c['call']}={c['result']}" for c in after]
+        return "right" if _agrees(verdict, after) else f"wrong: {verdict.table} against {told}"
+
+
+def _buffered(call: dict[str, Any]) -> bool:
+    """Data that had arrived before is read first, which says nothing about the error."""
+    return bool(call["call"] == "recv" and call["result"] == "OK")
+
+
+def _agrees(verdict: Verdict, after: list[dict[str, Any]]) -> bool:
+    """Every call gave what ``calls`` says until one delivered the errno, then what ``later`` says."""
+    table = verdict.table
+    delivered = False
+    for call in after:
+        name, result = call["call"], call["result"]
+        expected = (table.later if delivered else table.calls).get(name)
+        if expected is not None and result != expected:
+            return False
+        delivered = delivered or result not in NO_ERROR
+    return True
+
+
+def ends(truth: dict[str, Any], report: Report) -> Iterator[End]:
+    """Every observed end of every connection of a truth file."""
+    verdicts = {
+        (_key(result.flow.client), _key(result.flow.server), SIDES[verdict.side]): verdict
+        for result in report.flows
+        for verdict in result.verdicts
+    }
+    for connection in truth["connections"]:
+        places = tuple(map(tuple, (connection["client"], connection["server"])))
+        for side, calls in connection["calls"].items():
+            if calls is not None:
+                yield End(side, calls, verdicts.get((*places, side)))
+
+
+def _key(endpoint: Any) -> tuple[str, int]:
+    return (endpoint.address, endpoint.port)
+
+
+def load_truth(path: Path) -> dict[str, Any]:
+    """A truth file."""
+    truth: dict[str, Any] = json.loads(path.read_text())
+    return truth
