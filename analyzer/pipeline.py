@@ -94,9 +94,8 @@ class Engine:
     """Turns the blocks of one capture into results of flows, as they end."""
 
     def __init__(self, matcher: Matcher, *, keep_all: bool = False) -> None:
-        everything = Kind(sum(Kind))
         self._matcher = matcher
-        self._tracker = Tracker(everything if keep_all else matcher.triggers)
+        self._tracker = Tracker(Kind.ALL if keep_all else matcher.triggers)
         self._watched: dict[int, _Watched] = {}
         self._deadlines: list[tuple[int, int]] = []
         self._results: list[FlowResult] = []

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from analyzer.cli.messages import complain
 from analyzer.model.blocks import FrameBlock
 from analyzer.model.capture import Capture
 from analyzer.model.report import Report
@@ -49,7 +50,7 @@ def command(context: click.Context, captures: tuple[str, ...], output: str) -> i
     _write(report, output)
     damaged = [capture.damage for capture in report.captures if capture.damage]
     for damage in damaged:
-        click.echo(f"errnoscope: {damage}", err=True)
+        complain(damage)
     return 2 if damaged else 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from importlib import import_module
@@ -9,6 +10,7 @@ from importlib import import_module
 import click
 
 from analyzer import __version__
+from analyzer.cli.messages import complain
 from analyzer.errors import UserError
 
 EXIT_BAD = 2
@@ -49,31 +51,43 @@ def cli() -> None:
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run the command; return its exit status. Never raises for a user's mistake."""
+    """Run the command; return its exit status. Raises neither for a user's mistake nor for a full disk."""
     # One thread is enough for what NumPy does here, and its import is twice as fast.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         result = cli.main(arguments, prog_name="errnoscope", standalone_mode=False)
+        sys.stdout.flush()
     except UserError as error:
-        _complain(str(error))
+        complain(error)
         return EXIT_BAD
     except click.ClickException as error:
         error.show()
         return EXIT_BAD
     except (click.Abort, KeyboardInterrupt):
-        _complain("interrupted")
+        complain("interrupted")
         return 130
-    except BrokenPipeError:
-        # The reader of our output has seen enough. Python would complain once more when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (BrokenPipeError, SystemExit):  # click turns the one into the other, and raises no other
+        _drop_output()  # its reader has seen enough
         return 0
+    except OSError as error:
+        complain(f"{error.filename or 'stdout'}: {error.strerror or error}")
+        _drop_output()
+        return EXIT_BAD
     return result if isinstance(result, int) else 0
 
 
-def _complain(message: str) -> None:
-    click.echo(f"errnoscope: {message}", err=True)
+def _drop_output() -> None:
+    """Python would complain once more when it closes a stdout that takes nothing."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main() -> None:
     """Entry point of the command."""
+    if sys.stdout is None:
+        complain("stdout: it is closed")
+        sys.exit(EXIT_BAD)
+    if isinstance(
+        sys.stdout, io.TextIOWrapper
+    ):  # a sign that the terminal's encoding lacks is no reason to stop
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run())

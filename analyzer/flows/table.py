@@ -42,6 +42,7 @@ SLOT = np.dtype(
         ("has_seq", "?", (2,)),
         ("ack", "u4", (2,)),
         ("has_ack", "?", (2,)),
+        ("unseen", "i8", (2,)),
         ("last_number", "i8", (2,)),
         ("last_time", "i8", (2,)),
         ("last_data_number", "i8", (2,)),
@@ -49,7 +50,11 @@ SLOT = np.dtype(
         ("last_data_seq", "u4", (2,)),
         ("last_data_length", "i8", (2,)),
         ("turn_time", "i8", (2,)),
-        ("recovering", "?", (2,)),  # sent something again that was not acknowledged since
+        ("resent_number", "i8", (2,)),
+        ("resent_time", "i8", (2,)),
+        ("resent_seq", "u4", (2,)),
+        ("stuck", "?", (2,)),  # sent something again, and no more was acknowledged since
+        ("repeating", "?", (2,)),  # ... and that not for the first time
     ]
 )
 
@@ -61,6 +66,7 @@ TOTALS = np.dtype(
         ("has_seq", "?"),
         ("ack", "u4"),
         ("has_ack", "?"),
+        ("unseen", "i8"),
         ("last_number", "i8"),
         ("last_time", "i8"),
         ("last_data_number", "i8"),
@@ -68,6 +74,9 @@ TOTALS = np.dtype(
         ("last_data_seq", "u4"),
         ("last_data_length", "i8"),
         ("turn_time", "i8"),
+        ("resent_number", "i8"),
+        ("resent_time", "i8"),
+        ("resent_seq", "u4"),
     ]
 )
 """model.flow.Totals as an array row; the names and their order are the same."""
@@ -145,28 +154,39 @@ class FlowTable:
 
 
 class QuietRows:
-    """Significant rows of flows that nothing was found in so far, oldest first."""
+    """Significant rows of flows in which nothing was triggered so far, oldest first."""
 
     def __init__(self) -> None:
         self._chunks: list[Rows] = []
+        self._flows: list[NDArray[np.int64]] = []  # of each row of the chunk beside it
 
     def add(self, rows: Rows) -> None:
         """Keep these SEGMENT rows."""
         if len(rows):
             self._chunks.append(rows)
+            self._flows.append(rows["flow"].copy())
 
     def take(self, flows: NDArray[np.int64]) -> Rows:
-        """The rows of these flows, in the order in which they were added, which are kept no longer."""
-        taken: list[Rows] = []
-        for index, chunk in enumerate(self._chunks):
-            wanted = np.isin(chunk["flow"], flows)
-            if wanted.any():
-                taken.append(chunk[wanted])
-                self._chunks[index] = chunk[~wanted]
-        return np.concatenate(taken) if taken else np.zeros(0, SEGMENT)
+        """The rows of these flows, in the order in which they were added."""
+        if not len(flows):
+            return np.zeros(0, SEGMENT)
+        chosen = _marked(flows)
+        found = [np.flatnonzero(chosen.take(of, mode="clip")) for of in self._flows]
+        return np.concatenate(
+            [np.zeros(0, SEGMENT), *(c.take(i) for c, i in zip(self._chunks, found, strict=True) if len(i))]
+        )
 
     def keep_only(self, flows: NDArray[np.int64]) -> None:
-        """Drop what belongs to flows that are not open any more."""
-        if self._chunks:
-            rows = np.concatenate(self._chunks)
-            self._chunks = [rows[np.isin(rows["flow"], flows)]]
+        """Drop what belongs to other flows: those that ended, or whose rows were taken."""
+        if not self._chunks:
+            return
+        rows, of = np.concatenate(self._chunks), np.concatenate(self._flows)
+        kept = np.flatnonzero(_marked(flows).take(of, mode="clip"))
+        self._chunks, self._flows = [rows.take(kept)], [of[kept]]
+
+
+def _marked(flows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """True at the number of each of these flows, False at the last place and all others."""
+    marks = np.zeros(int(flows.max(initial=-1)) + 2, np.bool_)
+    marks[flows] = True
+    return marks

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from analyzer.flows.keys import first_is_from_client, flow_keys, run_starts
 from analyzer.flows.running import last_index
 from analyzer.flows.splits import LINGER_NS, find_splits
-from analyzer.flows.state import Batch, row_kinds, run_sides
+from analyzer.flows.state import Batch, follow
 from analyzer.flows.table import FlowTable, QuietRows, Rows
 from analyzer.flows.values import final_totals, flow_value, segment_rows, segments
 from analyzer.model.columns import TCP, Flag, PacketColumns
 from analyzer.model.flow import CLIENT, SERVER, Flow, FlowEnd, Kind, Segment
 
-SIGNIFICANT = Kind.SYN | Kind.FIN | Kind.RST | Kind.ICMP | Kind.RESENT | Kind.RECOVERED | Kind.UNSEEN
+SIGNIFICANT = Kind.SYN | Kind.FIN | Kind.RST | Kind.ICMP | Kind.REPEATED | Kind.RECOVERED
 
 _SWEEP_EVERY = 16  # batches
 
@@ -39,8 +39,8 @@ class Tracked:
 class Tracker:
     """Follows every flow; hands out the significant segments of those in which one of ``triggers`` occurs."""
 
-    def __init__(self, triggers: Kind) -> None:
-        self._triggers = int(triggers)
+    def __init__(self, triggers: int) -> None:
+        self._triggers = triggers
         self._table = FlowTable()
         self._quiet = QuietRows()
         self._flows_seen = 0
@@ -147,18 +147,17 @@ class Tracker:
         np.maximum(after["end"], before["end"], out=after["end"])
         after["clock"] = batch.rows.clock[ends]
         after["rows"] += np.diff(np.append(batch.starts, len(batch.rows)))
-        sides = run_sides(batch, before, after)
-        kinds = row_kinds(batch, sides, before, after)
+        state = follow(batch, before, after)
         self._note_control(batch, after)
-        self.unseen += int(((kinds & Kind.UNSEEN) != 0).sum())
-        significant = np.flatnonzero(kinds & int(SIGNIFICANT))
+        tcp = after["protocol"] == TCP
+        significant = np.flatnonzero(((state.kinds & SIGNIFICANT) != 0) & tcp[batch.group])
         triggered = np.zeros(len(batch.starts), np.bool_)
-        triggered[batch.group[(kinds & self._triggers) != 0]] = True
-        triggered &= after["protocol"] == TCP
+        triggered[batch.group[significant[(state.kinds[significant] & self._triggers) != 0]]] = True
         newly = triggered & ~before["watched"]
         after["watched"] |= triggered
         self._table.slots[batch.slot] = after
-        rows = segment_rows(batch, sides, kinds, significant, after["flow"])
+        self.unseen += int((after["unseen"] - before["unseen"]).sum())
+        rows = segment_rows(batch, state, before, significant)
         watched = after["watched"][batch.group[significant]]
         self._quiet.add(rows[~watched])
         earlier = self._quiet.take(after["flow"][newly & (before["rows"] > 0)])
@@ -185,7 +184,9 @@ class Tracker:
         over = live[is_over(slots) & (self._clock - slots["clock"] > LINGER_NS)]
         ended = list(self._ends(over, None))
         self._table.release(over)
-        self._quiet.keep_only(self._table.slots["flow"][self._table.live()])
+        live = self._table.live()
+        quiet = live[~self._table.slots["watched"][live]]
+        self._quiet.keep_only(self._table.slots["flow"][quiet])
         return ended
 
     def _ends(self, slots: NDArray[np.int64], clock: int | None) -> Iterator[FlowEnd]:

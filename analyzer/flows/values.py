@@ -5,31 +5,32 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.flows.state import Batch, Running
+from analyzer.flows.state import LAST, Batch, State
 from analyzer.flows.table import SEGMENT, Rows
 from analyzer.model.columns import ROW_FIELDS, TCP, UDP
 from analyzer.model.flow import SIDES, Endpoint, Flow, Segment, Totals, address_text
 
 
-def segment_rows(
-    batch: Batch,
-    sides: tuple[Running, Running],
-    kinds: NDArray[np.int64],
-    chosen: NDArray[np.int64],
-    flow: NDArray[np.int64],
-) -> Rows:
-    """The chosen rows as SEGMENT rows, in the order of flow and capture."""
+def segment_rows(batch: Batch, state: State, before: Rows, chosen: NDArray[np.int64]) -> Rows:
+    """The chosen rows as SEGMENT rows, in the order of flow and capture; ``before`` are the slots (g,)."""
+    group = batch.group[chosen]
     out = np.zeros(len(chosen), SEGMENT)
-    out["flow"] = flow[batch.group[chosen]]
+    out["flow"] = before["flow"][group]
     out["capture"] = batch.rows.capture
     out["side"] = batch.side[chosen]
-    out["kinds"] = kinds[chosen]
+    out["kinds"] = state.kinds[chosen]
     for name in _COPIED:
         out[name] = getattr(batch.rows, name)[chosen]
-    for side, running in enumerate(sides):
-        totals = out[SIDES[side]]
-        for name in Totals._fields:
-            totals[name] = getattr(running, name)[chosen]
+    for index, side in enumerate(state.sides):
+        carried = {name: before[name][:, index][group] for name in Totals._fields}
+        totals = out[SIDES[index]]
+        totals["seq_end"], totals["has_seq"] = side.seq.before[chosen], side.seq.known[chosen]
+        totals["ack"], totals["has_ack"] = side.ack.before[chosen], side.ack.known[chosen]
+        for name, values in side.sums.items():
+            totals[name] = carried[name] + values[chosen]
+        for family, name, column in LAST:
+            previous = side.previous[family][chosen]
+            totals[name] = np.where(previous >= 0, getattr(batch.rows, column)[previous], carried[name])
     return out
 
 

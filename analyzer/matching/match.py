@@ -9,7 +9,6 @@ from operator import or_
 
 from analyzer.model.event import EVENTS, Activity, Event, IcmpReceived, Retransmission, RetransmissionTimeout
 from analyzer.model.finding import CallTable, Finding, Icmp
-from analyzer.model.flow import Kind
 from analyzer.model.rule import Evidence, Outcome, Rule
 
 _CALL_OF = {Activity.CONNECTING: "connect", Activity.SENDING: "send", Activity.WAITING: "recv"}
@@ -24,9 +23,9 @@ class Matcher:
             self._by_event[rule.event].append(rule)
 
     @property
-    def triggers(self) -> Kind:
+    def triggers(self) -> int:
         """Kinds of segments that can lead to an event which some rule fires on."""
-        return reduce(or_, (EVENTS[name].triggers for name in self._by_event), Kind(0))
+        return reduce(or_, (EVENTS[name].triggers for name in self._by_event), 0)
 
     def match(self, event: Event, system: str) -> list[Finding]:
         """Findings of an event that happened to a socket of this operating system."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-class Flag(IntFlag):
-    """TCP header flags, RFC 9293 section 3.1."""
+class Flag:
+    """TCP header flags, RFC 9293 section 3.1: plain numbers, which are quick."""
 
     FIN = 0x01
     SYN = 0x02

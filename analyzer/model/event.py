@@ -116,7 +116,7 @@ class Event:
     """
 
     name: ClassVar[str]
-    triggers: ClassVar[Kind]
+    triggers: ClassVar[int]
     """Kinds of segments without one of which the event cannot occur."""
 
     flow_id: int
@@ -151,10 +151,10 @@ class IcmpReceived(Event):
 
 @dataclass(frozen=True, slots=True)
 class Retransmission(Event):
-    """This end sent again what is not acknowledged; one event each time, told as one story."""
+    """This end sent again what it had sent again before, still unacknowledged; told as one story."""
 
     name = "retransmission"
-    triggers = Kind.RESENT
+    triggers = Kind.REPEATED
 
     retry: RetryView
 
@@ -164,7 +164,7 @@ class RetransmissionTimeout(Event):
     """This end's system gave up retransmitting."""
 
     name = "retransmission_timeout"
-    triggers = Kind.RESENT
+    triggers = Kind.REPEATED
 
     retry: RetryView
 

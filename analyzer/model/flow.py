@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntFlag
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
@@ -44,16 +43,18 @@ class Flow:
     start: int
 
 
-class Kind(IntFlag):
-    """Why a segment matters. A flow none of whose segments triggers a rule never leaves the arrays."""
+class Kind:
+    """Why a segment matters, as bits. A flow in which no rule's trigger occurs never leaves the arrays."""
 
     SYN = 0x01
     FIN = 0x02
     RST = 0x04
     ICMP = 0x08
     RESENT = 0x10  # carries nothing that was not sent before
-    RECOVERED = 0x20  # the first acknowledgement that moves on after the other end had to send again
-    UNSEEN = 0x40  # acknowledges bytes that were never captured
+    REPEATED = 0x20  # ... nor for the first time, and nothing was acknowledged in between
+    RECOVERED = 0x40  # the first acknowledgement that moves on after such repetitions
+
+    ALL = 0x7F
 
 
 class Totals(NamedTuple):
@@ -61,9 +62,10 @@ class Totals(NamedTuple):
 
     Sequence numbers are as on the wire; ``seq_end`` is the end of the highest one sent (what RFC 9293 calls
     SND.NXT) and means something only if ``has_seq``, ``ack`` the highest acknowledgement only if ``has_ack``.
+    ``unseen`` counts its segments that acknowledged bytes which are not in the capture.
     Times in nanoseconds, frame numbers from 1; both 0 where there was none. ``last`` is its last segment
     but RST, ``last_data`` the last that carried bytes never sent before, ``turn`` the first such one since
-    the other end's.
+    the other end's, ``resent`` the last that carried nothing new.
     """
 
     packets: int
@@ -72,6 +74,7 @@ class Totals(NamedTuple):
     has_seq: bool
     ack: int
     has_ack: bool
+    unseen: int
     last_number: int
     last_time: int
     last_data_number: int
@@ -79,9 +82,12 @@ class Totals(NamedTuple):
     last_data_seq: int
     last_data_length: int
     turn_time: int
+    resent_number: int
+    resent_time: int
+    resent_seq: int
 
 
-NOTHING = Totals(0, 0, 0, False, 0, False, 0, 0, 0, 0, 0, 0, 0)
+NOTHING = Totals(0, 0, 0, False, 0, False, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 """Totals of an end that sent nothing."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import TextIO
@@ -14,6 +15,7 @@ from analyzer.model.finding import Finding, FlowResult, Verdict
 from analyzer.model.flow import CLIENT, SERVER, SIDES, Flow
 from analyzer.model.report import Report
 from analyzer.reports.ladder_text import ladder_lines
+from analyzer.reports.printable import printable
 from analyzer.reports.words import (
     calls_in_words,
     count,
@@ -60,11 +62,11 @@ def _capture(capture: Capture) -> Iterable[str]:
         facts.append(" ".join(capture.link_types))
     if capture.first is not None and capture.last is not None:
         facts.append(f"{moment(capture.first)}, {(capture.last - capture.first) / 1e9:.1f} s")
-    yield from _filled(f"{capture.path}: {', '.join(facts)}")
+    yield from _filled(f"{printable(capture.path)}: {', '.join(facts)}")
     for problem in capture.problems:
         yield from _labelled("doubt", problem)
     if capture.damage:
-        yield from _labelled("damaged", f"{capture.damage.where}: {capture.damage.what}")
+        yield from _labelled("damaged", f"{printable(capture.damage.where)}: {capture.damage.what}")
 
 
 def _summary(report: Report, bold: Style) -> Iterable[str]:
@@ -80,8 +82,8 @@ def _summary(report: Report, bold: Style) -> Iterable[str]:
         yield bold(f"Nothing found in {flows}: no program here got an errno, as far as this capture shows.")
         yield from _filled(
             "Looked for resets, ICMP errors, unanswered connection attempts and data that nobody "
-            "acknowledged. A capture cannot show what never reached the wire: an errno for want of a route, a port or a "
-            "descriptor, and a program's own timer."
+            "acknowledged. A capture cannot show what never reached the wire: an errno for want of a "
+            "route, a port or a descriptor, and a program's own timer."
         )
         return
     parts = [f"{failed:,} of {flows} failed"] if failed else [f"None of {flows} failed"]
@@ -200,7 +202,8 @@ def _look(report: Report, flow: Flow) -> str:
     ip = "ip" if flow.version == 4 else "ipv6"
     addresses = f"{ip}.addr=={flow.client.address} && {ip}.addr=={flow.server.address}"
     ports = f"tcp.port=={flow.client.port} && tcp.port=={flow.server.port}"
-    return f"wireshark {report.captures[flow.capture].path} -Y '{addresses} && {ports}'"
+    path = shlex.quote(printable(report.captures[flow.capture].path))
+    return f"wireshark {path} -Y '{addresses} && {ports}'"
 
 
 def _more(members: Sequence[FlowResult]) -> Iterable[str]:

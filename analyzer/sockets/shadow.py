@@ -76,7 +76,6 @@ class ShadowFlow:
         self._sockets = (ShadowSocket(CLIENT, client), ShadowSocket(SERVER, server))
         self._last: dict[int, Segment] = {}
         self._totals = (NOTHING, NOTHING)
-        self._unseen = False
         if flow.client_guessed:
             for socket in self._sockets:
                 socket.state = State.ESTABLISHED
@@ -94,7 +93,6 @@ class ShadowFlow:
             return
         self._catch_up((segment.client, segment.server))
         yield from self._signs_of_life()
-        self._unseen |= bool(segment.kinds & Kind.UNSEEN)
         if segment.kinds & Kind.ICMP:
             yield from self._icmp(segment)
         elif segment.kinds & Kind.RST:
@@ -190,20 +188,22 @@ class ShadowFlow:
             receiver.take(Step.RECV_SYN)
 
     def _resent(self, sender: ShadowSocket, segment: Segment) -> Iterator[Told]:
-        what = what_is_sent(segment)
-        run = sender.run
+        """A run counts from the first transmission; single retransmissions are not looked at one by one."""
+        run, what, own = sender.run, what_is_sent(segment), self._totals[sender.side]
         if run is None or run.seq != segment.seq or run.what != what:
-            own = self._totals[sender.side]
             syn = what in ("syn", "syn-ack")
             time = sender.syn_time if syn else own.last_data_time
             number = sender.syn_number if syn else own.last_data_number
             run = sender.run = Run(what, segment.seq, time or segment.time, number)
-        elif segment.time - run.last < _COPY_NS:
+            if segment.kinds & Kind.REPEATED and own.resent_time - run.last >= _COPY_NS:
+                run.again(own.resent_time, own.resent_number)
+        if segment.time - run.last < _COPY_NS:
             return
         run.again(segment.time, segment.number)
-        view = _retry_view(run, sender, stopped=False)
-        key = _run_key(sender, run, "retry")
-        yield self._event(Retransmission, sender, segment.time, run.frames, key, set(), retry=view)
+        if run.count > 1:
+            view = _retry_view(run, sender, stopped=False)
+            key = _run_key(sender, run, "retry")
+            yield self._event(Retransmission, sender, segment.time, run.frames, key, set(), retry=view)
 
     def _gave_up(self, socket: ShadowSocket, run: Run, *, stopped: bool) -> Event:
         schedule = socket.profile.retry
@@ -303,7 +303,7 @@ class ShadowFlow:
         doubts = set()
         if self.flow.client_guessed:
             doubts.add(Doubt.HANDSHAKE_NOT_SEEN)
-        if self._unseen:
+        if any(totals.unseen for totals in self._totals):
             doubts.add(Doubt.BYTES_NOT_CAPTURED)
         connecting = self._sockets[CLIENT].state is State.SYN_SENT
         if not connecting and not all(totals.packets for totals in self._totals):

@@ -12,7 +12,6 @@ from analyzer.errors import UserError
 from analyzer.model.capture import Capture
 from analyzer.sources.reading import MAX_RECORD, CaptureSource, Frames, Verdict, Window, link_type_of
 from analyzer.sources.records import (
-    NONE,
     Bytes,
     Offsets,
     RecordFormat,
@@ -155,7 +154,7 @@ class PcapSource(CaptureSource):
         times *= SECOND
         times += fraction * records.unit
         return Frames(
-            offsets=offsets + records.fixed if len(offsets) else NONE,
+            offsets=offsets + records.fixed,
             captured=captured,
             original=np.maximum(captured, fields[:, 3]),
             times=times,

@@ -22,7 +22,6 @@ PIECE = 16 << 20
 MAX_RECORD = 16 << 20
 """Bytes that a record may claim whatever the file's header says: the buffer need not become larger."""
 
-MIB = 1 << 20
 ENDS_HERE = "the file is damaged from there on; what stands before it was read. Copy or record it again."
 
 

@@ -195,7 +195,7 @@ class Segment:
     time: int
     sender: str
     receiver: str
-    flags: Flag
+    flags: int
     span: Span
     ack: int | None = None
     window: int = _WINDOW
@@ -582,9 +582,9 @@ def _one_of(names: Sequence[str] | dict[str, Any]) -> str:
     return f"possible: {', '.join(names)}."
 
 
-def _flags(word: _Word) -> Flag:
+def _flags(word: _Word) -> int:
     """The flags, each at most once."""
-    flags = Flag(0)
+    flags = 0
     for letter in word.text:
         if letter not in _FLAGS:
             hint = f"S SYN, F FIN, R RST, P PSH, . ACK, U URG, E ECE, W CWR. {_SEGMENT_HINT}"
@@ -715,7 +715,7 @@ class _Builder:
             dport=PORTS[step.receiver],
             seq=self._number(step.sender, step.span.begin),
             ack=0 if step.ack is None else self._number(step.receiver, step.ack),
-            flags=int(step.flags),
+            flags=step.flags,
             window=step.window,
             options=[self._option(step.receiver, option) for option in step.options],
         )

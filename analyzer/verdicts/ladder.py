@@ -44,9 +44,12 @@ def _line(segment: Segment, first: dict[int, int]) -> LadderLine:
     return LadderLine(segment.number, segment.time, segment.side, _label(segment, first))
 
 
+_NAMES = ((Flag.SYN, "SYN"), (Flag.FIN, "FIN"), (Flag.RST, "RST"))
+
+
 def _label(segment: Segment, first: dict[int, int]) -> str:
     own = first.get(segment.side, segment.seq)
-    names = [flag.name or "" for flag in (Flag.SYN, Flag.FIN, Flag.RST) if segment.flags & flag]
+    names = [name for flag, name in _NAMES if segment.flags & flag]
     acks = bool(segment.flags & Flag.ACK)
     if segment.flags & Flag.SYN:
         return "+".join([*names, "ACK"] if acks else names)

@@ -1,0 +1,197 @@
+"""Random conversations: a few connections that take turns and do what connections do, and what they do not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hypothesis import strategies as st
+
+from analyzer.flows.splits import LINGER_NS
+from analyzer.model.columns import TCP, UDP, Flag
+from analyzer.model.seq import add
+from tests.flows.scalar import Packet
+
+SECOND = 10**9
+MODULUS = 1 << 32
+ROUTER = (0, 0x0A0000FE)
+
+PAIRS = (
+    (4, (0, 0x0A000001), 40001, (0, 0x0A000002), 443),
+    (4, (0, 0x0A000003), 22, (0, 0x0A000002), 60001),  # the client has the lower port
+    (4, (0, 0x0A000001), 40001, (0, 0x0A000002), 444),
+    (4, (0, 0x0A000005), 5000, (0, 0x0A000006), 5000),  # ports that tell nothing
+    (6, (0x20010DB8 << 32, 1), 40001, (0x20010DB8 << 32, 2), 443),
+)
+INITIAL = (
+    (1000, 9_000_000),
+    (MODULUS - 40, MODULUS - 2),
+    ((1 << 31) - 30, 0),
+    (MODULUS - 1, MODULUS - 20),
+    (7, (1 << 30) - 5),
+)
+
+
+@dataclass(frozen=True)
+class Action:
+    """What the end ``side`` of a pair of endpoints does, ``gap`` nanoseconds after what came before."""
+
+    pair: int
+    side: int
+    what: str
+    gap: int
+    size: int
+
+
+@dataclass
+class Talk:
+    """The true state of two ends."""
+
+    number: int
+    next: list[int] = field(default_factory=list)
+    sent: list[list[tuple[int, int, int]]] = field(default_factory=lambda: [[], []])  # seq, payload, flags
+    got: list[int] = field(default_factory=list)
+    lives: int = 0
+
+    def __post_init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """New initial sequence numbers."""
+        first = [add(number, 100_003 * self.lives) for number in INITIAL[self.number]]
+        self.next, self.got, self.sent = list(first), first[::-1], [[], []]
+        self.lives += 1
+
+
+_GAPS = st.sampled_from(
+    [0, 1_000, 1_000_000, 1_000_000, SECOND, 30 * SECOND, LINGER_NS, LINGER_NS + 1, -2 * SECOND, -1]
+)
+_WHATS = (
+    *("open", "open"),  # a whole handshake
+    *("data", "data", "data", "data", "ack", "ack", "resend", "resend", "fin", "reset"),
+    *("syn", "syn-again", "syn-ack", "icmp", "keepalive", "hole", "stray", "far-ack", "udp", "other", "renew"),
+    "close",  # both FIN, acknowledged
+)
+
+
+@st.composite
+def actions(draw: st.DrawFn) -> list[Action]:
+    pairs = st.integers(0, draw(st.integers(0, len(PAIRS) - 1)))
+    return draw(
+        st.lists(
+            st.builds(
+                Action, pairs, st.integers(0, 1), st.sampled_from(_WHATS), _GAPS, st.integers(1, 60)
+            ),
+            min_size=1,
+            max_size=40,
+        )
+    )
+
+
+def packets_of(taken: list[Action]) -> list[Packet]:
+    """The packets of these actions, in their order."""
+    talks = [Talk(number) for number in range(len(PAIRS))]
+    packets: list[Packet] = []
+    time = 1_700_000_000 * SECOND
+    for action in taken:
+        time += action.gap
+        packets.extend(_packets_of(action, talks[action.pair], time, len(packets)))
+    return packets
+
+
+def _packets_of(action: Action, talk: Talk, time: int, count: int) -> list[Packet]:
+    side, other = action.side, 1 - action.side
+
+    def sent(end: int, flags: int, payload: int = 0, *, new: bool = True, **changed: object) -> Packet:
+        values: dict[str, object] = {
+            "seq": talk.next[end],
+            "ack": talk.got[end] if flags & Flag.ACK else 0,
+            "flags": flags,
+            "payload": payload,
+            "window": 100 + count,
+            "ttl": 60 + end,
+            "ip_id": count % 7,
+            "has_ts": count % 3 == 0,
+            "mss": 1460 if flags & Flag.SYN else 0,
+            "scale": count % 14 if flags & Flag.SYN else -1,
+        }
+        packet = _packet(action.pair, end, time, **(values | changed))
+        if new:
+            talk.sent[end].append((packet.seq, payload, flags))
+            talk.next[end] = packet.seq_end
+        return packet
+
+    def acknowledged(end: int) -> Packet:
+        talk.got[end] = talk.next[1 - end]
+        return sent(end, Flag.ACK)
+
+    match action.what:
+        case "open":
+            talk.renew()
+            syn = sent(side, Flag.SYN)
+            talk.got[other] = talk.next[side]
+            return [syn, sent(other, Flag.SYN | Flag.ACK), acknowledged(side)]
+        case "close":
+            first = sent(side, Flag.FIN | Flag.ACK)
+            talk.got[other] = talk.next[side]
+            return [first, sent(other, Flag.FIN | Flag.ACK), acknowledged(side)]
+        case "data":
+            return [sent(side, Flag.ACK | Flag.PSH, action.size)]
+        case "ack":
+            return [acknowledged(side)]
+        case "fin":
+            return [sent(side, Flag.FIN | Flag.ACK, action.size % 3)]
+        case "reset":
+            return [sent(side, Flag.RST | (Flag.ACK if action.size % 2 else 0), new=False)]
+        case "syn":
+            return [sent(side, Flag.SYN)]
+        case "syn-ack":
+            return [sent(side, Flag.SYN | Flag.ACK)]
+        case "syn-again":
+            return [sent(side, Flag.SYN, new=False, seq=add(talk.next[side], -1))]
+        case "resend" if talk.sent[side]:
+            seq, payload, flags = talk.sent[side][-1 - action.size % len(talk.sent[side])]
+            return [sent(side, flags, payload, new=False, seq=seq)]
+        case "keepalive":
+            return [sent(side, Flag.ACK, 1, new=False, seq=add(talk.next[side], -1))]
+        case "hole":  # bytes that were not captured
+            talk.next[side] = add(talk.next[side], action.size)
+            return [sent(side, Flag.ACK, action.size)]
+        case "stray":  # as of another connection
+            return [sent(side, Flag.ACK, action.size, new=False, seq=add(talk.next[side], action.size << 26))]
+        case "far-ack":
+            return [sent(side, Flag.ACK, new=False, ack=add(talk.got[side], action.size << 26))]
+        case "renew":
+            talk.renew()
+            return [sent(side, Flag.SYN)]
+        case "icmp":
+            seq = talk.sent[side][-1][0] if talk.sent[side] else talk.next[side]
+            return [_packet(action.pair, side, time, seq=seq, icmp=(3, 1), reporter=ROUTER, ttl=action.size)]
+        case "udp":
+            return [_packet(action.pair, side, time, protocol=UDP, payload=action.size)]
+        case _:
+            return [Packet(time)]
+
+
+def _packet(pair: int, side: int, time: int, **values: object) -> Packet:
+    version, *ends = PAIRS[pair]
+    source, target = (ends[:2], ends[2:]) if side == 0 else (ends[2:], ends[:2])
+    fields: dict[str, object] = {
+        "protocol": TCP,
+        "version": version,
+        "source": source[0],
+        "sport": source[1],
+        "target": target[0],
+        "dport": target[1],
+    }
+    return Packet(time, **(fields | values))  # type: ignore[arg-type]
+
+
+@st.composite
+def cuts(draw: st.DrawFn, count: int) -> list[int]:
+    """Where to cut so many packets into batches: nowhere, anywhere, everywhere."""
+    kind = draw(st.sampled_from(["nowhere", "anywhere", "everywhere"]))
+    if kind == "nowhere":
+        return []
+    if kind == "everywhere":
+        return list(range(count))
+    return draw(st.lists(st.integers(0, count), max_size=6))

@@ -1,0 +1,270 @@
+"""A tracker of one packet after the other, as plain as can be: what the tracker of arrays is held against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from analyzer.flows.splits import LINGER_NS
+from analyzer.model.columns import TCP, UDP, Flag
+from analyzer.model.flow import CLIENT, NOTHING, Endpoint, Flow, FlowEnd, Kind, Segment, Totals, address_text
+from analyzer.model.seq import add, distance
+
+FAR = 1 << 30
+
+
+@dataclass(frozen=True)
+class Packet:
+    """A frame. Without ``protocol`` it is one that could not be decoded: only its time counts.
+
+    Addresses are (hi, lo). ``icmp`` is (type, code), ``reporter`` who sent it.
+    """
+
+    time: int
+    protocol: int = 0
+    source: tuple[int, int] = (0, 0)
+    sport: int = 0
+    target: tuple[int, int] = (0, 0)
+    dport: int = 0
+    version: int = 4
+    seq: int = 0
+    ack: int = 0
+    flags: int = 0
+    payload: int = 0
+    window: int = 0
+    ttl: int = 64
+    ip_id: int = 0
+    has_ts: bool = False
+    mss: int = 0
+    scale: int = -1
+    icmp: tuple[int, int] | None = None
+    reporter: tuple[int, int] = (0, 0)
+
+    @property
+    def ends(self) -> frozenset[tuple[tuple[int, int], int]]:
+        return frozenset([(self.source, self.sport), (self.target, self.dport)])
+
+    @property
+    def is_syn(self) -> bool:
+        """SYN without ACK."""
+        return self.flags & (Flag.SYN | Flag.ACK) == Flag.SYN
+
+    @property
+    def counts(self) -> bool:
+        """It says what its sender has sent: RST and ICMP errors do not."""
+        return not self.flags & Flag.RST and self.icmp is None
+
+    @property
+    def seq_end(self) -> int:
+        return add(self.seq, self.payload + bool(self.flags & Flag.SYN) + bool(self.flags & Flag.FIN))
+
+
+@dataclass
+class Open:
+    """A flow that packets may still be added to."""
+
+    flow: Flow
+    client: tuple[tuple[int, int], int]
+    clock: int
+    packets: int = 0
+    end: int = 0
+    totals: list[Totals] = field(default_factory=lambda: [NOTHING, NOTHING])
+    recovering: list[bool] = field(default_factory=lambda: [False, False])
+    last_new_data: int | None = None  # side
+    segments: list[Segment] = field(default_factory=list)
+    interesting: bool = False
+    opened: int | None = None  # sequence number of the last SYN
+    finished: set[int] = field(default_factory=set)  # sides
+    reset: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        return self.reset or self.finished == {0, 1} or self.flow.protocol != "tcp"
+
+
+@dataclass
+class Result:
+    """What came out, by number of the flow; of flows that are of interest only."""
+
+    flows: dict[int, Flow] = field(default_factory=dict)
+    segments: dict[int, list[Segment]] = field(default_factory=dict)
+    ends: dict[int, FlowEnd] = field(default_factory=dict)
+
+
+def track(packets: list[Packet], triggers: Kind, capture: int = 0) -> Result:
+    newest: dict[object, Open] = {}
+    result = Result()
+    clock = seen = 0
+
+    def let_go(flow: Open, when: int, *, closed: bool) -> None:
+        if flow.interesting:
+            result.flows[flow.flow.id] = flow.flow
+            result.segments[flow.flow.id] = flow.segments
+            result.ends[flow.flow.id] = FlowEnd(
+                flow.flow.id, flow.packets, flow.end, when, closed, *flow.totals
+            )
+
+    for number, packet in enumerate(packets, 1):
+        clock = max(clock, packet.time)
+        if not packet.protocol:
+            continue
+        key = (packet.version, packet.protocol, packet.ends)
+        flow = newest.get(key)
+        if flow and begins_another(flow, packet, clock):
+            let_go(flow, flow.clock + LINGER_NS, closed=True)
+            flow = None
+        if flow is None:
+            flow = newest[key] = begin(packet, seen, clock, capture)
+            seen += 1
+        add_packet(flow, packet, number, clock, triggers)
+    for flow in newest.values():
+        if flow.is_over and clock - flow.clock > LINGER_NS:
+            let_go(flow, flow.clock + LINGER_NS, closed=True)
+        else:
+            let_go(flow, clock, closed=False)
+    return result
+
+
+def begins_another(flow: Open, packet: Packet, clock: int) -> bool:
+    if flow.is_over and clock - flow.clock > LINGER_NS:
+        return True
+    return packet.is_syn and packet.seq != flow.opened and (flow.reset or bool(flow.finished))
+
+
+def begin(packet: Packet, number: int, clock: int, capture: int) -> Open:
+    """The client sent the SYN, or got the SYN-ACK; else TCP's server has the lower port, which is a guess.
+
+    Of other protocols it is who sent first. An ICMP error counts as the packet that it quotes.
+    """
+    source, target = (packet.source, packet.sport), (packet.target, packet.dport)
+    guessed = packet.protocol == TCP and not packet.flags & Flag.SYN
+    if guessed and packet.icmp is None:
+        from_client = packet.sport >= packet.dport
+    else:
+        from_client = packet.is_syn or not packet.flags & Flag.SYN
+    client, server = (source, target) if from_client else (target, source)
+    flow = Flow(
+        id=number,
+        protocol={TCP: "tcp", UDP: "udp"}[packet.protocol],
+        version=packet.version,
+        client=Endpoint(address_text(packet.version, *client[0]), client[1]),
+        server=Endpoint(address_text(packet.version, *server[0]), server[1]),
+        client_guessed=guessed,
+        capture=capture,
+        start=packet.time,
+    )
+    return Open(flow, client, clock)
+
+
+def add_packet(flow: Open, packet: Packet, number: int, clock: int, triggers: Kind) -> None:
+    side = int((packet.source, packet.sport) != flow.client)
+    kinds = kinds_of(flow, packet, side)
+    if kinds:
+        flow.segments.append(segment_of(flow, packet, number, clock, side, kinds))
+    flow.interesting |= bool(kinds & triggers) and flow.flow.protocol == "tcp"
+    flow.packets += 1
+    flow.end = max(flow.end, packet.time)
+    flow.clock = clock
+    flow.totals[side] = totals_after(flow, packet, number, side)
+    if packet.flags & Flag.RST:
+        flow.reset = True
+    if packet.flags & Flag.FIN:
+        flow.finished.add(side)
+    if packet.is_syn:
+        flow.opened = packet.seq
+
+
+def kinds_of(flow: Open, packet: Packet, side: int) -> Kind:
+    own, other = flow.totals[side], flow.totals[1 - side]
+    kinds = Kind(0)
+    if packet.flags & Flag.SYN:
+        kinds |= Kind.SYN
+    if packet.flags & Flag.FIN:
+        kinds |= Kind.FIN
+    if packet.flags & Flag.RST:
+        kinds |= Kind.RST
+    if packet.icmp is not None:
+        kinds |= Kind.ICMP
+    if not packet.counts or packet.protocol != TCP:
+        return kinds
+    carries = packet.payload or packet.flags & (Flag.SYN | Flag.FIN)
+    if carries and own.has_seq and -FAR < distance(own.seq_end, packet.seq_end) <= 0:
+        keepalive = (
+            packet.payload == 1
+            and not packet.flags & (Flag.SYN | Flag.FIN)
+            and packet.seq_end == own.seq_end
+            and other.has_ack
+            and other.ack == own.seq_end
+        )
+        if not keepalive:
+            kinds |= Kind.RESENT
+            flow.recovering[side] = True
+    if packet.flags & Flag.ACK:
+        if own.has_ack and distance(own.ack, packet.ack) > 0:
+            if flow.recovering[1 - side]:
+                kinds |= Kind.RECOVERED
+            flow.recovering[1 - side] = False
+        if other.has_seq and 0 < distance(other.seq_end, packet.ack) < FAR:
+            kinds |= Kind.UNSEEN
+    return kinds
+
+
+def totals_after(flow: Open, packet: Packet, number: int, side: int) -> Totals:
+    totals = flow.totals[side]
+    if packet.icmp is not None:
+        return totals
+    totals = totals._replace(packets=totals.packets + 1, payload=totals.payload + packet.payload)
+    if not packet.counts:
+        return totals
+    new_data = packet.payload > 0 and (
+        not totals.has_seq or distance(totals.seq_end, packet.seq_end) > 0
+    )
+    totals = totals._replace(last_number=number, last_time=packet.time)
+    if packet.protocol == TCP and (
+        not totals.has_seq or 0 < distance(totals.seq_end, packet.seq_end) < FAR
+    ):
+        totals = totals._replace(has_seq=True, seq_end=packet.seq_end)
+    if packet.flags & Flag.ACK and (
+        not totals.has_ack or 0 < distance(totals.ack, packet.ack) < FAR
+    ):
+        totals = totals._replace(has_ack=True, ack=packet.ack)
+    if new_data:
+        if flow.last_new_data != side:
+            totals = totals._replace(turn_time=packet.time)
+        flow.last_new_data = side
+        totals = totals._replace(
+            last_data_number=number,
+            last_data_time=packet.time,
+            last_data_seq=packet.seq,
+            last_data_length=packet.payload,
+        )
+    return totals
+
+
+def segment_of(flow: Open, packet: Packet, number: int, clock: int, side: int, kinds: Kind) -> Segment:
+    icmp_type, icmp_code = packet.icmp or (0, 0)
+    return Segment(
+        flow=flow.flow.id,
+        number=number,
+        capture=flow.flow.capture,
+        time=packet.time,
+        clock=clock,
+        side=side,
+        kinds=int(kinds),
+        seq=packet.seq,
+        ack=packet.ack,
+        flags=packet.flags,
+        window=packet.window,
+        payload=packet.payload,
+        ttl=packet.ttl,
+        ip_id=packet.ip_id,
+        has_ts=packet.has_ts,
+        mss=packet.mss,
+        scale=packet.scale,
+        icmp_type=icmp_type,
+        icmp_code=icmp_code,
+        version=packet.version,
+        reporter_hi=packet.reporter[0],
+        reporter_lo=packet.reporter[1],
+        client=flow.totals[CLIENT],
+        server=flow.totals[1 - CLIENT],
+    )

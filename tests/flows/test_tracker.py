@@ -1,0 +1,249 @@
+"""The tracker of arrays, against one that takes packet after packet; and against itself, cut differently."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import fields, replace
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from analyzer.flows.splits import LINGER_NS
+from analyzer.flows.tracker import SIGNIFICANT, Tracker
+from analyzer.model.columns import TCP, Flag
+from analyzer.model.flow import FlowEnd, Kind, Segment, Totals
+from tests.flows.columns import batches_of
+from tests.flows.conversations import SECOND, Action, actions, cuts, packets_of
+from tests.flows.scalar import Packet, Result, track
+
+SETTINGS = settings(max_examples=120, deadline=None)
+EVERYTHING = Kind(sum(Kind))
+
+
+def run(packets: list[Packet], triggers: Kind, where: list[int]) -> Result:
+    """What the tracker gives for packets cut into batches there."""
+    tracker = Tracker(triggers)
+    result = Result()
+    for columns in batches_of(packets, where):
+        tracked = tracker.feed(columns)
+        for flow in tracked.flows:
+            assert flow.id not in result.flows
+            result.flows[flow.id] = flow
+            result.segments[flow.id] = []
+        for segment in tracked.segments:
+            result.segments[segment.flow].append(meant(segment))
+        note_ends(result, tracked.ended)
+        assert tracker.clock == max(packet.time for packet in packets[: int(columns.number[-1])]) if len(
+            columns
+        ) else True
+    note_ends(result, tracker.finish())
+    return result
+
+
+def note_ends(result: Result, ends: list[FlowEnd]) -> None:
+    for end in ends:
+        assert end.flow not in result.ends
+        result.ends[end.flow] = replace(
+            end, client=meant_totals(end.client), server=meant_totals(end.server)
+        )
+
+
+def meant(segment: Segment) -> Segment:
+    return segment._replace(client=meant_totals(segment.client), server=meant_totals(segment.server))
+
+
+def meant_totals(totals: Totals) -> Totals:
+    """Without the numbers that mean nothing."""
+    return totals._replace(
+        seq_end=totals.seq_end if totals.has_seq else 0, ack=totals.ack if totals.has_ack else 0
+    )
+
+
+def assert_same(got: Result, expected: Result) -> None:
+    assert got.flows == expected.flows
+    for flow, segments in expected.segments.items():
+        assert [s.number for s in got.segments[flow]] == [s.number for s in segments]
+        for one, other in zip(got.segments[flow], segments, strict=True):
+            assert one._asdict() == other._asdict()
+    assert got.ends == expected.ends
+
+
+@SETTINGS
+@given(actions(), st.data())
+def test_all_flows_are_as_packet_by_packet(taken: list[Action], data: st.DataObject) -> None:
+    packets = packets_of(taken)
+    where = data.draw(cuts(len(packets)))
+    assert_same(run(packets, EVERYTHING, where), track(packets, EVERYTHING))
+
+
+@SETTINGS
+@given(actions(), st.data())
+def test_flows_with_a_reset_come_with_all_that_went_before(taken: list[Action], data: st.DataObject) -> None:
+    packets = packets_of(taken)
+    where = data.draw(cuts(len(packets)))
+    expected = track(packets, Kind.RST)
+    assert_same(run(packets, Kind.RST, where), expected)
+    everything = track(packets, EVERYTHING)
+    wanted = {
+        flow for flow, segments in everything.segments.items() if any(s.kinds & Kind.RST for s in segments)
+    }
+    assert expected.flows.keys() == wanted
+    assert expected.segments == {flow: everything.segments[flow] for flow in wanted}
+
+
+@SETTINGS
+@given(st.lists(actions(), min_size=2, max_size=3).map(lambda parts: sum(parts, [])))
+def test_long_captures_packet_by_packet(taken: list[Action]) -> None:
+    """More batches than pass between two sweeps."""
+    packets = packets_of(taken)
+    assert_same(run(packets, Kind.RST, list(range(len(packets)))), run(packets, Kind.RST, []))
+
+
+def test_segments_are_plain_values() -> None:
+    packets = packets_of([Action(4, 0, "open", 0, 1), Action(4, 0, "reset", 0, 1)])
+    [flow] = run(packets, Kind.RST, []).segments.values()
+    for segment in flow:
+        for value in (*segment[:-2], *segment.client, *segment.server):
+            assert type(value) in (int, bool)
+
+
+def kinds_of(taken: list[Action]) -> list[list[Kind]]:
+    result = run(packets_of(taken), EVERYTHING, [])
+    return [[Kind(s.kinds) for s in segments] for segments in result.segments.values()]
+
+
+def act(what: str, side: int = 0, gap: int = 1_000_000, size: int = 10) -> Action:
+    return Action(0, side, what, gap, size)
+
+
+def test_an_undisturbed_connection_shows_its_begin_and_end_only() -> None:
+    taken = [act("open"), act("data"), act("ack", 1), act("data", 1), act("ack"), act("close")]
+    assert kinds_of(taken) == [[Kind.SYN, Kind.SYN, Kind.FIN, Kind.FIN]]
+
+
+def test_a_retransmission_is_followed_by_its_recovery() -> None:
+    taken = [act("open"), act("data"), act("resend", size=0), act("ack", 1), act("data", 1), act("ack")]
+    assert kinds_of(taken) == [[Kind.SYN, Kind.SYN, Kind.RESENT, Kind.RECOVERED]]
+
+
+def test_a_keepalive_is_no_retransmission() -> None:
+    taken = [act("open"), act("data"), act("ack", 1), act("keepalive"), act("ack", 1)]
+    assert kinds_of(taken) == [[Kind.SYN, Kind.SYN]]
+
+
+def test_bytes_that_were_not_captured_show_in_the_acknowledgement() -> None:
+    taken = [act("open"), act("far-ack", 1, size=4)]
+    assert kinds_of(taken) == [[Kind.SYN, Kind.SYN, Kind.UNSEEN]]
+
+
+@pytest.mark.parametrize(
+    ("end", "begin", "flows"),
+    [
+        ("close", "open", 2),  # the port is used again
+        ("reset", "open", 2),
+        ("fin", "open", 2),  # one FIN is enough: nobody connects while the other end still talks
+        ("data", "open", 1),  # a SYN inside a connection is not a new one
+        ("close", "data", 1),  # late
+        ("reset", "syn-again", 2),
+    ],
+)
+def test_where_a_flow_ends(end: str, begin: str, flows: int) -> None:
+    assert len(kinds_of([act("open"), act(end), act(begin)])) == flows
+
+
+@pytest.mark.parametrize(
+    ("end", "pause", "flows"),
+    [
+        ("close", LINGER_NS, 1),
+        ("close", LINGER_NS + 1, 2),
+        ("reset", LINGER_NS + 1, 2),
+        ("fin", LINGER_NS + 1, 1),  # half closed: may stay so
+        ("data", 100 * LINGER_NS, 1),
+    ],
+)
+def test_a_pause_ends_what_is_closed(end: str, pause: int, flows: int) -> None:
+    """``data`` from the server would belong to the old connection, were it not for the pause."""
+    taken = [act("open"), act(end), act("fin", 1, gap=pause)]
+    assert len(kinds_of(taken)) == flows
+
+
+@pytest.mark.parametrize("where", [[], [1, 2, 3, 4, 5]])
+@pytest.mark.parametrize("others", [0, 1, 40])
+def test_the_last_word_about_a_flow(where: list[int], others: int) -> None:
+    """A closed flow has ended by itself once it was silent for long, however many batches came after it."""
+    taken = [act("open", gap=0), act("close", gap=SECOND), *[act("other", gap=10 * SECOND)] * others]
+    packets = packets_of(taken)
+    begin = packets[0].time
+    [end] = run(packets, EVERYTHING, where).ends.values()
+    assert (end.packets, end.end) == (6, begin + SECOND)
+    assert end.closed == (others == 40)
+    assert end.clock == (begin + SECOND + (LINGER_NS if others == 40 else others * 10 * SECOND))
+
+
+def test_counts() -> None:
+    packets = packets_of([act("open"), Action(1, 1, "data", 0, 5), act("udp"), act("other"), act("far-ack")])
+    tracker = Tracker(Kind.RST)
+    for columns in batches_of(packets, [2]):
+        tracker.feed(columns)
+    assert (tracker.tcp_flows, tracker.udp_flows, tracker.guessed_flows, tracker.unseen) == (2, 1, 1, 1)
+
+
+def test_every_kind_is_significant() -> None:
+    assert SIGNIFICANT == EVERYTHING
+
+
+@example(first=0xFFFF_FFFF, second=0)
+@settings(max_examples=40, deadline=None)
+@given(first=st.integers(0, 0xFFFF_FFFF), second=st.integers(0, 0xFFFF_FFFF))
+def test_the_turn_of_the_circle_changes_nothing(first: int, second: int) -> None:
+    """The same conversation with any initial sequence numbers has the same kinds and counts."""
+    taken = [act("open"), act("data"), act("data", 1), act("ack"), act("resend", 1, size=0), act("close", 1)]
+
+    def shape(by: tuple[int, int]) -> list[tuple[object, ...]]:
+        moved = []
+        for packet in packets_of(taken):
+            own, other = by if packet.dport == 443 else by[::-1]
+            ack = (packet.ack + other) % 2**32 if packet.flags & Flag.ACK else 0
+            moved.append(replace(packet, seq=(packet.seq + own) % 2**32, ack=ack))
+        [segments] = run(moved, EVERYTHING, []).segments.values()
+        unmoved = ("seq_end", "has_seq", "ack", "has_ack", "last_data_seq")
+        return [
+            (
+                s.kinds,
+                s.number,
+                [
+                    (name, getattr(totals, name))
+                    for totals in (s.client, s.server)
+                    for name in Totals._fields
+                    if name not in unmoved
+                ],
+            )
+            for s in segments
+        ]
+
+    assert shape((first, second)) == shape((0, 0))
+
+
+def test_random_conversations_have_all_that_they_promise() -> None:
+    """So that the comparisons above compare something."""
+    seen: Counter[str] = Counter()
+
+    @settings(max_examples=60, deadline=None, derandomize=True, database=None)
+    @given(actions())
+    def look(taken: list[Action]) -> None:
+        result = track(packets_of(taken), EVERYTHING)
+        seen.update(kind.name for s in result.segments.values() for one in s for kind in Kind(one.kinds))
+        seen["closed"] += sum(end.closed for end in result.ends.values())
+        seen["guessed"] += sum(flow.client_guessed for flow in result.flows.values())
+
+    look()
+    assert all(seen[name] > 5 for name in (*(kind.name for kind in Kind), "closed", "guessed")), seen
+
+
+def test_packets_here_are_rows_there() -> None:
+    """The helper leaves no column of this test's packets out."""
+    names = {f.name for f in fields(Packet)}
+    assert {"has_ts", "mss", "scale", "reporter"} <= names
+    [columns] = batches_of([Packet(1, TCP, ttl=9)], [])
+    assert int(columns.ttl[0]) == 9
