@@ -71,7 +71,8 @@ def run(arguments: list[str] | None = None) -> int:
         return 0
     except OSError as error:
         complain(f"{error.filename or 'stdout'}: {error.strerror or error}")
-        _drop_output()
+        if not error.filename:
+            _drop_output()
         return EXIT_BAD
     return result if isinstance(result, int) else 0
 
@@ -86,8 +87,6 @@ def main() -> None:
     if sys.stdout is None:
         complain("stdout: it is closed")
         sys.exit(EXIT_BAD)
-    if isinstance(
-        sys.stdout, io.TextIOWrapper
-    ):  # a sign that the terminal's encoding lacks is no reason to stop
-        sys.stdout.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that lacks a sign is no reason to stop
     sys.exit(run())

@@ -68,7 +68,8 @@ class Open:
     packets: int = 0
     end: int = 0
     totals: list[Totals] = field(default_factory=lambda: [NOTHING, NOTHING])
-    recovering: list[bool] = field(default_factory=lambda: [False, False])
+    stuck: list[bool] = field(default_factory=lambda: [False, False])  # sent again, nothing acknowledged since
+    repeating: list[bool] = field(default_factory=lambda: [False, False])  # ... and not for the first time
     last_new_data: int | None = None  # side
     segments: list[Segment] = field(default_factory=list)
     interesting: bool = False
@@ -90,7 +91,7 @@ class Result:
     ends: dict[int, FlowEnd] = field(default_factory=dict)
 
 
-def track(packets: list[Packet], triggers: Kind, capture: int = 0) -> Result:
+def track(packets: list[Packet], triggers: int, capture: int = 0) -> Result:
     newest: dict[object, Open] = {}
     result = Result()
     clock = seen = 0
@@ -155,16 +156,16 @@ def begin(packet: Packet, number: int, clock: int, capture: int) -> Open:
     return Open(flow, client, clock)
 
 
-def add_packet(flow: Open, packet: Packet, number: int, clock: int, triggers: Kind) -> None:
+def add_packet(flow: Open, packet: Packet, number: int, clock: int, triggers: int) -> None:
     side = int((packet.source, packet.sport) != flow.client)
     kinds = kinds_of(flow, packet, side)
-    if kinds:
+    if flow.flow.protocol == "tcp" and kinds & ~Kind.RESENT:  # sent again once: that happens
         flow.segments.append(segment_of(flow, packet, number, clock, side, kinds))
-    flow.interesting |= bool(kinds & triggers) and flow.flow.protocol == "tcp"
+        flow.interesting |= bool(kinds & triggers)
     flow.packets += 1
     flow.end = max(flow.end, packet.time)
     flow.clock = clock
-    flow.totals[side] = totals_after(flow, packet, number, side)
+    flow.totals[side] = totals_after(flow, packet, number, side, kinds)
     if packet.flags & Flag.RST:
         flow.reset = True
     if packet.flags & Flag.FIN:
@@ -173,9 +174,10 @@ def add_packet(flow: Open, packet: Packet, number: int, clock: int, triggers: Ki
         flow.opened = packet.seq
 
 
-def kinds_of(flow: Open, packet: Packet, side: int) -> Kind:
+def kinds_of(flow: Open, packet: Packet, side: int) -> int:
+    """Kind bits. Notes in the flow which end is sending the same again and again."""
     own, other = flow.totals[side], flow.totals[1 - side]
-    kinds = Kind(0)
+    kinds = 0
     if packet.flags & Flag.SYN:
         kinds |= Kind.SYN
     if packet.flags & Flag.FIN:
@@ -186,30 +188,32 @@ def kinds_of(flow: Open, packet: Packet, side: int) -> Kind:
         kinds |= Kind.ICMP
     if not packet.counts or packet.protocol != TCP:
         return kinds
-    carries = packet.payload or packet.flags & (Flag.SYN | Flag.FIN)
-    if carries and own.has_seq and -FAR < distance(own.seq_end, packet.seq_end) <= 0:
-        keepalive = (
-            packet.payload == 1
-            and not packet.flags & (Flag.SYN | Flag.FIN)
-            and packet.seq_end == own.seq_end
-            and other.has_ack
-            and other.ack == own.seq_end
-        )
-        if not keepalive:
-            kinds |= Kind.RESENT
-            flow.recovering[side] = True
-    if packet.flags & Flag.ACK:
-        if own.has_ack and distance(own.ack, packet.ack) > 0:
-            if flow.recovering[1 - side]:
-                kinds |= Kind.RECOVERED
-            flow.recovering[1 - side] = False
-        if other.has_seq and 0 < distance(other.seq_end, packet.ack) < FAR:
-            kinds |= Kind.UNSEEN
+    if carries_nothing_new(packet, own, other):
+        kinds |= Kind.RESENT
+        again = flow.stuck[side] and packet.seq == own.resent_seq
+        if again:
+            kinds |= Kind.REPEATED
+        flow.stuck[side], flow.repeating[side] = True, again
+    if packet.flags & Flag.ACK and own.has_ack and distance(own.ack, packet.ack) > 0:
+        if flow.repeating[1 - side]:
+            kinds |= Kind.RECOVERED
+        flow.stuck[1 - side] = flow.repeating[1 - side] = False
     return kinds
 
 
-def totals_after(flow: Open, packet: Packet, number: int, side: int) -> Totals:
-    totals = flow.totals[side]
+def carries_nothing_new(packet: Packet, own: Totals, other: Totals) -> bool:
+    """It sends again what was sent before, and is no keepalive: those carry the last byte acknowledged."""
+    opens = packet.flags & (Flag.SYN | Flag.FIN)
+    if not own.has_seq or not (packet.payload or opens):
+        return False
+    keepalive = packet.payload == 1 and not opens and other.has_ack and other.ack == own.seq_end
+    if keepalive and packet.seq_end == own.seq_end:
+        return False
+    return -FAR < distance(own.seq_end, packet.seq_end) <= 0
+
+
+def totals_after(flow: Open, packet: Packet, number: int, side: int, kinds: int) -> Totals:
+    totals, other = flow.totals[side], flow.totals[1 - side]
     if packet.icmp is not None:
         return totals
     totals = totals._replace(packets=totals.packets + 1, payload=totals.payload + packet.payload)
@@ -223,6 +227,11 @@ def totals_after(flow: Open, packet: Packet, number: int, side: int) -> Totals:
         not totals.has_seq or 0 < distance(totals.seq_end, packet.seq_end) < FAR
     ):
         totals = totals._replace(has_seq=True, seq_end=packet.seq_end)
+    if kinds & Kind.RESENT:
+        totals = totals._replace(resent_number=number, resent_time=packet.time, resent_seq=packet.seq)
+    acks = packet.protocol == TCP and packet.flags & Flag.ACK
+    if acks and other.has_seq and 0 < distance(other.seq_end, packet.ack) < FAR:
+        totals = totals._replace(unseen=totals.unseen + 1)
     if packet.flags & Flag.ACK and (
         not totals.has_ack or 0 < distance(totals.ack, packet.ack) < FAR
     ):
@@ -240,7 +249,7 @@ def totals_after(flow: Open, packet: Packet, number: int, side: int) -> Totals:
     return totals
 
 
-def segment_of(flow: Open, packet: Packet, number: int, clock: int, side: int, kinds: Kind) -> Segment:
+def segment_of(flow: Open, packet: Packet, number: int, clock: int, side: int, kinds: int) -> Segment:
     icmp_type, icmp_code = packet.icmp or (0, 0)
     return Segment(
         flow=flow.flow.id,
@@ -249,7 +258,7 @@ def segment_of(flow: Open, packet: Packet, number: int, clock: int, side: int, k
         time=packet.time,
         clock=clock,
         side=side,
-        kinds=int(kinds),
+        kinds=kinds,
         seq=packet.seq,
         ack=packet.ack,
         flags=packet.flags,

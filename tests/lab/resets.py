@@ -46,6 +46,13 @@ def parse(text: str, offset: float) -> list[Reset]:
     ]
 
 
+def _clock_offset() -> float:
+    """The time of day less the monotonic clock; the best of some readings, as each may be interrupted."""
+    readings = [(time.monotonic(), time.time(), time.monotonic()) for _ in range(9)]
+    before, now, after = min(readings, key=lambda reading: reading[2] - reading[0])
+    return now - (before + after) / 2
+
+
 class ResetTrace:
     """A trace instance of our own."""
 
@@ -62,8 +69,7 @@ class ResetTrace:
 
     def read(self) -> list[Reset]:
         """All resets since the start, in every namespace of this machine."""
-        offset = time.time() - time.monotonic()
-        return parse((self.folder / "trace").read_text(), offset)
+        return parse((self.folder / "trace").read_text(), _clock_offset())
 
 
 @contextlib.contextmanager

@@ -17,15 +17,9 @@ from analyzer.decode import decode
 from analyzer.errors import UserError
 from analyzer.model.blocks import SLACK
 from analyzer.sources.reading import CaptureSource
-from analyzer.sources.transcript import (
-    ADDRESSES,
-    INITIAL,
-    START,
-    STEP,
-    TranscriptError,
-    TranscriptSource,
-    parse,
-)
+from analyzer.sources.transcript import TranscriptError, TranscriptSource, parse
+from analyzer.sources.transcript.frames import build
+from analyzer.sources.transcript.steps import ADDRESSES, INITIAL, START, STEP
 
 CLIENT, SERVER = INITIAL
 SYN = "client > server  S  0:0(0)\n"
@@ -45,7 +39,7 @@ router > client  icmp unreachable host_unreachable [0:0(0)]
 
 
 def packets(text: str, **how: object) -> list[Packet]:
-    return [Ether(frame.data) for frame in parse(text, **how).frames()]  # type: ignore[arg-type]
+    return [Ether(frame.data) for frame in build(parse(text, **how))]  # type: ignore[arg-type]
 
 
 def packet(line: str) -> Packet:
@@ -132,7 +126,7 @@ def test_options() -> None:
 
 def test_time_passes() -> None:
     lines = f"{SYN}+1 {SYN}{SYN}+.25 {SYN}+0.000000001 {SYN}+2. end"
-    passed = [frame.time - START for frame in parse(lines).frames()]
+    passed = [frame.time - START for frame in build(parse(lines))]
     second = 10**9
     assert passed == [
         0,
@@ -145,12 +139,12 @@ def test_time_passes() -> None:
 
 
 def test_the_first_line_may_have_a_time() -> None:
-    assert parse(f"+3 {SYN}").frames()[0].time == START + 3 * 10**9
+    assert build(parse(f"+3 {SYN}"))[0].time == START + 3 * 10**9
 
 
 def test_the_end_is_a_frame_of_no_flow() -> None:
     transcript = parse(f"{SYN}+600 end")
-    last = transcript.frames()[-1]
+    last = build(transcript)[-1]
     assert (last.line, last.time) == (2, START + 600 * 10**9)
     assert Ether(last.data).haslayer(ARP)
     block = next(TranscriptSource(transcript).blocks())
@@ -160,7 +154,7 @@ def test_the_end_is_a_frame_of_no_flow() -> None:
 
 def test_comments_and_blank_lines() -> None:
     text = f"# it begins\n\n   \n{SYN.rstrip()}   # the first one\r\n\n{SYN}"
-    assert [frame.line for frame in parse(text).frames()] == [4, 6]
+    assert [frame.line for frame in build(parse(text))] == [4, 6]
 
 
 def test_ip_ids_increase_by_sender() -> None:
@@ -379,7 +373,7 @@ def test_the_source_counts_while_it_is_read() -> None:
     source = TranscriptSource(transcript, 3)
     assert (source.capture.path, source.capture.format, source.capture.packets) == ("sample", "transcript", 0)
     (block,) = source.blocks()
-    frames = transcript.frames()
+    frames = build(transcript)
     assert (block.capture, block.first_number, len(block)) == (3, 1, 7)
     for place, frame in enumerate(frames):
         begin, length = int(block.offsets[place]), int(block.captured[place])
@@ -419,17 +413,18 @@ def test_the_source_offers_what_the_file_sources_do() -> None:
 
 def test_a_transcript_gives_the_same_frames_every_time() -> None:
     transcript = parse(RESET_AFTER_FIN)
-    assert transcript.frames() == transcript.frames()
+    assert build(transcript) == build(transcript)
     assert ADDRESSES[4]["client"] != ADDRESSES[4]["server"]
 
 
 def test_parsing_does_not_import_scapy_and_building_is_silent() -> None:
     program = (
         "import sys\n"
+        "from analyzer.sources.transcript.frames import build\n"
         "from analyzer.sources.transcript import parse\n"
         f"transcript = parse({UNREACHABLE!r})\n"
         "assert not any(name.startswith('scapy') for name in sys.modules)\n"
-        "transcript.frames()\n"
+        "build(transcript)\n"
     )
     done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -438,5 +433,5 @@ def test_parsing_does_not_import_scapy_and_building_is_silent() -> None:
 def test_scapy_may_speak_again_afterwards() -> None:
     logger = logging.getLogger("scapy")
     level = logger.level
-    parse(SYN).frames()
+    build(parse(SYN))
     assert logger.level == level
