@@ -22,7 +22,7 @@ DEBIAN = {"tcpdump": "tcpdump", "nft": "nftables", "ip": "iproute2", "tshark": "
 
 def main() -> int:
     """Set up, then hand over to pytest."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - run by whatever python3 there is
         print("errnoscope needs Python 3.11 or later", file=sys.stderr)
         return 2
     python = _environment()

@@ -74,7 +74,7 @@ class Tracker:
 
     def finish(self) -> list[FlowEnd]:
         """The capture is over: the last word about every flow handed out and still open."""
-        return list(self._ends(self._table.live(), self._clock))
+        return [*self._sweep(), *self._ends(self._table.live(), self._clock)]
 
     def _group(self, columns: PacketColumns) -> Batch:
         """Sort the rows by flow, find or make each flow's slot."""

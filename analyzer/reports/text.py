@@ -228,7 +228,7 @@ def _wrapped(text: str, indent: int = 3) -> list[str]:
 
 
 def _filled(text: str) -> list[str]:
-    return textwrap.wrap(text, _WIDTH, subsequent_indent="  ", break_long_words=False)
+    return textwrap.wrap(text, _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 def _labelled(label: str, text: str, *, whole: bool = False) -> Iterable[str]:

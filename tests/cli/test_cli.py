@@ -137,7 +137,7 @@ BAD_FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "gzip": (lambda: gzip.compress(FAILED.read_bytes()), "the file is compressed (gzip)"),
     "header cut short": (lambda: FAILED.read_bytes()[:20], "the file ends after 20 bytes, inside the header"),
     "three bytes": (lambda: FAILED.read_bytes()[:3], "the file has only 3 bytes"),
-    "pcapng header cut short": (lambda: b"\x0a\x0d\x0d\x0a" + bytes(9), "inside its section header"),
+    "pcapng header cut short": (lambda: b"\x0a\x0d\x0d\x0a" + bytes(9), "the file ends after 13 bytes, inside its section"),
 }
 
 
@@ -191,7 +191,7 @@ def test_damage_in_the_middle_is_told_after_the_report(capsys: Capsys, tmp_path:
     path, at = damaged(tmp_path)
     status, out, err = told(capsys, "analyze", path)
     assert status == 2
-    assert out.startswith(f"{path}: 15 frames")
+    assert " ".join(out.split()).startswith(f"{path}: 15 frames, ")
     assert f"errnoscope: {path}: byte {at}: record 16 claims 4,294,967,295 bytes" in err
 
 

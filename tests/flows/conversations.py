@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from random import Random
 
 from hypothesis import strategies as st
 
@@ -62,29 +63,38 @@ class Talk:
         self.lives += 1
 
 
-_GAPS = st.sampled_from(
-    [0, 1_000, 1_000_000, 1_000_000, SECOND, 30 * SECOND, LINGER_NS, LINGER_NS + 1, -2 * SECOND, -1]
+_GAPS = (
+    *(0, 1_000, 1_000_000, 1_000_000, 1_000_000, SECOND, SECOND, 30 * SECOND),
+    *(LINGER_NS, LINGER_NS + 1, -1, -2 * SECOND),
 )
 _WHATS = (
     *("open", "open"),  # a whole handshake
-    *("data", "data", "data", "data", "ack", "ack", "resend", "resend", "fin", "reset"),
+    *("data", "data", "data", "data", "ack", "ack", "resend", "resend", "resend", "fin", "reset"),
     *("syn", "syn-again", "syn-ack", "icmp", "keepalive", "hole", "stray", "far-ack", "udp", "other", "renew"),
     "close",  # both FIN, acknowledged
 )
 
 
 @st.composite
-def actions(draw: st.DrawFn) -> list[Action]:
+def actions(draw: st.DrawFn, most: int = 25) -> list[Action]:
+    """Anything in any order, after a first connection."""
     pairs = st.integers(0, draw(st.integers(0, len(PAIRS) - 1)))
-    return draw(
-        st.lists(
-            st.builds(
-                Action, pairs, st.integers(0, 1), st.sampled_from(_WHATS), _GAPS, st.integers(1, 60)
-            ),
-            min_size=1,
-            max_size=40,
-        )
+    each = st.builds(
+        Action, pairs, st.integers(0, 1), st.sampled_from(_WHATS), st.sampled_from(_GAPS), st.integers(1, 60)
     )
+    return [Action(0, 0, "open", 0, 1), *draw(st.lists(each, min_size=1, max_size=most))]
+
+
+def many_actions(seed: int, count: int) -> list[Action]:
+    """The same, but so many that everything happens; ends stay with what they do for some time."""
+    random = Random(seed)
+    taken: list[Action] = []
+    while len(taken) < count:
+        pair, side = random.randrange(len(PAIRS)), random.randrange(2)
+        what, size = random.choice(_WHATS), random.randint(1, 60)
+        for _ in range(random.choice((1, 1, 2, 3))):
+            taken.append(Action(pair, side, what, random.choice(_GAPS), size))
+    return taken
 
 
 def packets_of(taken: list[Action]) -> list[Packet]:
