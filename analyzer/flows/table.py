@@ -112,6 +112,18 @@ SEGMENT = np.dtype(
 """model.flow.Segment as an array row; the names and their order are the same."""
 
 
+def take(rows: Rows, index: NDArray[np.int64]) -> Rows:
+    """These rows, in this order. As opaque bytes: field by field NumPy takes thirty times as long."""
+    opaque = rows.view(f"V{rows.dtype.itemsize}")
+    return opaque.take(index).view(rows.dtype)
+
+
+def put(rows: Rows, index: NDArray[np.int64], values: Rows) -> None:
+    """Overwrite these rows."""
+    opaque = f"V{rows.dtype.itemsize}"
+    rows.view(opaque)[index] = values.view(opaque)
+
+
 class FlowTable:
     """Slots of the open flows; ``by_key`` finds the newest flow of a pair of endpoints."""
 
@@ -173,7 +185,7 @@ class QuietRows:
         chosen = _marked(flows)
         found = [np.flatnonzero(chosen.take(of, mode="clip")) for of in self._flows]
         return np.concatenate(
-            [np.zeros(0, SEGMENT), *(c.take(i) for c, i in zip(self._chunks, found, strict=True) if len(i))]
+            [np.zeros(0, SEGMENT), *(take(c, i) for c, i in zip(self._chunks, found, strict=True) if len(i))]
         )
 
     def keep_only(self, flows: NDArray[np.int64]) -> None:
@@ -182,7 +194,7 @@ class QuietRows:
             return
         rows, of = np.concatenate(self._chunks), np.concatenate(self._flows)
         kept = np.flatnonzero(_marked(flows).take(of, mode="clip"))
-        self._chunks, self._flows = [rows.take(kept)], [of[kept]]
+        self._chunks, self._flows = [take(rows, kept)], [of[kept]]
 
 
 def _marked(flows: NDArray[np.int64]) -> NDArray[np.bool_]:

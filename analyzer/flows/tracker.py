@@ -17,7 +17,7 @@ from analyzer.flows.keys import first_is_from_client, flow_keys, run_starts
 from analyzer.flows.running import last_index
 from analyzer.flows.splits import LINGER_NS, find_splits
 from analyzer.flows.state import Batch, follow
-from analyzer.flows.table import FlowTable, QuietRows, Rows
+from analyzer.flows.table import FlowTable, QuietRows, Rows, put, take
 from analyzer.flows.values import final_totals, flow_value, segment_rows, segments
 from analyzer.model.columns import TCP, Flag, PacketColumns
 from analyzer.model.flow import CLIENT, SERVER, Flow, FlowEnd, Kind, Segment
@@ -140,7 +140,7 @@ class Tracker:
 
     def _advance(self, batch: Batch) -> tuple[list[Segment], list[Flow]]:
         """Carry every flow's state over its rows; hand out what matters."""
-        before = self._table.slots[batch.slot]
+        before = take(self._table.slots, batch.slot)
         after = before.copy()
         ends = np.append(batch.starts[1:], len(batch.rows)) - 1
         after["end"] = np.maximum.reduceat(batch.rows.time, batch.starts)
@@ -155,14 +155,14 @@ class Tracker:
         triggered[batch.group[significant[(state.kinds[significant] & self._triggers) != 0]]] = True
         newly = triggered & ~before["watched"]
         after["watched"] |= triggered
-        self._table.slots[batch.slot] = after
+        put(self._table.slots, batch.slot, after)
         self.unseen += int((after["unseen"] - before["unseen"]).sum())
         rows = segment_rows(batch, state, before, significant)
         watched = after["watched"][batch.group[significant]]
-        self._quiet.add(rows[~watched])
+        self._quiet.add(take(rows, np.flatnonzero(~watched)))
         earlier = self._quiet.take(after["flow"][newly & (before["rows"] > 0)])
-        rows = np.concatenate([earlier, rows[watched]])
-        rows = rows[np.argsort(rows["flow"], kind="stable")]
+        rows = np.concatenate([earlier, take(rows, np.flatnonzero(watched))])
+        rows = take(rows, np.argsort(rows["flow"], kind="stable"))
         return segments(rows), [flow_value(slot) for slot in after[newly]]
 
     def _note_control(self, batch: Batch, after: Rows) -> None:

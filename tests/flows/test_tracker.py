@@ -14,7 +14,7 @@ from analyzer.flows.tracker import SIGNIFICANT, Tracker
 from analyzer.model.columns import TCP, Flag
 from analyzer.model.flow import FlowEnd, Kind, Segment, Totals
 from tests.flows.columns import batches_of
-from tests.flows.conversations import SECOND, Action, actions, cuts, packets_of
+from tests.flows.conversations import SECOND, Action, actions, cuts, many_actions, packets_of
 from tests.flows.scalar import Packet, Result, track
 
 SETTINGS = settings(max_examples=60, deadline=None)
