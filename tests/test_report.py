@@ -66,11 +66,11 @@ def test_checks_see_what_is_wrong() -> None:
     assert "totals.udp_flows is None" in list(shaped("totals", plain["totals"]))
 
 
-@pytest.mark.parametrize("path", CAPTURES, ids=capture_name)
-def test_warnings_alone_give_no_verdict(path: Path) -> None:
-    for flow in plain_report(path)["flows"]:
-        severities = {finding["severity"] for finding in flow["findings"]}
-        assert flow["verdicts"] == [] or "error" in severities
+@pytest.mark.parametrize("scenario", ["retransmission-storm-cut", "retransmission-recovers"])
+def test_warnings_give_no_verdict(scenario: str) -> None:
+    for flow in plain_report(sample(scenario))["flows"]:
+        assert {finding["severity"] for finding in flow["findings"]} == {"warning"}
+        assert flow["verdicts"] == []
 
 
 @pytest.mark.parametrize("path", CAPTURES[::10], ids=capture_name)

@@ -16,6 +16,8 @@ from analyzer.errors import UserError
 EXIT_BAD = 2
 """Bad use, or an input that could not be read."""
 
+_TRACEBACK = "ERRNOSCOPE_TRACEBACK"
+
 _COMMANDS = {
     "analyze": "Say which errno each end of a captured connection got, and why.",
     "explain": "Explain a rule: what it means, how it is known, what to do.",
@@ -73,6 +75,14 @@ def run(arguments: list[str] | None = None) -> int:
         complain(f"{error.filename or 'stdout'}: {error.strerror or error}")
         if not error.filename:
             _drop_output()
+        return EXIT_BAD
+    except Exception as error:  # whatever it is, a user gets a sentence and not a traceback
+        if os.environ.get(_TRACEBACK):
+            raise
+        complain(
+            f"internal error: {type(error).__name__}: {error}\n"
+            f"hint: this is a bug of errnoscope; {_TRACEBACK}=1 shows where. Please report that."
+        )
         return EXIT_BAD
     return result if isinstance(result, int) else 0
 

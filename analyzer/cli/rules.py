@@ -9,12 +9,24 @@ import click
 from analyzer.errors import UserError
 from analyzer.model.rule import Rule
 
+_ALL = "*"
+
 
 @click.command("rules", context_settings={"max_content_width": 80})
 @click.option("--test", "test", is_flag=True, help="Run the samples of the rules, by default of all.")
+@click.option(
+    "--fields",
+    "event",
+    is_flag=False,
+    flag_value=_ALL,
+    metavar="[EVENT]",
+    help="What the conditions of rules on an event may use, by default of all events.",
+)
 @click.argument("names", nargs=-1, metavar="[NAME...]")
-def command(names: tuple[str, ...], *, test: bool) -> int:
+def command(names: tuple[str, ...], *, test: bool, event: str | None) -> int:
     """List the rules, or test them against their samples (exit status 1 if one fails)."""
+    if event is not None:
+        return _fields(event)
     from analyzer.matching.load import load_rules, rules_folder
     from analyzer.reports.rule_text import write_list
 
@@ -23,6 +35,21 @@ def command(names: tuple[str, ...], *, test: bool) -> int:
     if test:
         return _test(chosen, rules)
     write_list(chosen)
+    return 0
+
+
+def _fields(event: str) -> int:
+    from analyzer.matching.diagnostics import did_you_mean
+    from analyzer.matching.load import schema
+    from analyzer.model.event import EVENTS
+    from analyzer.reports.rule_text import write_fields
+
+    if event not in (_ALL, *EVENTS):
+        hint = did_you_mean(event, EVENTS) or f"events: {', '.join(EVENTS)}"
+        raise UserError("unknown-event", event, "there is no event of this name", hint)
+    for name, kind in EVENTS.items():
+        if event in (_ALL, name):
+            write_fields(kind, schema(kind))
     return 0
 
 

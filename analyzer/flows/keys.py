@@ -28,7 +28,7 @@ _SEED = np.uint64(int.from_bytes(os.urandom(8), "little"))
 def _mix(hi: NDArray[np.uint64], lo: NDArray[np.uint64], port: NDArray[np.uint16]) -> NDArray[np.uint64]:
     value = (lo ^ _SEED) + port.astype(np.uint64) * _ODD
     if hi.any():
-        value ^= _scramble(hi + _ODD)
+        value ^= _scramble(hi)  # nothing where 0: the key may not depend on other rows
     return _scramble(value)
 
 

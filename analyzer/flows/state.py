@@ -184,12 +184,11 @@ def _side(
     own = batch.side == side
     sums = {}
     for name, values in (
-        ("packets", (marks.counted & own).astype(np.int64)),
         ("payload", np.where(marks.counted & own, batch.rows.payload, 0)),
         ("unseen", (marks.unseen & own).astype(np.int64)),
     ):
         sums[name], whole = sum_before(values, batch.group, batch.starts)
-        after[name][:, side] += whole
+        after[name][:, side] += whole.astype(after[name].dtype)
     previous = {}
     families = {"last": marks.sent, "data": marks.fresh, "turn": marks.turn, "resent": marks.resent}
     final = {}

@@ -36,21 +36,20 @@ SLOT = np.dtype(
         ("opened", "u4"),  # initial sequence number of the last SYN
         ("has_opened", "?"),
         ("finished", "?", (2,)),  # a FIN from the endpoint that sorts last, first
-        ("packets", "i8", (2,)),  # by side, from here on
-        ("payload", "i8", (2,)),
+        ("payload", "i8", (2,)),  # by side, from here on
         ("seq_end", "u4", (2,)),
         ("has_seq", "?", (2,)),
         ("ack", "u4", (2,)),
         ("has_ack", "?", (2,)),
-        ("unseen", "i8", (2,)),
-        ("last_number", "i8", (2,)),
+        ("unseen", "u4", (2,)),
+        ("last_number", "u4", (2,)),
         ("last_time", "i8", (2,)),
-        ("last_data_number", "i8", (2,)),
+        ("last_data_number", "u4", (2,)),
         ("last_data_time", "i8", (2,)),
         ("last_data_seq", "u4", (2,)),
-        ("last_data_length", "i8", (2,)),
+        ("last_data_length", "u4", (2,)),
         ("turn_time", "i8", (2,)),
-        ("resent_number", "i8", (2,)),
+        ("resent_number", "u4", (2,)),
         ("resent_time", "i8", (2,)),
         ("resent_seq", "u4", (2,)),
         ("stuck", "?", (2,)),  # sent something again, and no more was acknowledged since
@@ -60,21 +59,20 @@ SLOT = np.dtype(
 
 TOTALS = np.dtype(
     [
-        ("packets", "i8"),
         ("payload", "i8"),
         ("seq_end", "u4"),
         ("has_seq", "?"),
         ("ack", "u4"),
         ("has_ack", "?"),
-        ("unseen", "i8"),
-        ("last_number", "i8"),
+        ("unseen", "u4"),
+        ("last_number", "u4"),
         ("last_time", "i8"),
-        ("last_data_number", "i8"),
+        ("last_data_number", "u4"),
         ("last_data_time", "i8"),
         ("last_data_seq", "u4"),
-        ("last_data_length", "i8"),
+        ("last_data_length", "u4"),
         ("turn_time", "i8"),
-        ("resent_number", "i8"),
+        ("resent_number", "u4"),
         ("resent_time", "i8"),
         ("resent_seq", "u4"),
     ]
@@ -84,7 +82,7 @@ TOTALS = np.dtype(
 SEGMENT = np.dtype(
     [
         ("flow", "i8"),
-        ("number", "i8"),
+        ("number", "u4"),
         ("capture", "i4"),
         ("time", "i8"),
         ("clock", "i8"),
@@ -94,7 +92,7 @@ SEGMENT = np.dtype(
         ("ack", "u4"),
         ("flags", "u1"),
         ("window", "u2"),
-        ("payload", "i8"),
+        ("payload", "u4"),
         ("ttl", "u1"),
         ("ip_id", "u2"),
         ("has_ts", "?"),
@@ -171,6 +169,7 @@ class QuietRows:
     def __init__(self) -> None:
         self._chunks: list[Rows] = []
         self._flows: list[NDArray[np.int64]] = []  # of each row of the chunk beside it
+        self._left = 0
 
     def add(self, rows: Rows) -> None:
         """Keep these SEGMENT rows."""
@@ -189,12 +188,21 @@ class QuietRows:
         )
 
     def keep_only(self, flows: NDArray[np.int64]) -> None:
-        """Drop what belongs to other flows: those that ended, or whose rows were taken."""
-        if not self._chunks:
+        """Drop what belongs to other flows: those that ended, or whose rows were taken.
+
+        Nothing happens until as much again was added as was left the last time, so that this stays cheap.
+        """
+        if sum(map(len, self._flows)) < 2 * self._left + _LEAST:
             return
         rows, of = np.concatenate(self._chunks), np.concatenate(self._flows)
+        self._chunks.clear()
         kept = np.flatnonzero(_marked(flows).take(of, mode="clip"))
         self._chunks, self._flows = [take(rows, kept)], [of[kept]]
+        self._left = len(kept)
+
+
+_LEAST = 10_000
+"""Rows that are not worth looking through."""
 
 
 def _marked(flows: NDArray[np.int64]) -> NDArray[np.bool_]:

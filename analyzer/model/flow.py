@@ -68,7 +68,6 @@ class Totals(NamedTuple):
     the other end's, ``resent`` the last that carried nothing new.
     """
 
-    packets: int
     payload: int
     seq_end: int
     has_seq: bool
@@ -87,7 +86,7 @@ class Totals(NamedTuple):
     resent_seq: int
 
 
-NOTHING = Totals(0, 0, 0, False, 0, False, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+NOTHING = Totals(0, 0, False, 0, False, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 """Totals of an end that sent nothing."""
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
 
 from analyzer.data import load
+from analyzer.model.event import Event
 from analyzer.model.rule import Evidence, Outcome, Rule
 from analyzer.reports.words import call_name, result_name
 
@@ -38,9 +40,23 @@ def write_rule(rule: Rule) -> None:
     _section("What to do", rule.fix)
     _section("When it fires", f"on {rule.event}, if {' '.join(rule.condition.split())}")
     if rule.references:
-        _section("See", ", ".join(rule.references))
+        click.echo("\nSee")
+        for reference in rule.references:
+            click.echo(_wrap(reference, "  ", hanging="    "))
     if rule.refines:
         _section("Refines", ", ".join(rule.refines))
+
+
+def write_fields(event: type[Event], schema: Mapping[str, Mapping[str, Any]]) -> None:
+    """Print an event, and the fields that a condition on it may use: type, meaning, possible values."""
+    click.echo(f"{event.name}: {event.__doc__}")
+    for variable, known in schema.items():
+        for name, field in known.items():
+            click.echo(f"  {variable}.{name} ({field.type.__name__})")
+            click.echo(_wrap(field.doc, "      "))
+            if field.values:
+                click.echo(_wrap(f"one of {', '.join(field.values)}", "      "))
+    click.echo()
 
 
 def _section(title: str, text: str) -> None:

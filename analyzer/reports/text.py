@@ -19,7 +19,6 @@ from analyzer.reports.printable import printable
 from analyzer.reports.words import (
     calls_in_words,
     count,
-    errno_name,
     headline,
     later_in_words,
     moment,
@@ -79,16 +78,20 @@ def _summary(report: Report, bold: Style) -> Iterable[str]:
         yield from _labelled("doubt", f"frames that could not be decoded: {reasons}")
     if not report.flows:
         yield ""
-        yield bold(f"Nothing found in {flows}: no program here got an errno, as far as this capture shows.")
-        yield from _filled(
+        nothing = f"Nothing found in {flows}: no program here got an errno, as far as this capture shows."
+        yield from map(bold, _wrapped(nothing, 0))
+        yield from _wrapped(
             "Looked for resets, ICMP errors, unanswered connection attempts and data that nobody "
             "acknowledged. A capture cannot show what never reached the wire: an errno for want of a "
-            "route, a port or a descriptor, and a program's own timer."
+            "route, a port or a descriptor, and a program's own timer.",
+            0,
         )
         return
-    parts = [f"{failed:,} of {flows} failed"] if failed else [f"None of {flows} failed"]
+    parts = [f"{failed:,} of {flows} failed"] if failed else []
     if suspect:
-        parts.append(f"{suspect:,} in trouble")
+        parts.append(
+            f"{suspect:,} {'more ' if failed else f'of {flows} '}in trouble, without an errno so far"
+        )
     yield ""
     yield bold(", ".join(parts) + ".")
     if len(report.incidents) > 1:
@@ -189,7 +192,7 @@ def _in_logs(verdict: Verdict, flow: Flow) -> Iterable[str]:
     for index, entry in enumerate(told[:_LOG_LINES]):
         text = entry["text"].format(
             number=verdict.number,
-            text=errno_name(result, None).split('"')[1] if verdict.number is not None else "",
+            text=load("errno")["errno"].get(result, {"text": ""})["text"],
             address=peer.address,
             port=peer.port,
             local=flow.client if verdict.side == CLIENT else flow.server,

@@ -32,6 +32,7 @@ class RetrySchedule:
     """Model time after the first retransmission at which data is given up, at the next timer."""
     syn_retries: int
     syn_linear: int
+    synack_retries: int
     orphan_retries: int
 
 
@@ -74,6 +75,7 @@ def profile(name: str) -> Profile:
             data_limit=retry["data"]["gives_up_model_s"],
             syn_retries=retry["tcp_syn_retries"],
             syn_linear=retry["tcp_syn_linear_timeouts"],
+            synack_retries=retry["synack_retries"],
             orphan_retries=retry["orphan_retries"],
         ),
     )

@@ -15,6 +15,9 @@ _KEPT_FRAMES = 32
 _LATE = 0.5
 """A retransmission counts as missing half an interval after it was due: timers are late, never that late."""
 _LATE_LEAST_S = 0.3
+_TIMERS_LATE = 0.99
+"""Real timers are a little late, so that the model time is over one of them earlier than it says."""
+_OPENING = ("syn", "syn-ack")
 
 
 @dataclass(slots=True)
@@ -60,14 +63,14 @@ class Run:
 def next_interval(run: Run, schedule: RetrySchedule) -> int:
     """How long after the last transmission the next one is due (nanoseconds)."""
     if run.what == "syn" and _is_linear(run, schedule):
-        return run.last_interval
+        return _nominal(run, schedule)
     doubled = min(_nominal(run, schedule) * 2, round(schedule.rto_max * SECOND))
     return max(doubled, round(schedule.rto_min * SECOND))
 
 
 def _nominal(run: Run, schedule: RetrySchedule) -> int:
-    """The last interval; of a SYN without what the timer was late, since its first timeout is known."""
-    if run.what != "syn" or run.last_interval <= 0:
+    """The last interval; of SYN and SYN-ACK without what the timer was late, as their first one is known."""
+    if run.what not in _OPENING or run.last_interval <= 0:
         return run.last_interval
     initial = round(schedule.rto_initial * SECOND)
     return initial << max(0, round(log2(run.last_interval / initial)))
@@ -86,9 +89,9 @@ def _is_linear(run: Run, schedule: RetrySchedule) -> bool:
 
 def gives_up_at(run: Run, schedule: RetrySchedule) -> int:
     """When the system gives up, its settings being the defaults (nanoseconds since the epoch)."""
-    if run.what in ("syn", "syn-ack"):
-        return _connect_gives_up(run, schedule)
-    limit = run.first_time + run.first_interval + round(schedule.data_limit * SECOND)
+    if run.what in _OPENING:
+        return _opening_gives_up(run, schedule)
+    limit = run.first_time + run.first_interval + round(schedule.data_limit * SECOND * _TIMERS_LATE)
     time, interval = run.last, next_interval(run, schedule)
     while time < limit:
         time += interval
@@ -96,22 +99,23 @@ def gives_up_at(run: Run, schedule: RetrySchedule) -> int:
     return time
 
 
-def _connect_gives_up(run: Run, schedule: RetrySchedule) -> int:
-    linear = _took_linear_steps(run, schedule)
-    total = schedule.syn_retries + (schedule.syn_linear if linear else 0)
-    time, step = run.last, next_interval(run, schedule)
-    for count in range(run.count, total + 1):
-        time += step
-        if not linear or count + 1 > schedule.syn_linear:
+def _opening_gives_up(run: Run, schedule: RetrySchedule) -> int:
+    """SYN and SYN-ACK are counted; the linear steps of connect() come on top."""
+    linear = schedule.syn_linear if run.what == "syn" and _took_linear_steps(run) else 0
+    retries = schedule.syn_retries if run.what == "syn" else schedule.synack_retries
+    time, step = run.last, _nominal(run, schedule)
+    for count in range(run.count, retries + linear + 1):
+        if count > linear:
             step = min(step * 2, round(schedule.rto_max * SECOND))
+        time += step
     return time
 
 
-def _took_linear_steps(run: Run, schedule: RetrySchedule) -> bool:
+def _took_linear_steps(run: Run) -> bool:
     """Whether there are more of them than doubling allows; after one interval it is taken to be so."""
     if run.count < 2:
         return True
-    doubling = run.first_interval * ((1 << run.count) - 1)
+    doubling = run.first_interval * ((1 << min(run.count, 64)) - 1)
     return run.elapsed * 4 < doubling * 3
 
 

@@ -183,8 +183,12 @@ class ShadowFlow:
                 sender.initial, sender.syn_time, sender.syn_number = segment.seq, segment.time, segment.number
             if receiver.initial is None or segment.ack == (receiver.initial + 1) % 2**32:
                 receiver.take(Step.SYN_ACKED)
-        elif sender.state is State.CLOSED and sender.initial is None:
+        elif sender.initial is None:
+            if sender.state is State.SYN_RCVD:
+                sender.state = State.CLOSED  # no listener: it calls connect() as well, and had not got our SYN
             sender.send_syn(segment)
+            if receiver.state is State.SYN_SENT:
+                sender.take(Step.RECV_SYN)
             receiver.take(Step.RECV_SYN)
 
     def _resent(self, sender: ShadowSocket, segment: Segment) -> Iterator[Told]:
@@ -306,7 +310,7 @@ class ShadowFlow:
         if any(totals.unseen for totals in self._totals):
             doubts.add(Doubt.BYTES_NOT_CAPTURED)
         connecting = self._sockets[CLIENT].state is State.SYN_SENT
-        if not connecting and not all(totals.packets for totals in self._totals):
+        if not connecting and not all(totals.last_number for totals in self._totals):
             doubts.add(Doubt.ONE_DIRECTION)
         return doubts
 

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from pathlib import Path
 
 from analyzer.errors import UserError
 from analyzer.model.blocks import MAX_FRAMES
 from analyzer.model.capture import Capture
+from analyzer.sources.compressed import Decompressed, compression_of
 from analyzer.sources.pcap_file import PcapSource, is_pcap
 from analyzer.sources.pcapng_file import PcapngSource, is_pcapng
+from analyzer.sources.pipe import NAME, PATH, Pipe, standard_input
 from analyzer.sources.reading import PIECE, CaptureSource, Stream, Window
 
 __all__ = ["CaptureSource", "open_capture", "open_stream"]
 
-_SUPPORTED = "pcap and pcapng files can be read."
+_SUPPORTED = "pcap and pcapng files can be read, also compressed with gzip, xz, zstd or lz4."
 
 # First bytes, what such a file is, what to do.
 _COMPRESSED = (
-    (b"\x1f\x8b", "gzip", "gzip -dc"),
-    (b"\x28\xb5\x2f\xfd", "zstd", "zstd -dc"),
-    (b"\xfd7zXZ\x00", "xz", "xz -dc"),
     (b"BZh", "bzip2", "bzip2 -dc"),
-    (b"\x04\x22\x4d\x18", "lz4", "lz4 -dc"),
     (b"PK\x03\x04", "zip", "unzip -p"),
 )
 _FOREIGN = (
@@ -54,17 +53,24 @@ _OPEN_ERRORS = {
 def open_capture(path: str, index: int, *, max_frames: int = MAX_FRAMES, piece: int = PIECE) -> CaptureSource:
     """Opens the capture file ``path``, pcap or pcapng by its first bytes, and reads its header.
 
+    ``-`` is standard input. The file may be compressed with gzip, xz, zstd or lz4.
     index: what FrameBlock.capture is to be; max_frames: frames of a block at most; piece: bytes read at once.
     Raises UserError where the file cannot be opened, is empty, no capture, or ends inside its header.
     """
     try:
-        stream = Path(path).open("rb", buffering=0)  # noqa: SIM115  (the source closes it)
+        stream = standard_input() if path == PATH else _file(path)
     except OSError as error:
-        raise _cannot_open(path, error) from None
+        raise _cannot_open(NAME if path == PATH else path, error) from None
     except ValueError:
         hint = "a path cannot contain a zero byte."
         raise UserError("no-such-file", repr(path), "this cannot be the name of a file", hint) from None
     return open_stream(stream, path, index, max_frames=max_frames, piece=piece)
+
+
+def _file(path: str) -> Stream:
+    """The file, or the named pipe."""
+    file = Path(path).open("rb", buffering=0)  # noqa: SIM115  (the source closes it)
+    return file if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else Pipe(file)
 
 
 def open_stream(
@@ -74,39 +80,80 @@ def open_stream(
 
     The stream belongs to the source, and is closed when UserError is raised.
     """
+    name = NAME if path == PATH else path
     try:
-        return _source(Window(stream, piece), path, index, max_frames)
+        return _maybe_compressed(Window(stream, piece, name), Capture(path, ""), index, max_frames, piece)
     except OSError as error:
         stream.close()
-        raise _cannot_open(path, error) from None
-    except UserError:
+        raise _cannot_open(name, error) from None
+    except UserError as error:
         stream.close()
-        raise
+        where = name if error.where == path else error.where
+        raise UserError(error.reference, where, error.what, error.hint) from None
 
 
-def _source(window: Window, path: str, index: int, max_frames: int) -> CaptureSource:
+def _maybe_compressed(
+    window: Window, capture: Capture, index: int, max_frames: int, piece: int
+) -> CaptureSource:
+    """The source for the window, or for what is compressed in it: of one compression, not of two."""
+    window.fill_to(6)
+    compression = compression_of(_start(window))
+    if compression is None:
+        return _source(window, capture, index, max_frames)
+    stream = Decompressed(window, compression)
+    inside = Window(stream, piece, window.name, stream)
+    try:
+        return _source(inside, capture, index, max_frames)
+    except UserError as error:
+        raise error if error is stream.failure else _said_of_inside(error, inside, stream) from None
+
+
+def _source(window: Window, capture: Capture, index: int, max_frames: int) -> CaptureSource:
     """The source for what the first bytes in the window say that this is."""
     window.fill_to(4)
-    start = bytes(window.buffer[: window.end])
+    start = _start(window)
     if len(start) >= 4 and is_pcap(start):
-        return PcapSource(Capture(path, "pcap"), window, index, max_frames)
+        capture.format = "pcap"
+        return PcapSource(capture, window, index, max_frames)
     if len(start) >= 4 and is_pcapng(start):
-        return PcapngSource(Capture(path, "pcapng"), window, index, max_frames)
-    raise _no_capture(path, start)
+        capture.format = "pcapng"
+        return PcapngSource(capture, window, index, max_frames)
+    window.fill_to(_LOOK)
+    raise _no_capture(capture.path, _start(window), inside=window.compressed is not None)
 
 
-def _no_capture(path: str, start: bytes) -> UserError:
-    """Says what the file seems to be instead."""
+def _start(window: Window) -> bytes:
+    """What of the beginning is in the window."""
+    return bytes(window.buffer[: min(window.end, _LOOK)])
+
+
+def _said_of_inside(error: UserError, window: Window, stream: Decompressed) -> UserError:
+    """What the message is to be where the file was compressed."""
+    if stream.cut_short and window.end < _HEADER:
+        what = f"the {stream.kind} data ends early, at byte {stream.offset}, inside the header of a capture"
+        hint = "whoever wrote it was stopped too early: record it again."
+        return UserError("capture-cut-short", window.name, what, hint)
+    what = f"decompressed ({stream.kind}), {error.what}"
+    return UserError(error.reference, window.name, what, error.hint)
+
+
+def _no_capture(path: str, start: bytes, *, inside: bool) -> UserError:
+    """Says what the file seems to be instead; inside: it was decompressed."""
     if not start:
         hint = "whoever was to write it wrote nothing: record it again."
         return UserError("empty-file", path, "the file is empty", hint)
+    again = compression_of(start)
+    if again:
+        hint = "decompress it first: only one compression is undone."
+        return UserError("not-a-capture", path, f"the file is compressed once more ({again.name})", hint)
+    file = "decompressed file" if inside else Path(path).name
     for magic, name, command in _COMPRESSED:
         if start.startswith(magic):
-            hint = f"decompress it first: {command} {Path(path).name} > capture.pcap"
+            hint = f"decompress it first: {command} {file} > capture.pcap"
             return UserError("compressed-capture", path, f"the file is compressed ({name})", hint)
     for magic, name in _FOREIGN:
         if start.startswith(magic):
-            hint = f"convert it first: editcap -F pcapng {Path(path).name} capture.pcapng"
+            hint = f"convert it first: editcap -F pcapng {file} capture.pcapng"
             return UserError("unsupported-capture", path, f"the file is {name}", hint)
     if len(start) < 4:
         return UserError("not-a-capture", path, f"the file has only {len(start)} bytes", _SUPPORTED)
@@ -116,7 +163,7 @@ def _no_capture(path: str, start: bytes) -> UserError:
 
 def _is_text(start: bytes) -> bool:
     """Whether nothing in the first bytes is a control character that text does not have."""
-    return not any(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in start[:512])
+    return not any(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in start)
 
 
 def _cannot_open(path: str, error: OSError) -> UserError:

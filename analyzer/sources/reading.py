@@ -35,14 +35,33 @@ class Stream(Protocol):
         """Gives the file back."""
 
 
+class Compressed(Stream, Protocol):
+    """What a compressed file holds. Reading it raises UserError, too: where the compressed data is damaged.
+
+    kind: how it is compressed; offset: bytes of the compressed file that were taken; cut_short: whether that
+    has ended before its time.
+    """
+
+    kind: str
+    cut_short: bool
+
+    @property
+    def offset(self) -> int: ...  # noqa: D102
+
+
 class Window:
     """The part of a stream that is in memory: ``buffer[begin:end]`` is not yet taken.
 
-    buffer: uint8 (room + SLACK,), reused; ``position`` is the offset in the stream of ``buffer[0]``.
+    buffer: uint8 (room + SLACK,), reused; ``position`` is the offset in the stream of ``buffer[0]``. name:
+    what messages call the file; compressed: the stream, where the file is compressed.
     """
 
-    def __init__(self, stream: Stream, piece: int = PIECE) -> None:
+    def __init__(
+        self, stream: Stream, piece: int = PIECE, name: str = "", compressed: Compressed | None = None
+    ) -> None:
         self.stream = stream
+        self.name = name
+        self.compressed = compressed
         self.buffer: Bytes = np.zeros(max(piece, 1) + SLACK, np.uint8)
         self.begin = 0
         self.end = 0
@@ -51,7 +70,7 @@ class Window:
     def fill(self, need: int = 1, at_once: int | None = None) -> bool:
         """Reads once, at most ``at_once`` bytes, with room for ``need`` bytes from ``begin`` on.
 
-        False at the end of the stream. Views of the buffer are void after it. Raises OSError.
+        False at the end of the stream. Views of the buffer are void after it. Raises OSError and UserError.
         """
         self._make_room(max(need, self.end - self.begin + 1))
         upto = len(self.buffer) - SLACK
@@ -67,6 +86,11 @@ class Window:
             if not self.fill(need, at_once=max(4096, need)):
                 return False
         return True
+
+    def place(self, at: int) -> str:
+        """Says where the byte ``at`` of the buffer stands."""
+        inside = " of the decompressed data" if self.compressed else ""
+        return f"byte {self.position + at}{inside}"
 
     def _make_room(self, need: int) -> None:
         """Moves what is left to the front, into a larger buffer where one record needs it."""
@@ -198,8 +222,10 @@ class CaptureSource(ABC):
         except OSError as error:
             self._unreadable(error)
             return False
-        if window.end > window.begin:
-            self._cut_short(window.position + window.begin, window.end - window.begin, verdict.need)
+        except UserError as error:
+            self.capture.damage = error
+            return False
+        self._ended(verdict.need)
         return False
 
     def _block(self, frames: Frames) -> FrameBlock:
@@ -235,23 +261,34 @@ class CaptureSource(ABC):
                 self.capture.link_types.append(name)
 
     def _damaged(self, at: int, what: str) -> None:
-        where = f"{self.capture.path}: byte {self._window.position + at}"
+        where = f"{self._window.name}: {self._window.place(at)}"
         self.capture.damage = UserError("damaged-capture", where, what, ENDS_HERE)
 
     def _unreadable(self, error: OSError) -> None:
         window = self._window
+        offset = window.compressed.offset if window.compressed else window.position + window.end
         self.capture.damage = UserError(
             "unreadable-file",
-            f"{self.capture.path}: byte {window.position + window.end}",
+            f"{window.name}: byte {offset}",
             f"reading stopped: {error.strerror or error}",
             "what stands before it was read. See whether the disk or the network share is in order.",
         )
 
-    def _cut_short(self, offset: int, left: int, need: int) -> None:
+    def _ended(self, need: int) -> None:
+        """Says so where the stream ended before its time; the next record needs ``need`` bytes."""
+        window, left = self._window, self._window.end - self._window.begin
+        if window.compressed and window.compressed.cut_short:
+            what = f"The {window.compressed.kind} data ends early, at byte {window.compressed.offset} of the file"
+        elif left:
+            what = (
+                f"The file ends inside a record: at {window.place(window.begin)} it needs {need:,} bytes or "
+                f"more and only {left:,} are there"
+            )
+        else:
+            return
         self.capture.problems.append(
-            f"The file ends inside a record: at byte {offset} it needs {need:,} bytes or more and only "
-            f"{left:,} are there. The last packet is missing; whoever wrote the file was stopped, is still "
-            "writing, or had no room."
+            f"{what}. The last packet is missing; whoever wrote the file was stopped, is still writing, or "
+            "had no room."
         )
 
 

@@ -22,6 +22,8 @@ def ladder(segments: Iterable[Segment]) -> tuple[LadderLine, ...]:
                 lines.setdefault(totals.last_data_number, _data_line(totals, side, first[side]))
         if not segment.kinds & (Kind.ICMP | Kind.RST):
             first.setdefault(segment.side, segment.seq)
+        if segment.kinds & Kind.REPEATED:
+            lines.setdefault(segment.totals(segment.side).resent_number, _resent_line(segment, first))
         lines[segment.number] = _line(segment, first)
     return tuple(sorted(lines.values(), key=lambda line: line.number))
 
@@ -29,6 +31,12 @@ def ladder(segments: Iterable[Segment]) -> tuple[LadderLine, ...]:
 def _data_line(totals: Totals, side: int, first: int) -> LadderLine:
     label = f"data {_range(totals.last_data_seq, totals.last_data_length, first)}"
     return LadderLine(totals.last_data_number, totals.last_data_time, side, label)
+
+
+def _resent_line(segment: Segment, first: dict[int, int]) -> LadderLine:
+    """The first retransmission of what this segment repeats; it was not looked at by itself."""
+    before = segment.totals(segment.side)
+    return LadderLine(before.resent_number, before.resent_time, segment.side, _label(segment, first))
 
 
 def _range(seq: int, length: int, first: int) -> str:
@@ -51,8 +59,9 @@ def _label(segment: Segment, first: dict[int, int]) -> str:
     own = first.get(segment.side, segment.seq)
     names = [name for flag, name in _NAMES if segment.flags & flag]
     acks = bool(segment.flags & Flag.ACK)
+    again = " again" if segment.kinds & Kind.RESENT else ""
     if segment.flags & Flag.SYN:
-        return "+".join([*names, "ACK"] if acks else names)
+        return "+".join([*names, "ACK"] if acks else names) + again
     at = distance(own, segment.seq)
     if segment.flags & Flag.RST:
         return "+".join([*names, "ACK"] if acks else names) + (f" {at}" if segment.side in first else "")
@@ -60,7 +69,7 @@ def _label(segment: Segment, first: dict[int, int]) -> str:
     if segment.flags & Flag.FIN:
         end = distance(own, add(segment.seq, segment.payload))
         parts.append("FIN" if parts else f"FIN {end}")
-    return ", ".join(parts) or _acknowledges(segment, first)
+    return ", ".join(parts) + again if parts else _acknowledges(segment, first)
 
 
 def _acknowledges(segment: Segment, first: dict[int, int]) -> str:

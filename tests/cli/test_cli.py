@@ -137,7 +137,10 @@ BAD_FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "gzip": (lambda: gzip.compress(FAILED.read_bytes()), "the file is compressed (gzip)"),
     "header cut short": (lambda: FAILED.read_bytes()[:20], "the file ends after 20 bytes, inside the header"),
     "three bytes": (lambda: FAILED.read_bytes()[:3], "the file has only 3 bytes"),
-    "pcapng header cut short": (lambda: b"\x0a\x0d\x0d\x0a" + bytes(9), "the file ends after 13 bytes, inside its section"),
+    "pcapng header cut short": (
+        lambda: b"\x0a\x0d\x0d\x0a" + bytes(9),
+        "the file ends after 13 bytes, inside its section",
+    ),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -63,5 +64,5 @@ def columns_of(packets: Sequence[Packet], first_number: int = 1, capture: int = 
 def batches_of(packets: Sequence[Packet], cuts: Sequence[int]) -> Iterator[PacketColumns]:
     """The packets cut before those with the indices ``cuts``."""
     edges = sorted({0, len(packets), *cuts})
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         yield columns_of(packets[start:end], start + 1)

@@ -1,4 +1,4 @@
-"""Random conversations: a few connections that take turns and do what connections do, and what they do not."""
+"""Random conversations: a few connections that take turns and do what they should and should not."""
 
 from __future__ import annotations
 
@@ -70,7 +70,19 @@ _GAPS = (
 _WHATS = (
     *("open", "open"),  # a whole handshake
     *("data", "data", "data", "data", "ack", "ack", "resend", "resend", "resend", "fin", "reset"),
-    *("syn", "syn-again", "syn-ack", "icmp", "keepalive", "hole", "stray", "far-ack", "udp", "other", "renew"),
+    *(
+        "syn",
+        "syn-again",
+        "syn-ack",
+        "icmp",
+        "keepalive",
+        "hole",
+        "stray",
+        "far-ack",
+        "udp",
+        "other",
+        "renew",
+    ),
     "close",  # both FIN, acknowledged
 )
 

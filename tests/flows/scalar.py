@@ -68,7 +68,9 @@ class Open:
     packets: int = 0
     end: int = 0
     totals: list[Totals] = field(default_factory=lambda: [NOTHING, NOTHING])
-    stuck: list[bool] = field(default_factory=lambda: [False, False])  # sent again, nothing acknowledged since
+    stuck: list[bool] = field(
+        default_factory=lambda: [False, False]
+    )  # sent again, nothing acknowledged since
     repeating: list[bool] = field(default_factory=lambda: [False, False])  # ... and not for the first time
     last_new_data: int | None = None  # side
     segments: list[Segment] = field(default_factory=list)
@@ -216,25 +218,19 @@ def totals_after(flow: Open, packet: Packet, number: int, side: int, kinds: int)
     totals, other = flow.totals[side], flow.totals[1 - side]
     if packet.icmp is not None:
         return totals
-    totals = totals._replace(packets=totals.packets + 1, payload=totals.payload + packet.payload)
+    totals = totals._replace(payload=totals.payload + packet.payload)
     if not packet.counts:
         return totals
-    new_data = packet.payload > 0 and (
-        not totals.has_seq or distance(totals.seq_end, packet.seq_end) > 0
-    )
+    new_data = packet.payload > 0 and (not totals.has_seq or distance(totals.seq_end, packet.seq_end) > 0)
     totals = totals._replace(last_number=number, last_time=packet.time)
-    if packet.protocol == TCP and (
-        not totals.has_seq or 0 < distance(totals.seq_end, packet.seq_end) < FAR
-    ):
+    if packet.protocol == TCP and (not totals.has_seq or 0 < distance(totals.seq_end, packet.seq_end) < FAR):
         totals = totals._replace(has_seq=True, seq_end=packet.seq_end)
     if kinds & Kind.RESENT:
         totals = totals._replace(resent_number=number, resent_time=packet.time, resent_seq=packet.seq)
     acks = packet.protocol == TCP and packet.flags & Flag.ACK
     if acks and other.has_seq and 0 < distance(other.seq_end, packet.ack) < FAR:
         totals = totals._replace(unseen=totals.unseen + 1)
-    if packet.flags & Flag.ACK and (
-        not totals.has_ack or 0 < distance(totals.ack, packet.ack) < FAR
-    ):
+    if packet.flags & Flag.ACK and (not totals.has_ack or 0 < distance(totals.ack, packet.ack) < FAR):
         totals = totals._replace(has_ack=True, ack=packet.ack)
     if new_data:
         if flow.last_new_data != side:

@@ -74,9 +74,7 @@ def call_running_max(
         before[row.group].append(value if known else None)
     after = {
         name: value
-        for name, value, known in zip(
-            names, result.after.tolist(), result.after_known.tolist(), strict=True
-        )
+        for name, value, known in zip(names, result.after.tolist(), result.after_known.tolist(), strict=True)
         if known
     }
     return before, carry | after

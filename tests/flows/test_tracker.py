@@ -41,9 +41,7 @@ def run(packets: list[Packet], triggers: int, where: list[int]) -> Result:
 def note_ends(result: Result, ends: list[FlowEnd]) -> None:
     for end in ends:
         assert end.flow not in result.ends
-        result.ends[end.flow] = replace(
-            end, client=meant_totals(end.client), server=meant_totals(end.server)
-        )
+        result.ends[end.flow] = replace(end, client=meant_totals(end.client), server=meant_totals(end.server))
 
 
 def meant(segment: Segment) -> Segment:
@@ -134,7 +132,14 @@ def test_the_second_one_is_and_so_is_its_recovery() -> None:
 
 
 def test_two_segments_sent_again_one_time_each_are_no_run() -> None:
-    taken = [act("open"), act("data"), act("data"), act("resend", size=1), act("resend", size=0), act("ack", 1)]
+    taken = [
+        act("open"),
+        act("data"),
+        act("data"),
+        act("resend", size=1),
+        act("resend", size=0),
+        act("ack", 1),
+    ]
     assert kinds_of(taken) == [[Kind.SYN, Kind.SYN]]
 
 
@@ -191,6 +196,14 @@ def test_the_last_word_about_a_flow(where: list[int], others: int) -> None:
     assert (end.packets, end.end) == (6, begin + SECOND)
     assert end.closed == (others == 40)
     assert end.clock == (begin + SECOND + (LINGER_NS if others == 40 else others * 10 * SECOND))
+
+
+def test_a_flow_goes_on_beside_others_of_another_ip_version() -> None:
+    """Nothing that stands beside a row in its batch has to do with which flow it belongs to."""
+    packets = packets_of([act("open"), act("data"), Action(4, 0, "open", 1, 1), act("close")])
+    for where in ([], [3], [4], [5], list(range(len(packets)))):
+        result = run(packets, EVERYTHING, where)
+        assert [end.packets for end in result.ends.values()] == [7, 3]
 
 
 def test_counts() -> None:

@@ -1,0 +1,283 @@
+"""Captures compressed with gzip, xz, zstd or lz4 (frame format), recognised by their first bytes.
+
+The compressed data is given to the libraries piece by piece. A piece is small enough that its output is
+bounded whatever the file claims, and that little is lost where a library raises: it then keeps back what it
+had decompressed of that piece.
+"""
+
+from __future__ import annotations
+
+import lzma
+import zlib
+from collections.abc import Callable, Generator
+from typing import NamedTuple, Protocol
+
+from analyzer.errors import UserError
+from analyzer.sources.reading import Window
+
+MAX_WINDOW = 128 << 20
+"""Bytes of earlier output that the data may refer to. `zstd -dc` has the same limit; `xz -9` needs half of it."""
+
+_SHARE = 1024
+"""A piece is at most one part in so many of the data before it: byte by byte at first, then ever more."""
+
+_DAMAGED = (
+    "what could be decompressed before it was read, and some of that may be wrong already. Copy or record it "
+    "again."
+)
+_TOO_LARGE = f"it refers back over more than {MAX_WINDOW >> 20} MiB, which is the limit"
+
+
+class _Member(Protocol):
+    """Decompresses one member (gzip), stream (xz) or frame (zstd, lz4); raises what ``_errors`` names."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether its end was reached."""
+
+    def wants(self, before: int) -> int:
+        """Bytes to be given next, when the file has ``before`` bytes before them; never 0."""
+
+    def decompress(self, data: bytes) -> bytes:
+        """The output of that many bytes, or of fewer at the end of the file."""
+
+    def unused(self) -> int:
+        """How many of the last bytes given stand behind the end."""
+
+
+class _Library(Protocol):
+    """What zlib, lzma and lz4 have in common."""
+
+    @property
+    def eof(self) -> bool: ...  # noqa: D102
+
+    @property
+    def unused_data(self) -> bytes | None: ...  # noqa: D102
+
+    def decompress(self, data: bytes, /) -> bytes: ...  # noqa: D102
+
+
+class _Plain:
+    """A member that takes pieces of any length, up to ``most``."""
+
+    def __init__(self, library: _Library, most: int) -> None:
+        self._library = library
+        self._most = most
+        self.decompress = library.decompress
+
+    @property
+    def eof(self) -> bool:
+        return self._library.eof
+
+    def wants(self, before: int) -> int:
+        """See _Member."""
+        return min(1 + before // _SHARE, self._most)
+
+    def unused(self) -> int:
+        """See _Member."""
+        return len(self._library.unused_data or b"")
+
+
+class _ZstdFrame:
+    """A frame of zstd (RFC 8878, section 3.1), or a skippable one.
+
+    Four bytes can become 128 KiB, and the library has no bound for its output: so it is given block by block.
+    """
+
+    def __init__(self) -> None:
+        self._parts = self._frame()
+        self._wanted = next(self._parts)
+        self.eof = False
+        self._output = b""
+
+    def wants(self, before: int) -> int:
+        """See _Member."""
+        return self._wanted
+
+    def decompress(self, data: bytes) -> bytes:
+        """See _Member."""
+        self._output = b""
+        if len(data) == self._wanted:
+            try:
+                self._wanted = self._parts.send(data)
+            except StopIteration:
+                self.eof = True
+        return self._output
+
+    def unused(self) -> int:
+        """See _Member."""
+        return 0
+
+    def _frame(self) -> Generator[int, bytes, None]:
+        """Asks for the parts of the frame one after another, which each lie in ``_output`` afterwards."""
+        start = yield 5
+        if start[0] >> 4 == 5 and start[1:4] == _SKIPPABLE:
+            left = int.from_bytes(start[4:] + (yield 3), "little")
+            while left:
+                left -= len((yield min(left, 65_536)))
+            return
+        import zstandard
+
+        head = start + (yield zstandard.frame_header_size(start) - 5)
+        told = zstandard.get_frame_parameters(head)
+        if told.window_size > MAX_WINDOW:
+            raise zstandard.ZstdError(_TOO_LARGE)
+        library = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).decompressobj()
+        library.decompress(head)
+        last = False
+        while not last:
+            block = yield 3
+            header = int.from_bytes(block, "little")
+            last, repeated, size = bool(header & 1), header >> 1 & 3 == 1, header >> 3
+            self._output = library.decompress(block)
+            if size:
+                part = yield 1 if repeated else size
+                self._output = library.decompress(part)
+        if told.has_checksum:
+            library.decompress((yield 4))
+
+
+_SKIPPABLE = b"\x2a\x4d\x18"
+"""Behind a byte 50 to 5F (hexadecimal): a frame to be skipped, as pzstd writes it first."""
+
+
+def _gzip() -> _Member:
+    return _Plain(zlib.decompressobj(31), 8192)  # 31: gzip with its header and check sum
+
+
+def _xz() -> _Member:
+    return _Plain(lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MAX_WINDOW + (1 << 20)), 1024)
+
+
+def _lz4() -> _Member:
+    import lz4.frame  # type: ignore[import-untyped]
+
+    return _Plain(lz4.frame.LZ4FrameDecompressor(), 65_536)
+
+
+class Compression(NamedTuple):
+    """A way to compress: its name, and what begins a member."""
+
+    name: str
+    begin: Callable[[], _Member]
+
+
+_COMPRESSIONS = (
+    (b"\x1f\x8b", Compression("gzip", _gzip)),
+    (b"\xfd7zXZ\x00", Compression("xz", _xz)),
+    (b"\x28\xb5\x2f\xfd", Compression("zstd", _ZstdFrame)),
+    (b"\x04\x22\x4d\x18", Compression("lz4", _lz4)),
+    *((bytes([first]) + _SKIPPABLE, Compression("zstd", _ZstdFrame)) for first in range(0x50, 0x60)),
+)
+
+
+def compression_of(start: bytes) -> Compression | None:
+    """How a file is compressed that starts with these bytes (six, if it has so many); None where it is not."""
+    return next((found for magic, found in _COMPRESSIONS if start.startswith(magic)), None)
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """What the libraries raise; called when one has, so that it costs nothing to import them."""
+    import zstandard
+
+    return zlib.error, lzma.LZMAError, zstandard.ZstdError, RuntimeError  # lz4 has no type of its own
+
+
+class Decompressed:
+    """The stream of what a compressed file holds (see reading.Compressed); the file is read to its end.
+
+    ``failure`` is what it raised, or will raise once all that was decompressed before has been taken.
+    """
+
+    def __init__(self, window: Window, compression: Compression) -> None:
+        self.kind = compression.name
+        self.cut_short = False
+        self.failure: Exception | None = None
+        self._window = window
+        self._begin = compression.begin
+        self._member: _Member | None = compression.begin()
+        self._output = memoryview(b"")
+        self._ended = False
+
+    @property
+    def offset(self) -> int:
+        """Bytes of the compressed file that were taken."""
+        return self._window.position + self._window.begin
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Fills the buffer, or as much of it as there is. Raises OSError, and UserError for damaged data."""
+        count = 0
+        while count < len(buffer) and (self._output or self._more()):
+            part = self._output[: len(buffer) - count]
+            buffer[count : count + len(part)] = part
+            self._output = self._output[len(part) :]
+            count += len(part)
+        if self.failure and not count:
+            raise self.failure
+        return count
+
+    def close(self) -> None:
+        """Closes the compressed file."""
+        self._window.stream.close()
+
+    def _more(self) -> bool:
+        """Decompresses until there is output; False where there will be none."""
+        try:
+            while not (self._output or self._ended or self.failure):
+                self._step()
+        except OSError as error:
+            self.failure = error
+        return bool(self._output)
+
+    def _step(self) -> None:
+        """Decompresses one piece."""
+        if self._member is None:
+            self._skip_zeros()
+            if self._ended:
+                return
+            self._member = self._begin()
+        at = self.offset
+        piece = self._take(self._member.wants(at))
+        if not piece:
+            self._ended = self.cut_short = True
+            return
+        try:
+            self._output = memoryview(self._member.decompress(piece))
+        except Exception as error:
+            if not isinstance(error, _errors()):
+                raise
+            self.failure = self._damage(at, error)
+            return
+        if self._member.eof:
+            self._window.begin -= self._member.unused()
+            self._member = None
+
+    def _take(self, count: int) -> bytes:
+        """The next bytes of the file, fewer at its end."""
+        window = self._window
+        while window.end - window.begin < count and window.fill(count):
+            pass
+        piece = window.buffer[window.begin : min(window.begin + count, window.end)].tobytes()
+        window.begin += len(piece)
+        return piece
+
+    def _skip_zeros(self) -> None:
+        """Skips what some media fill a file up with; notes where it ends."""
+        window = self._window
+        while True:
+            others = window.buffer[window.begin : window.end].nonzero()[0]
+            if len(others):
+                window.begin += int(others[0])
+                return
+            window.begin = window.end
+            if not window.fill():
+                self._ended = True
+                return
+
+    def _damage(self, at: int, error: Exception) -> UserError:
+        """The message for what a library said of the piece at ``at``."""
+        where, said = f"{self._window.name}: byte {at}", str(error).rpartition(": ")[2]
+        if said in (_TOO_LARGE, "Memory usage limit exceeded"):
+            hint = f"decompress it first, with the program {self.kind} and a larger limit."
+            return UserError("unsupported-capture", where, f"the {self.kind} data: {_TOO_LARGE}", hint)
+        return UserError("damaged-capture", where, f"the {self.kind} data is damaged ({said})", _DAMAGED)

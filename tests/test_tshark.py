@@ -1,0 +1,181 @@
+"""The decoder reads in every sample capture what tshark reads."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from analyzer.decode import decode
+from analyzer.model.columns import TCP, UDP
+from analyzer.model.flow import address_text
+from analyzer.sources.open import open_capture
+from tests.captures import CAPTURES, capture_name, to_pcapng
+
+pytestmark = pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
+
+KINDS = ("any-interface", "icmp", "udp")
+CHOSEN = [
+    path
+    for number, path in enumerate(CAPTURES)
+    if number % 9 == 0 or (path.stem != "server" and any(kind in path.parent.name for kind in KINDS))
+]
+"""Some of all, and each kind of link, ICMP message and UDP: the others have no other packets."""
+
+FIELDS = (
+    "frame.number",
+    "ip.src",
+    "ip.dst",
+    "ipv6.src",
+    "ipv6.dst",
+    "ip.ttl",
+    "ipv6.hlim",
+    "ip.id",
+    "tcp.srcport",
+    "tcp.dstport",
+    "tcp.seq",
+    "tcp.seq_raw",
+    "tcp.ack_raw",
+    "tcp.flags",
+    "tcp.window_size_value",
+    "tcp.len",
+    "tcp.options.mss_val",
+    "tcp.options.wscale.shift",
+    "tcp.options.timestamp.tsval",
+    "tcp.options.timestamp.tsecr",
+    "udp.srcport",
+    "udp.dstport",
+    "udp.length",
+    "icmp.type",
+    "icmp.code",
+    "icmpv6.type",
+    "icmpv6.code",
+)
+ICMP_ERRORS = {"icmp": (3, 4, 5, 11, 12), "icmpv6": (1, 2, 3, 4)}
+
+
+class Row(NamedTuple):
+    """What both sides are asked for. ``source`` of an ICMP error is who sent it."""
+
+    number: int
+    source: str
+    target: str
+    ttl: int
+    ip_id: int
+    icmp: tuple[int, int] | None
+    ports: tuple[int, int]
+    seq: int
+    ack: int
+    flags: int
+    window: int
+    payload: int
+    mss: int
+    scale: int
+    timestamps: tuple[int, int] | None
+
+
+def number(text: str) -> int:
+    """A field's first value, decimal or hexadecimal."""
+    return int(text.split(",")[0], 0) if text else 0
+
+
+def tshark_rows(path: Path) -> list[Row]:
+    """One Row for each frame in which tshark sees TCP, UDP, or an ICMP error that quotes one of them."""
+    fields = [part for name in FIELDS for part in ("-e", name)]
+    line = ["tshark", "-n", "-r", str(path), "-T", "fields", "-E", "separator=/t", *fields]
+    switches = ["-o", "tcp.relative_sequence_numbers:FALSE", "-o", "ip.defragment:FALSE"]
+    done = subprocess.run([*line, *switches], capture_output=True, text=True, check=True)
+    told = [dict(zip(FIELDS, text.split("\t"), strict=True)) for text in done.stdout.splitlines()]
+    return [row for one in told if (row := tshark_row(one))]
+
+
+def tshark_row(told: dict[str, str]) -> Row | None:
+    kind = "ip" if told["ip.src"] else "ipv6"
+    icmp = "icmp" if kind == "ip" else "icmpv6"
+    protocol = "tcp" if told["tcp.srcport"] else "udp"
+    is_icmp = bool(told[f"{icmp}.type"])
+    if not told[f"{protocol}.srcport"]:
+        return None
+    if is_icmp and number(told[f"{icmp}.type"]) not in ICMP_ERRORS[icmp]:
+        return None
+    is_tcp = protocol == "tcp" and not is_icmp
+    return Row(
+        number=number(told["frame.number"]),
+        source=str(ip_address(told[f"{kind}.src"].split(",")[0])),
+        target=str(ip_address(told[f"{kind}.dst"].split(",")[0])),
+        ttl=number(told["ip.ttl" if kind == "ip" else "ipv6.hlim"]),
+        ip_id=number(told["ip.id"]),
+        icmp=(number(told[f"{icmp}.type"]), number(told[f"{icmp}.code"])) if is_icmp else None,
+        ports=(number(told[f"{protocol}.srcport"]), number(told[f"{protocol}.dstport"])),
+        seq=number(told["tcp.seq_raw"] or told["tcp.seq"]),  # tshark 4.0 has no raw one in a quote
+        ack=number(told["tcp.ack_raw"]) if is_tcp else 0,
+        flags=number(told["tcp.flags"]) & 0xFF if is_tcp else 0,
+        window=number(told["tcp.window_size_value"]) if is_tcp else 0,
+        payload=number(told["tcp.len"]) if is_tcp else udp_payload(told, is_icmp),
+        mss=number(told["tcp.options.mss_val"]) if is_tcp else 0,
+        scale=number(told["tcp.options.wscale.shift"] or "-1") if is_tcp else -1,
+        timestamps=timestamps(told) if is_tcp else None,
+    )
+
+
+def udp_payload(told: dict[str, str], is_icmp: bool) -> int:
+    return 0 if is_icmp else number(told["udp.length"]) - 8
+
+
+def timestamps(told: dict[str, str]) -> tuple[int, int] | None:
+    if not told["tcp.options.timestamp.tsval"]:
+        return None
+    return number(told["tcp.options.timestamp.tsval"]), number(told["tcp.options.timestamp.tsecr"])
+
+
+def our_rows(path: Path) -> Iterator[Row]:
+    """The same of the decoder's columns."""
+    with open_capture(str(path), 0) as source:
+        for block in source.blocks():
+            columns = decode(block)
+            for row in range(len(columns)):
+                yield our_row({name: getattr(columns, name)[row].item() for name in columns.__slots__[4:]})
+
+
+def our_row(told: dict[str, int]) -> Row:
+    version, is_icmp = told["version"], bool(told["is_icmp"])
+    assert told["protocol"] in (TCP, UDP)
+    source = ("reporter_hi", "reporter_lo") if is_icmp else ("src_hi", "src_lo")
+    target = ("src_hi", "src_lo") if is_icmp else ("dst_hi", "dst_lo")  # an error goes to who is quoted
+    return Row(
+        number=told["number"],
+        source=address_text(version, told[source[0]], told[source[1]]),
+        target=address_text(version, told[target[0]], told[target[1]]),
+        ttl=told["ttl"],
+        ip_id=told["ip_id"],
+        icmp=(told["icmp_type"], told["icmp_code"]) if is_icmp else None,
+        ports=(told["sport"], told["dport"]),
+        seq=told["seq"],
+        ack=told["ack"],
+        flags=told["flags"],
+        window=told["window"],
+        payload=told["payload"],
+        mss=told["mss"],
+        scale=told["scale"],
+        timestamps=(told["tsval"], told["tsecr"]) if told["has_ts"] else None,
+    )
+
+
+@pytest.mark.parametrize("path", CHOSEN, ids=capture_name)
+def test_columns_are_what_tshark_reads(path: Path) -> None:
+    ours = list(our_rows(path))
+    assert ours
+    assert ours == tshark_rows(path)
+
+
+@pytest.mark.parametrize("path", CHOSEN[::8], ids=capture_name)
+def test_tshark_reads_the_converted_capture_alike(path: Path, tmp_path: Path) -> None:
+    """The pcapng files that these tests write are such files."""
+    converted = tmp_path / "converted.pcapng"
+    converted.write_bytes(to_pcapng(path.read_bytes()))
+    assert tshark_rows(converted) == tshark_rows(path)
