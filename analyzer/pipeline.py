@@ -11,6 +11,7 @@ from os import PathLike, fspath
 import numpy as np
 
 from analyzer.decode.packets import decode
+from analyzer.errors import UserError
 from analyzer.flows.tracker import Tracker
 from analyzer.matching.load import load_rules, rules_folder
 from analyzer.matching.match import Matcher
@@ -46,16 +47,24 @@ def analyze(
 ) -> Report:
     """Read captures and say which errno each end got; each capture by itself.
 
-    Raises UserError where a capture cannot be opened or a rule file is wrong. A capture that is damaged in
-    the middle is reported up to there, with ``damage`` set in its entry of ``captures``.
+    Raises UserError where a rule file is wrong or the only capture cannot be opened. A capture that cannot
+    be read to its end is reported up to there, with ``damage`` set in its entry of ``captures``.
     """
     matcher = Matcher(load_rules(rules_folder()) if rules is None else rules)
     totals = Totals()
     read: list[Capture] = []
     flows: list[FlowResult] = []
-    for index, path in enumerate(captures):
+    for index, name in enumerate(captures):
+        path = fspath(name)
+        try:
+            source = open_capture(path, index, max_frames=max_frames)
+        except UserError as error:
+            if len(captures) == 1:
+                raise
+            read.append(Capture(path, "", damage=error))
+            continue
         engine = Engine(matcher)
-        with open_capture(fspath(path), index, max_frames=max_frames) as source:
+        with source:
             flows.extend(engine.run(source, progress))
         engine.add_to(totals)
         source.capture.problems.extend(engine.problems())
@@ -70,7 +79,7 @@ def trace(
 
     Raises UserError where the capture cannot be opened or the transcript is wrong.
     """
-    engine = Engine(Matcher(rules))
+    engine = Engine(Matcher(rules), keep_events=True)
     if packets:
         return engine.run(TranscriptSource(parse(packets, name))), engine.events
     with open_capture(capture, 0) as source:
@@ -93,12 +102,13 @@ class _Watched:
 class Engine:
     """Turns the blocks of one capture into results of flows, as they end."""
 
-    def __init__(self, matcher: Matcher, *, keep_all: bool = False) -> None:
+    def __init__(self, matcher: Matcher, *, keep_all: bool = False, keep_events: bool = False) -> None:
         self._matcher = matcher
         self._tracker = Tracker(Kind.ALL if keep_all else matcher.triggers)
         self._watched: dict[int, _Watched] = {}
         self._deadlines: list[tuple[int, int]] = []
         self._results: list[FlowResult] = []
+        self._keep_events = keep_events
         self.events: list[Event] = []
         self._packets = 0
         self._undecoded = np.zeros(len(Undecoded), np.int64)
@@ -167,12 +177,11 @@ class Engine:
 
     def _take(self, watched: _Watched, told: Iterable[Event | Withdrawn]) -> None:
         for event in told:
-            if isinstance(event, Withdrawn):
-                gone = [place for place in watched.findings if place[1] == event.key]
-                for place in gone:
-                    del watched.findings[place]
-            else:
-                self.events.append(event)
+            for place in [place for place in watched.findings if place[1] == event.key]:
+                del watched.findings[place]  # taken back, or told anew
+            if not isinstance(event, Withdrawn):
+                if self._keep_events:
+                    self.events.append(event)
                 for finding in self._matcher.match(event, _SYSTEM):
                     watched.findings[finding.rule, finding.key] = finding
 

@@ -69,7 +69,7 @@ def test_checks_see_what_is_wrong() -> None:
 @pytest.mark.parametrize("scenario", ["retransmission-storm-cut", "retransmission-recovers"])
 def test_warnings_give_no_verdict(scenario: str) -> None:
     for flow in plain_report(sample(scenario))["flows"]:
-        assert {finding["severity"] for finding in flow["findings"]} == {"warning"}
+        assert {finding["severity"] for finding in flow["findings"]} <= {"warning", "info"}
         assert flow["verdicts"] == []
 
 

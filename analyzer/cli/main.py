@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import sys
+from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
 
 import click
 
@@ -36,6 +39,18 @@ class _LazyGroup(click.Group):
             return None
         command: click.Command = import_module(f"analyzer.cli.{cmd_name}").command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in _COMMANDS and not name.startswith("-"):
+            near = get_close_matches(name, _COMMANDS, n=1)
+            hint = f"did you mean `errnoscope {near[0]}`?" if near else "`errnoscope --help` lists them."
+            if Path(name).exists():
+                hint = f"to read a capture: errnoscope analyze {shlex.quote(name)}"
+            raise UserError("unknown-command", name, "there is no command of this name", hint)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -26,6 +26,7 @@ LAST = (
     ("resent", "resent_number", "number"),
     ("resent", "resent_time", "time"),
     ("resent", "resent_seq", "seq"),
+    ("resent", "resent_length", "payload"),
 )
 """Totals that are a column's value in the last row of some kind that this end sent."""
 
@@ -36,7 +37,7 @@ class Batch:
 
     group: int64 (n,), starts: int64 (g,), slot: int64 (g,), side: uint8 (n,); forward: bool (n,), sent by
     the endpoint that sorts first; superseded: int64 (k,), slots whose flow is over because another took
-    its endpoints.
+    its endpoints, and superseded_at: int64 (k,), the clock at that one's first row.
     """
 
     rows: PacketColumns
@@ -46,6 +47,7 @@ class Batch:
     side: NDArray[np.uint8]
     forward: Mask
     superseded: NDArray[np.int64]
+    superseded_at: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class _Marks:
     resent: Mask  # carries nothing that was not sent before
     moves_on: Mask  # acknowledges more than was acknowledged before
     unseen: Mask  # acknowledges bytes that were not captured
+    gap: Mask  # begins beyond all that was sent before
 
 
 def follow(batch: Batch, before: Rows, after: Rows) -> State:
@@ -149,22 +152,26 @@ def _marks(
     own_ack = np.where(server, acks[SERVER].before, acks[CLIENT].before)
     own_acked = np.where(server, acks[SERVER].known, acks[CLIENT].known)
     other_ack = np.where(server, acks[CLIENT].before, acks[SERVER].before)
+    other_acked = np.where(server, acks[CLIENT].known, acks[SERVER].known)
     tcp = sent & (rows.protocol == TCP)
     opens = (rows.flags & (Flag.SYN | Flag.FIN)) != 0
     ahead = _ahead(ends, own_end)
-    probe = (rows.payload == 1) & ~opens & (ahead == 0) & (other_ack == own_end)
+    probe = (rows.payload == 1) & ~opens & (ahead == 0) & other_acked & (other_ack == own_end)
     behind = own_known & (ahead <= 0) & (ahead > -FAR)
     has_ack = tcp & ((rows.flags & Flag.ACK) != 0)
     unseen_by = _ahead(rows.ack, other_end)
-    fresh = sent & (rows.payload > 0) & (~own_known | (ahead > 0))
+    begins_ahead = _ahead(rows.seq, own_end)
+    more = _ahead(rows.ack, own_ack)
+    fresh = sent & (rows.payload > 0) & (~own_known | ((ahead > 0) & (ahead < FAR)))
     return _Marks(
         counted=counted,
         sent=sent,
         fresh=fresh,
         turn=fresh & _other_spoke_last(batch, fresh, before),
         resent=tcp & ((rows.payload > 0) | opens) & behind & ~probe,
-        moves_on=has_ack & own_acked & (_ahead(rows.ack, own_ack) > 0),
+        moves_on=has_ack & own_acked & (more > 0) & (more < FAR),
         unseen=has_ack & other_known & (unseen_by > 0) & (unseen_by < FAR),
+        gap=tcp & own_known & (begins_ahead > 0) & (begins_ahead < FAR),
     )
 
 
@@ -186,6 +193,7 @@ def _side(
     for name, values in (
         ("payload", np.where(marks.counted & own, batch.rows.payload, 0)),
         ("unseen", (marks.unseen & own).astype(np.int64)),
+        ("gaps", (marks.gap & own).astype(np.int64)),
     ):
         sums[name], whole = sum_before(values, batch.group, batch.starts)
         after[name][:, side] += whole.astype(after[name].dtype)

@@ -42,6 +42,7 @@ SLOT = np.dtype(
         ("ack", "u4", (2,)),
         ("has_ack", "?", (2,)),
         ("unseen", "u4", (2,)),
+        ("gaps", "u4", (2,)),
         ("last_number", "u4", (2,)),
         ("last_time", "i8", (2,)),
         ("last_data_number", "u4", (2,)),
@@ -52,6 +53,7 @@ SLOT = np.dtype(
         ("resent_number", "u4", (2,)),
         ("resent_time", "i8", (2,)),
         ("resent_seq", "u4", (2,)),
+        ("resent_length", "u4", (2,)),
         ("stuck", "?", (2,)),  # sent something again, and no more was acknowledged since
         ("repeating", "?", (2,)),  # ... and that not for the first time
     ]
@@ -65,6 +67,7 @@ TOTALS = np.dtype(
         ("ack", "u4"),
         ("has_ack", "?"),
         ("unseen", "u4"),
+        ("gaps", "u4"),
         ("last_number", "u4"),
         ("last_time", "i8"),
         ("last_data_number", "u4"),
@@ -75,6 +78,7 @@ TOTALS = np.dtype(
         ("resent_number", "u4"),
         ("resent_time", "i8"),
         ("resent_seq", "u4"),
+        ("resent_length", "u4"),
     ]
 )
 """model.flow.Totals as an array row; the names and their order are the same."""

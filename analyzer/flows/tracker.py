@@ -64,7 +64,7 @@ class Tracker:
         if len(columns):
             batch = self._group(replace(columns, clock=np.maximum(columns.clock, self._clock)))
             segments, flows = self._advance(batch)
-            ended.extend(self._ends(batch.superseded, None))
+            ended.extend(self._ends(batch.superseded, batch.superseded_at, closed=True))
             self._table.release(batch.superseded)
         self._clock = max(self._clock, columns.clock_end)
         self._batches += 1
@@ -74,7 +74,7 @@ class Tracker:
 
     def finish(self) -> list[FlowEnd]:
         """The capture is over: the last word about every flow handed out and still open."""
-        return [*self._sweep(), *self._ends(self._table.live(), self._clock)]
+        return [*self._sweep(), *self._ends(self._table.live(), self._clock, closed=False)]
 
     def _group(self, columns: PacketColumns) -> Batch:
         """Sort the rows by flow, find or make each flow's slot."""
@@ -96,9 +96,12 @@ class Tracker:
         fresh = slot < 0
         followed = np.append(keys[starts][1:] == keys[starts][:-1], np.False_)
         slot[fresh] = self._open(rows, keys, forward, starts[fresh])
-        superseded = np.concatenate([carried[at_once & (carried >= 0)], slot[followed]])
+        replaced = at_once & (carried >= 0)
+        superseded = np.concatenate([carried[replaced], slot[followed]])
+        next_start = starts[np.flatnonzero(followed) + 1]
+        superseded_at = rows.clock[np.concatenate([first[replaced], next_start])]
         side = (forward != self._table.slots["client_forward"][slot][group]).astype(np.uint8)
-        return Batch(rows, group, starts, slot, side, forward, superseded)
+        return Batch(rows, group, starts, slot, side, forward, superseded, superseded_at)
 
     def _open(
         self,
@@ -182,22 +185,26 @@ class Tracker:
         live = self._table.live()
         slots = self._table.slots[live]
         over = live[is_over(slots) & (self._clock - slots["clock"] > LINGER_NS)]
-        ended = list(self._ends(over, None))
+        ended = list(self._ends(over, self._clock, closed=True))
         self._table.release(over)
         live = self._table.live()
         quiet = live[~self._table.slots["watched"][live]]
         self._quiet.keep_only(self._table.slots["flow"][quiet])
         return ended
 
-    def _ends(self, slots: NDArray[np.int64], clock: int | None) -> Iterator[FlowEnd]:
-        """The last word about the flows handed out; without a clock they ended by themselves."""
-        for slot in self._table.slots[slots[self._table.slots["watched"][slots]]]:
+    def _ends(
+        self, slots: NDArray[np.int64], clock: NDArray[np.int64] | int, *, closed: bool
+    ) -> Iterator[FlowEnd]:
+        """The last word about those of these flows that were handed out; ``clock`` is when it is spoken."""
+        clocks = np.broadcast_to(clock, len(slots))
+        watched = self._table.slots["watched"][slots]
+        for slot, at in zip(self._table.slots[slots[watched]], clocks[watched].tolist(), strict=True):
             yield FlowEnd(
                 flow=int(slot["flow"]),
                 packets=int(slot["rows"]),
                 end=int(slot["end"]),
-                clock=int(slot["clock"]) + LINGER_NS if clock is None else clock,
-                closed=clock is None,
+                clock=min(at, int(slot["clock"]) + LINGER_NS) if closed else at,
+                closed=closed,
                 client=final_totals(slot, CLIENT),
                 server=final_totals(slot, SERVER),
             )

@@ -83,6 +83,7 @@ class IcmpView:
     version: int = said("4: ICMP, 6: ICMPv6")
     type: int = said("ICMP type")
     code: int = said("ICMP code")
+    meaning: str = said("what type and code mean, in words")
     errno: str = said("errno that this system maps type and code to; empty where it maps to none")
     fatal: bool = said("ends a connection attempt on this system")
     soft: bool = said("kept on an established connection, reported if that times out")
@@ -99,12 +100,13 @@ class RetryView:
     count: int = said("retransmissions so far; the first transmission is not counted")
     elapsed: float = said("seconds from the first transmission to the last retransmission")
     last_interval: float = said("seconds between the last two transmissions")
-    next_due: str = said("when the next one is due (RFC 3339, UTC)")
-    gives_up_at: str = said("when this system gives up with its default settings (RFC 3339, UTC)")
+    next_due: str = said("when the next one is due: date and time of day, UTC")
+    gives_up_at: str = said("when this system gives up with its default settings: date and time of day, UTC")
     gives_up_after: float = said("seconds from the first transmission to then")
     soft_errno: str = said("errno of an ICMP error kept since it was heard of; empty where there is none")
     exhausted: bool = said("the system, with its default settings, does not try again after this one")
     stopped: bool = said("the next one was due and did not come: the system gave up")
+    recovered: bool = said("acknowledged at last")
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,8 @@ class Totals(NamedTuple):
 
     Sequence numbers are as on the wire; ``seq_end`` is the end of the highest one sent (what RFC 9293 calls
     SND.NXT) and means something only if ``has_seq``, ``ack`` the highest acknowledgement only if ``has_ack``.
-    ``unseen`` counts its segments that acknowledged bytes which are not in the capture.
+    ``unseen`` counts its segments that acknowledged bytes which are not in the capture, ``gaps`` those that
+    began beyond ``seq_end``, so that something was lost, reordered or not captured.
     Times in nanoseconds, frame numbers from 1; both 0 where there was none. ``last`` is its last segment
     but RST, ``last_data`` the last that carried bytes never sent before, ``turn`` the first such one since
     the other end's, ``resent`` the last that carried nothing new.
@@ -74,6 +75,7 @@ class Totals(NamedTuple):
     ack: int
     has_ack: bool
     unseen: int
+    gaps: int
     last_number: int
     last_time: int
     last_data_number: int
@@ -84,9 +86,10 @@ class Totals(NamedTuple):
     resent_number: int
     resent_time: int
     resent_seq: int
+    resent_length: int
 
 
-NOTHING = Totals(0, 0, False, 0, False, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+NOTHING = Totals(0, 0, False, 0, False, *(0,) * 13)
 """Totals of an end that sent nothing."""
 
 

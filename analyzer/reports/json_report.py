@@ -48,7 +48,7 @@ def seconds(nanoseconds: int) -> float:
 
 
 def _capture(capture: Capture) -> dict[str, Any]:
-    damage = [str(capture.damage)] if capture.damage else []
+    damage = [f"{capture.damage.where}: {capture.damage.what}"] if capture.damage else []
     return {
         "path": capture.path,
         "format": capture.format,

@@ -26,7 +26,11 @@ def ladder_lines(result: FlowResult, deciding: Sequence[int]) -> list[str]:
         previous = index
     if previous < len(result.ladder) - 1:
         lines.append(f"{'...':>7}{'':11}{len(result.ladder) - 1 - previous} more")
+    lines.append(_LEGEND)
     return lines
+
+
+_LEGEND = "  * decides; numbers count from each end's first; other frames left out"
 
 
 def _chosen(ladder: Sequence[LadderLine], deciding: set[int]) -> list[int]:

@@ -10,7 +10,7 @@ from analyzer.model.flow import SIDES
 from analyzer.model.rule import RESULTS
 
 _CALLS = {"so_error": "getsockopt(SO_ERROR)"}
-_RESULTS = {"OK": "works", "EOF": "end of file (0 bytes)", "BLOCKS": "does not return"}
+_RESULTS = {"OK": "works", "EOF": "end of file", "BLOCKS": "does not return"}
 
 
 def call_name(call: str) -> str:
@@ -63,17 +63,28 @@ def _signal(call: str, result: str) -> str:
 def _table_in_words(results: dict[str, str]) -> str:
     groups: dict[str, list[str]] = {}
     for call, result in results.items():
-        words = result_name(result)
+        words = "no error" if result == "OK" and call == "so_error" else result_name(result)
         if signal := _signal(call, result):
             words += f" with {signal}"
         groups.setdefault(words, []).append(call_name(call))
-    return "; ".join(f"{' '.join(calls)} {words}" for words, calls in groups.items())
+    return "; ".join(f"{', '.join(calls)}: {words}" for words, calls in groups.items())
 
 
 def moment(time: int) -> str:
     """A time in nanoseconds as date and time of day, to the millisecond, in UTC."""
     at = datetime.fromtimestamp(time // 10**9, UTC)
     return f"{at:%Y-%m-%d %H:%M:%S}.{time // 10**6 % 1000:03d} UTC"
+
+
+def duration(time: int) -> str:
+    """A length of time in nanoseconds: ``12 ms``, ``3.4 s``, ``2 h 5 min``."""
+    seconds = time / 1e9
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 600:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
 
 
 def count(number: int, noun: str) -> str:

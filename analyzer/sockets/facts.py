@@ -22,7 +22,11 @@ def reset_number(segment: Segment, receiver: Totals, sender: Totals) -> tuple[st
         return "other", Doubt.ONE_DIRECTION
     behind = distance(sender.seq_end, segment.seq)
     if behind == 0:
-        return "next", None
+        if not sender.gaps or not receiver.has_ack or receiver.ack == segment.seq:
+            return "next", None
+        # Bytes are missing here. If the receiver has spoken since and still asks for them, they are lost.
+        still_missing = receiver.last_number > sender.last_number
+        return ("in_window", None) if still_missing else ("next", Doubt.RESET_NUMBER_UNPROVEN)
     if receiver.has_ack and segment.seq == receiver.ack:
         return "next", Doubt.RESET_NUMBER_UNPROVEN
     if behind == -1:

@@ -39,7 +39,8 @@ class ShadowSocket:
 
     ``initial``: its first sequence number; ``fin_end``: the number after its FIN; ``fin_peer_end``: what the
     other end had sent when it sent that FIN; ``peer_fin_payload``: what it had sent itself when the other
-    end's FIN came; ``closed``: taken to have been closed by its program. None where it did not happen.
+    end's FIN came; ``closed``: taken to have been closed by its program; ``run``: what it retransmits,
+    ``recovered``: what was acknowledged at last. None where it did not happen.
     """
 
     side: int
@@ -58,6 +59,7 @@ class ShadowSocket:
     soft_errno: str = ""
     soft_time: int = 0
     run: Run | None = None
+    recovered: Run | None = None
     fatal: Fatal | None = field(default=None)
 
     def take(self, taken: Step) -> None:
@@ -100,7 +102,7 @@ class ShadowSocket:
         if self.fin_end is not None and distance(self.fin_end, ack) >= 0:
             self.take(Step.FIN_ACKED)
         if self.run and distance(self.run.seq, ack) > 0:
-            self.run = None
+            self.recovered, self.run = self.run, None
 
     def _reads_on(self, own: Totals, peer: Totals, peer_fin_end: int | None) -> bool:
         """It acknowledged data that came after its own FIN, which a closed socket answers with RST."""

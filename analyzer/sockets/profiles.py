@@ -13,12 +13,13 @@ from analyzer.data import load
 class IcmpEffect:
     """What one type and code does. ``errno`` is empty where it maps to none."""
 
+    meaning: str
     errno: str
     fatal: bool
     soft: bool
 
 
-NO_EFFECT = IcmpEffect("", False, False)
+NO_EFFECT = IcmpEffect("unknown", "", False, False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,12 @@ def _icmp_table(rows: dict[str, Any]) -> dict[tuple[int, int], IcmpEffect]:
     table: dict[tuple[int, int], IcmpEffect] = {}
     for name, row in rows.items():
         icmp_type, codes = name.split("/")
-        effect = IcmpEffect(row["errno"] or "", row["syn_sent"] == "fatal", row["established"] == "soft")
+        effect = IcmpEffect(
+            meaning=row["meaning"],
+            errno=row["errno"] or "",
+            fatal=row["syn_sent"] == "fatal",
+            soft=row["established"] == "soft",
+        )
         for code in _codes(codes):
             table[int(icmp_type), code] = effect
     return table

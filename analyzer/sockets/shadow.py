@@ -91,8 +91,7 @@ class ShadowFlow:
         yield from self.tick(segment.clock)
         if self._is_copy(segment):
             return
-        self._catch_up((segment.client, segment.server))
-        yield from self._signs_of_life()
+        yield from self._catch_up((segment.client, segment.server))
         if segment.kinds & Kind.ICMP:
             yield from self._icmp(segment)
         elif segment.kinds & Kind.RST:
@@ -108,8 +107,7 @@ class ShadowFlow:
 
     def finish(self, end: FlowEnd) -> Iterator[Told]:
         """No more segments will come."""
-        self._catch_up((end.client, end.server))
-        yield from self._signs_of_life()
+        yield from self._catch_up((end.client, end.server))
         yield from self.tick(end.clock)
         for socket, run in self._running():
             if is_exhausted(run, socket.profile.retry):
@@ -130,11 +128,23 @@ class ShadowFlow:
             and _identity(segment) == _identity(previous)
         )
 
-    def _catch_up(self, totals: tuple[Totals, Totals]) -> None:
+    def _catch_up(self, totals: tuple[Totals, Totals]) -> Iterator[Told]:
+        """What plain segments, which are not looked at one by one, have changed meanwhile."""
         self._totals = totals
         for socket in self._sockets:
             peer = self._sockets[1 - socket.side]
             socket.catch_up(totals[socket.side], totals[peer.side], peer.fin_end)
+        yield from self._recoveries(max(totals[CLIENT].last_time, totals[SERVER].last_time))
+        yield from self._signs_of_life()
+
+    def _recoveries(self, time: int) -> Iterator[Told]:
+        """Runs of retransmissions that were acknowledged at last."""
+        for socket in self._sockets:
+            run, socket.recovered = socket.recovered, None
+            if run and run.count > 1:
+                view = _retry_view(run, socket, stopped=False, recovered=True)
+                key = _run_key(socket, run, "retry")
+                yield self._event(Retransmission, socket, time, run.frames, key, set(), retry=view)
 
     def _signs_of_life(self) -> Iterator[Told]:
         """An end that goes on after what should have ended it was not ended."""
@@ -169,6 +179,7 @@ class ShadowFlow:
             yield from self._resent(sender, segment)
         if segment.flags & Flag.ACK:
             receiver.acknowledged(segment.ack)
+            yield from self._recoveries(segment.time)
 
     def _closed_before_the_reset(self, sender: ShadowSocket) -> Iterator[Told]:
         """A FIN that passes a reset on the way: the program had closed when the reset came."""
@@ -185,7 +196,9 @@ class ShadowFlow:
                 receiver.take(Step.SYN_ACKED)
         elif sender.initial is None:
             if sender.state is State.SYN_RCVD:
-                sender.state = State.CLOSED  # no listener: it calls connect() as well, and had not got our SYN
+                sender.state = (
+                    State.CLOSED
+                )  # no listener: it calls connect() as well, and had not got our SYN
             sender.send_syn(segment)
             if receiver.state is State.SYN_SENT:
                 sender.take(Step.RECV_SYN)
@@ -240,7 +253,7 @@ class ShadowFlow:
         if accepted:
             connecting = state is State.SYN_SENT
             self._end(receiver, key, segment.time, 0 if connecting else _LIFE_AFTER_NS, Step.RECV_RST)
-            self._end(sender, "", segment.time, _LIFE_AFTER_NS, Step.SEND_RST)
+            self._end(sender, "", segment.time, _COPY_NS, Step.SEND_RST)  # who sent it sends nothing new
             sender.closed = True
 
     def _accepts(self, receiver: ShadowSocket, segment: Segment) -> tuple[bool, set[Doubt]]:
@@ -279,6 +292,7 @@ class ShadowFlow:
             version=segment.version,
             type=segment.icmp_type,
             code=segment.icmp_code,
+            meaning=effect.meaning,
             errno=effect.errno,
             fatal=effect.fatal,
             soft=effect.soft,
@@ -351,7 +365,7 @@ def _identity(segment: Segment) -> tuple[int, ...]:
     return (segment.seq, segment.ack, segment.flags, segment.payload, segment.ip_id, segment.icmp_type)
 
 
-def _retry_view(run: Run, socket: ShadowSocket, *, stopped: bool) -> RetryView:
+def _retry_view(run: Run, socket: ShadowSocket, *, stopped: bool, recovered: bool = False) -> RetryView:
     schedule = socket.profile.retry
     end = gives_up_at(run, schedule)
     return RetryView(
@@ -359,14 +373,15 @@ def _retry_view(run: Run, socket: ShadowSocket, *, stopped: bool) -> RetryView:
         count=run.count,
         elapsed=run.elapsed / SECOND,
         last_interval=run.last_interval / SECOND,
-        next_due=_rfc3339(run.last + next_interval(run, schedule)),
-        gives_up_at=_rfc3339(end),
+        next_due=_utc(run.last + next_interval(run, schedule)),
+        gives_up_at=_utc(end),
         gives_up_after=(end - run.first_time) / SECOND,
         soft_errno=socket.soft_errno,
         exhausted=is_exhausted(run, schedule),
         stopped=stopped,
+        recovered=recovered,
     )
 
 
-def _rfc3339(time: int) -> str:
-    return datetime.fromtimestamp(time // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _utc(time: int) -> str:
+    return datetime.fromtimestamp(time // SECOND, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

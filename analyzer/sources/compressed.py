@@ -16,7 +16,7 @@ from analyzer.errors import UserError
 from analyzer.sources.reading import Window
 
 MAX_WINDOW = 128 << 20
-"""Bytes of earlier output that the data may refer to. `zstd -dc` has the same limit; `xz -9` needs half of it."""
+"""Bytes of earlier output that the data may refer to. `zstd -d` has the same limit, `xz -9` needs half."""
 
 _SHARE = 1024
 """A piece is at most one part in so many of the data before it: byte by byte at first, then ever more."""
@@ -25,11 +25,19 @@ _DAMAGED = (
     "what could be decompressed before it was read, and some of that may be wrong already. Copy or record it "
     "again."
 )
-_TOO_LARGE = f"it refers back over more than {MAX_WINDOW >> 20} MiB, which is the limit"
+_TOO_LARGE = f"refers back over more than {MAX_WINDOW >> 20} MiB, which is the limit"
+
+
+_ZEROS = 4096
+"""Bytes that are looked at together behind a member: many, but not the whole rest for every member."""
+
+
+class _BadDataError(Exception):
+    """The compressed data is damaged, or asks too much; says how."""
 
 
 class _Member(Protocol):
-    """Decompresses one member (gzip), stream (xz) or frame (zstd, lz4); raises what ``_errors`` names."""
+    """Decompresses one member (gzip), stream (xz) or frame (zstd, lz4); raises _BadDataError."""
 
     @property
     def eof(self) -> bool:
@@ -49,21 +57,21 @@ class _Library(Protocol):
     """What zlib, lzma and lz4 have in common."""
 
     @property
-    def eof(self) -> bool: ...  # noqa: D102
+    def eof(self) -> bool: ...
 
     @property
-    def unused_data(self) -> bytes | None: ...  # noqa: D102
+    def unused_data(self) -> bytes | None: ...
 
-    def decompress(self, data: bytes, /) -> bytes: ...  # noqa: D102
+    def decompress(self, data: bytes, /) -> bytes: ...
 
 
 class _Plain:
     """A member that takes pieces of any length, up to ``most``."""
 
-    def __init__(self, library: _Library, most: int) -> None:
+    def __init__(self, library: _Library, most: int, error: type[Exception]) -> None:
         self._library = library
         self._most = most
-        self.decompress = library.decompress
+        self._error = error
 
     @property
     def eof(self) -> bool:
@@ -72,6 +80,13 @@ class _Plain:
     def wants(self, before: int) -> int:
         """See _Member."""
         return min(1 + before // _SHARE, self._most)
+
+    def decompress(self, data: bytes) -> bytes:
+        """See _Member."""
+        try:
+            return self._library.decompress(data)
+        except self._error as error:
+            raise _BadDataError(_said(error)) from None
 
     def unused(self) -> int:
         """See _Member."""
@@ -85,9 +100,13 @@ class _ZstdFrame:
     """
 
     def __init__(self) -> None:
+        import zstandard
+
+        self.eof = False
+        self._zstd = zstandard
+        self._library = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).decompressobj()
         self._parts = self._frame()
         self._wanted = next(self._parts)
-        self.eof = False
         self._output = b""
 
     def wants(self, before: int) -> int:
@@ -102,6 +121,8 @@ class _ZstdFrame:
                 self._wanted = self._parts.send(data)
             except StopIteration:
                 self.eof = True
+            except self._zstd.ZstdError as error:
+                raise _BadDataError(_said(error)) from None
         return self._output
 
     def unused(self) -> int:
@@ -109,32 +130,34 @@ class _ZstdFrame:
         return 0
 
     def _frame(self) -> Generator[int, bytes, None]:
-        """Asks for the parts of the frame one after another, which each lie in ``_output`` afterwards."""
+        """Asks for the bytes of the frame's next part, again and again, up to its end."""
         start = yield 5
         if start[0] >> 4 == 5 and start[1:4] == _SKIPPABLE:
             left = int.from_bytes(start[4:] + (yield 3), "little")
             while left:
                 left -= len((yield min(left, 65_536)))
             return
-        import zstandard
-
-        head = start + (yield zstandard.frame_header_size(start) - 5)
-        told = zstandard.get_frame_parameters(head)
+        head = start + (yield self._zstd.frame_header_size(start) - 5)
+        told = self._zstd.get_frame_parameters(head)
         if told.window_size > MAX_WINDOW:
-            raise zstandard.ZstdError(_TOO_LARGE)
-        library = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).decompressobj()
-        library.decompress(head)
+            raise _BadDataError(_TOO_LARGE)
+        self._library.decompress(head)
         last = False
         while not last:
             block = yield 3
             header = int.from_bytes(block, "little")
             last, repeated, size = bool(header & 1), header >> 1 & 3 == 1, header >> 3
-            self._output = library.decompress(block)
+            self._output = self._library.decompress(block)
             if size:
-                part = yield 1 if repeated else size
-                self._output = library.decompress(part)
+                self._output += self._library.decompress((yield 1 if repeated else size))
         if told.has_checksum:
-            library.decompress((yield 4))
+            self._library.decompress((yield 4))
+
+
+def _said(error: Exception) -> str:
+    """What a library says is wrong, without the name of the function."""
+    text = str(error).rpartition(": ")[2]
+    return _TOO_LARGE if text == "Memory usage limit exceeded" else text
 
 
 _SKIPPABLE = b"\x2a\x4d\x18"
@@ -142,17 +165,18 @@ _SKIPPABLE = b"\x2a\x4d\x18"
 
 
 def _gzip() -> _Member:
-    return _Plain(zlib.decompressobj(31), 8192)  # 31: gzip with its header and check sum
+    return _Plain(zlib.decompressobj(31), 8192, zlib.error)  # 31: gzip with its header and check sum
 
 
 def _xz() -> _Member:
-    return _Plain(lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MAX_WINDOW + (1 << 20)), 1024)
+    library = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MAX_WINDOW + (1 << 20))
+    return _Plain(library, 1024, lzma.LZMAError)
 
 
 def _lz4() -> _Member:
     import lz4.frame  # type: ignore[import-untyped]
 
-    return _Plain(lz4.frame.LZ4FrameDecompressor(), 65_536)
+    return _Plain(lz4.frame.LZ4FrameDecompressor(), 65_536, RuntimeError)
 
 
 class Compression(NamedTuple):
@@ -172,15 +196,8 @@ _COMPRESSIONS = (
 
 
 def compression_of(start: bytes) -> Compression | None:
-    """How a file is compressed that starts with these bytes (six, if it has so many); None where it is not."""
+    """How a file is compressed that starts with these bytes, six if it has so many; None if it is not."""
     return next((found for magic, found in _COMPRESSIONS if start.startswith(magic)), None)
-
-
-def _errors() -> tuple[type[Exception], ...]:
-    """What the libraries raise; called when one has, so that it costs nothing to import them."""
-    import zstandard
-
-    return zlib.error, lzma.LZMAError, zstandard.ZstdError, RuntimeError  # lz4 has no type of its own
 
 
 class Decompressed:
@@ -227,6 +244,7 @@ class Decompressed:
                 self._step()
         except OSError as error:
             self.failure = error
+            self._window.begin = self._window.end  # what is left is less than a piece; ``offset`` tells where
         return bool(self._output)
 
     def _step(self) -> None:
@@ -243,10 +261,8 @@ class Decompressed:
             return
         try:
             self._output = memoryview(self._member.decompress(piece))
-        except Exception as error:
-            if not isinstance(error, _errors()):
-                raise
-            self.failure = self._damage(at, error)
+        except _BadDataError as error:
+            self.failure = self._damage(at, str(error))
             return
         if self._member.eof:
             self._window.begin -= self._member.unused()
@@ -264,20 +280,18 @@ class Decompressed:
     def _skip_zeros(self) -> None:
         """Skips what some media fill a file up with; notes where it ends."""
         window = self._window
-        while True:
-            others = window.buffer[window.begin : window.end].nonzero()[0]
-            if len(others):
-                window.begin += int(others[0])
+        while window.begin < window.end or window.fill():
+            others = window.buffer[window.begin : min(window.begin + _ZEROS, window.end)] != 0
+            if others.any():
+                window.begin += int(others.argmax())
                 return
-            window.begin = window.end
-            if not window.fill():
-                self._ended = True
-                return
+            window.begin += len(others)
+        self._ended = True
 
-    def _damage(self, at: int, error: Exception) -> UserError:
-        """The message for what a library said of the piece at ``at``."""
-        where, said = f"{self._window.name}: byte {at}", str(error).rpartition(": ")[2]
-        if said in (_TOO_LARGE, "Memory usage limit exceeded"):
-            hint = f"decompress it first, with the program {self.kind} and a larger limit."
-            return UserError("unsupported-capture", where, f"the {self.kind} data: {_TOO_LARGE}", hint)
-        return UserError("damaged-capture", where, f"the {self.kind} data is damaged ({said})", _DAMAGED)
+    def _damage(self, at: int, what: str) -> UserError:
+        """The message for what is wrong with the piece at ``at``."""
+        where = f"{self._window.name}: byte {at}"
+        if what == _TOO_LARGE:
+            hint = f"decompress it first, with the program {self.kind} and a higher limit."
+            return UserError("unsupported-capture", where, f"the {self.kind} data {what}", hint)
+        return UserError("damaged-capture", where, f"the {self.kind} data is damaged ({what})", _DAMAGED)

@@ -19,6 +19,7 @@ from analyzer.sources.reading import PIECE, CaptureSource, Stream, Window
 __all__ = ["CaptureSource", "open_capture", "open_stream"]
 
 _SUPPORTED = "pcap and pcapng files can be read, also compressed with gzip, xz, zstd or lz4."
+_ONCE = "decompress it first: only one compression is undone."
 
 # First bytes, what such a file is, what to do.
 _COMPRESSED = (
@@ -32,6 +33,12 @@ _FOREIGN = (
     (b"TRSNIFF", "a Sniffer capture"),
     (b"XCP\x00", "a NetXRay capture"),
 )
+
+_LOOK = 512
+"""Bytes by which is said what a file is that is no capture."""
+
+_HEADER = 28
+"""Bytes that the header of a capture has, whatever its format."""
 
 _OPEN_ERRORS = {
     errno.ENOENT: ("no-such-file", "there is no such file", "look for a typing error in the path."),
@@ -105,7 +112,7 @@ def _maybe_compressed(
     try:
         return _source(inside, capture, index, max_frames)
     except UserError as error:
-        raise error if error is stream.failure else _said_of_inside(error, inside, stream) from None
+        raise _said_of_inside(error, inside, stream) from None
 
 
 def _source(window: Window, capture: Capture, index: int, max_frames: int) -> CaptureSource:
@@ -129,6 +136,9 @@ def _start(window: Window) -> bytes:
 
 def _said_of_inside(error: UserError, window: Window, stream: Decompressed) -> UserError:
     """What the message is to be where the file was compressed."""
+    if error is stream.failure:
+        hint = "copy or record it again." if error.reference == "damaged-capture" else error.hint
+        return UserError(error.reference, error.where, error.what, hint)
     if stream.cut_short and window.end < _HEADER:
         what = f"the {stream.kind} data ends early, at byte {stream.offset}, inside the header of a capture"
         hint = "whoever wrote it was stopped too early: record it again."
@@ -142,18 +152,16 @@ def _no_capture(path: str, start: bytes, *, inside: bool) -> UserError:
     if not start:
         hint = "whoever was to write it wrote nothing: record it again."
         return UserError("empty-file", path, "the file is empty", hint)
-    again = compression_of(start)
+    again = compression_of(start) if inside else None
     if again:
-        hint = "decompress it first: only one compression is undone."
-        return UserError("not-a-capture", path, f"the file is compressed once more ({again.name})", hint)
-    file = "decompressed file" if inside else Path(path).name
+        return UserError("not-a-capture", path, f"the file is compressed once more ({again.name})", _ONCE)
     for magic, name, command in _COMPRESSED:
         if start.startswith(magic):
-            hint = f"decompress it first: {command} {file} > capture.pcap"
+            hint = _ONCE if inside else f"decompress it first: {command} {Path(path).name} > capture.pcap"
             return UserError("compressed-capture", path, f"the file is compressed ({name})", hint)
     for magic, name in _FOREIGN:
         if start.startswith(magic):
-            hint = f"convert it first: editcap -F pcapng {file} capture.pcapng"
+            hint = f"convert it first: editcap -F pcapng {Path(path).name} capture.pcapng"
             return UserError("unsupported-capture", path, f"the file is {name}", hint)
     if len(start) < 4:
         return UserError("not-a-capture", path, f"the file has only {len(start)} bytes", _SUPPORTED)

@@ -277,18 +277,19 @@ class CaptureSource(ABC):
     def _ended(self, need: int) -> None:
         """Says so where the stream ended before its time; the next record needs ``need`` bytes."""
         window, left = self._window, self._window.end - self._window.begin
-        if window.compressed and window.compressed.cut_short:
-            what = f"The {window.compressed.kind} data ends early, at byte {window.compressed.offset} of the file"
+        compressed = window.compressed
+        if compressed and compressed.cut_short:
+            where = f"byte {compressed.offset} of the file"
+            what = f"The {compressed.kind} data ends early, at {where}. The end of the capture may be missing"
         elif left:
             what = (
                 f"The file ends inside a record: at {window.place(window.begin)} it needs {need:,} bytes or "
-                f"more and only {left:,} are there"
+                f"more and only {left:,} are there. The last packet is missing"
             )
         else:
             return
         self.capture.problems.append(
-            f"{what}. The last packet is missing; whoever wrote the file was stopped, is still writing, or "
-            "had no room."
+            f"{what}; whoever wrote the file was stopped, is still writing, or had no room."
         )
 
 

@@ -36,7 +36,8 @@ def _data_line(totals: Totals, side: int, first: int) -> LadderLine:
 def _resent_line(segment: Segment, first: dict[int, int]) -> LadderLine:
     """The first retransmission of what this segment repeats; it was not looked at by itself."""
     before = segment.totals(segment.side)
-    return LadderLine(before.resent_number, before.resent_time, segment.side, _label(segment, first))
+    label = _label(segment._replace(payload=before.resent_length), first)
+    return LadderLine(before.resent_number, before.resent_time, segment.side, label)
 
 
 def _range(seq: int, length: int, first: int) -> str:

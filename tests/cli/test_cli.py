@@ -93,6 +93,20 @@ def test_analyze_of_a_file_needs_neither_scapy_nor_pyshark() -> None:
     assert loaded & {"scapy", "pyshark"} == set()
 
 
+def test_a_capture_instead_of_a_command(capsys: Capsys) -> None:
+    status, out, err = told(capsys, str(FAILED))
+    assert (status, out) == (2, "")
+    assert f"errnoscope analyze {FAILED}" in err
+
+
+def test_what_can_be_read_is_reported_beside_what_cannot(capsys: Capsys, tmp_path: Path) -> None:
+    (tmp_path / "text.pcap").write_text("hello, this is text\n")
+    status, out, err = told(capsys, "analyze", str(tmp_path / "text.pcap"), str(FAILED))
+    assert status == 2
+    assert "1 of 1 TCP connection failed" in out
+    assert "is text, not a capture" in err
+
+
 # Bad use
 
 
@@ -100,7 +114,7 @@ def test_analyze_of_a_file_needs_neither_scapy_nor_pyshark() -> None:
     ("arguments", "message"),
     [
         ([], "Usage: errnoscope"),
-        (["analyse"], "No such command 'analyse'"),
+        (["analyse"], "did you mean `errnoscope analyze`?"),
         (["--verbose"], "No such option '--verbose'"),
         (["analyze"], "Missing argument 'CAPTURE...'"),
         (["analyze", "--colour", "x"], "No such option '--colour'"),
@@ -134,7 +148,7 @@ BAD_FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "the file is empty"),
     "text": (lambda: b"hello, this is text\n", "the file is text, not a capture"),
     "binary": (lambda: bytes(range(1, 200)), "the file is not a capture"),
-    "gzip": (lambda: gzip.compress(FAILED.read_bytes()), "the file is compressed (gzip)"),
+    "gzip of a text": (lambda: gzip.compress(b"hello, this is text\n"), "is text, not a capture"),
     "header cut short": (lambda: FAILED.read_bytes()[:20], "the file ends after 20 bytes, inside the header"),
     "three bytes": (lambda: FAILED.read_bytes()[:3], "the file has only 3 bytes"),
     "pcapng header cut short": (

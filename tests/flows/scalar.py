@@ -113,7 +113,7 @@ def track(packets: list[Packet], triggers: int, capture: int = 0) -> Result:
         key = (packet.version, packet.protocol, packet.ends)
         flow = newest.get(key)
         if flow and begins_another(flow, packet, clock):
-            let_go(flow, flow.clock + LINGER_NS, closed=True)
+            let_go(flow, min(clock, flow.clock + LINGER_NS), closed=True)
             flow = None
         if flow is None:
             flow = newest[key] = begin(packet, seen, clock, capture)
@@ -196,7 +196,7 @@ def kinds_of(flow: Open, packet: Packet, side: int) -> int:
         if again:
             kinds |= Kind.REPEATED
         flow.stuck[side], flow.repeating[side] = True, again
-    if packet.flags & Flag.ACK and own.has_ack and distance(own.ack, packet.ack) > 0:
+    if packet.flags & Flag.ACK and own.has_ack and 0 < distance(own.ack, packet.ack) < FAR:
         if flow.repeating[1 - side]:
             kinds |= Kind.RECOVERED
         flow.stuck[1 - side] = flow.repeating[1 - side] = False
@@ -221,12 +221,20 @@ def totals_after(flow: Open, packet: Packet, number: int, side: int, kinds: int)
     totals = totals._replace(payload=totals.payload + packet.payload)
     if not packet.counts:
         return totals
-    new_data = packet.payload > 0 and (not totals.has_seq or distance(totals.seq_end, packet.seq_end) > 0)
+    ahead = distance(totals.seq_end, packet.seq_end)
+    new_data = packet.payload > 0 and (not totals.has_seq or 0 < ahead < FAR)
+    if packet.protocol == TCP and totals.has_seq and 0 < distance(totals.seq_end, packet.seq) < FAR:
+        totals = totals._replace(gaps=totals.gaps + 1)
     totals = totals._replace(last_number=number, last_time=packet.time)
     if packet.protocol == TCP and (not totals.has_seq or 0 < distance(totals.seq_end, packet.seq_end) < FAR):
         totals = totals._replace(has_seq=True, seq_end=packet.seq_end)
     if kinds & Kind.RESENT:
-        totals = totals._replace(resent_number=number, resent_time=packet.time, resent_seq=packet.seq)
+        totals = totals._replace(
+            resent_number=number,
+            resent_time=packet.time,
+            resent_seq=packet.seq,
+            resent_length=packet.payload,
+        )
     acks = packet.protocol == TCP and packet.flags & Flag.ACK
     if acks and other.has_seq and 0 < distance(other.seq_end, packet.ack) < FAR:
         totals = totals._replace(unseen=totals.unseen + 1)
