@@ -34,7 +34,8 @@ _PROGRESS_FROM = 64 << 20
 def command(context: click.Context, captures: tuple[str, ...], output: str) -> int:
     """Say which errno each end of the captured connections got, from which call, and why.
 
-    CAPTURE is a pcap or pcapng file, as tcpdump -w or Wireshark write it.
+    CAPTURE is a pcap or pcapng file, as tcpdump -w or Wireshark write it, also compressed (gzip, xz, zstd,
+    lz4); - reads standard input.
 
     Exit status: 0 if everything was read, whatever was found in it; 2 if the command was not used rightly, or
     if a capture cannot be read or is damaged in the middle. What could be read is reported all the same.

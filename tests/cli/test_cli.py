@@ -148,7 +148,10 @@ BAD_FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "the file is empty"),
     "text": (lambda: b"hello, this is text\n", "the file is text, not a capture"),
     "binary": (lambda: bytes(range(1, 200)), "the file is not a capture"),
-    "gzip of a text": (lambda: gzip.compress(b"hello, this is text\n"), "is text, not a capture"),
+    "gzip of a text": (
+        lambda: gzip.compress(b"hello, this is text\n"),
+        "decompressed (gzip), the file is text, not a capture",
+    ),
     "header cut short": (lambda: FAILED.read_bytes()[:20], "the file ends after 20 bytes, inside the header"),
     "three bytes": (lambda: FAILED.read_bytes()[:3], "the file has only 3 bytes"),
     "pcapng header cut short": (

@@ -84,6 +84,17 @@ def judged(path: Path, rules: Any) -> Iterator[Judged]:
                 yield Judged(truth["vantage"], path, connection, end, end.judge())
 
 
+def _without_what_came_before(end: End, delay: float) -> End:
+    """A reset captured where it was sent arrives later: calls that succeeded until then prove nothing."""
+    verdict = end.verdict
+    if verdict is None or Doubt.MAY_NOT_HAVE_ARRIVED not in verdict.doubts or not delay:
+        return end
+    since = verdict.time / 1e9
+    until = since + WAYS * delay
+    calls = [call for call in end.calls if not (since <= call["t"] < until and call["result"] in NO_ERROR)]
+    return End(end.side, calls, verdict)
+
+
 def judge(truths: Sequence[Path], show: int, only: str = "", outcomes: Sequence[str] = WRONG) -> list[Judged]:
     """Judge all, print the tables and the disagreements (those whose first line has ``only`` in it)."""
     rules = load_rules(rules_folder())
