@@ -58,6 +58,8 @@ class End:
         after = self.after(verdict)
         if not after:
             return "unproven"
+        if error is None and _agrees(verdict, after):
+            return "unproven"  # what it met so far is what the verdict says of those calls
         if error is None:
             return f"false alarm: {verdict.errno} by {verdict.rule}, the program got none"
         told = [f"{c['call']}={c['result']}" for c in after]

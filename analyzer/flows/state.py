@@ -55,13 +55,15 @@ class Side:
     """One end just before each row.
 
     ``sums`` are int64 (n,) each by their name in Totals, counted from the begin of the batch; ``previous``
-    int64 (n,) each by their family in LAST, the index of the last such row of this batch or -1.
+    int64 (n,) each by their family in LAST, the index of the last such row of this batch or -1; ``opened``
+    int64 (g,) the first row of the batch without SYN, n where there is none.
     """
 
     seq: RunningMax
     ack: RunningMax
     sums: dict[str, NDArray[np.int64]]
     previous: dict[str, NDArray[np.int64]]
+    opened: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,13 @@ def follow(batch: Batch, before: Rows, after: Rows) -> State:
     acks = _both(batch, before, after, rows.ack, sent & ((rows.flags & Flag.ACK) != 0), "ack", "has_ack")
     marks = _marks(batch, before, seqs, acks, ends, counted, sent)
     client, server = (
-        Side(seqs[side], acks[side], *_side(batch, marks, before, after, side)) for side in (CLIENT, SERVER)
+        Side(
+            seqs[side],
+            acks[side],
+            *_side(batch, marks, before, after, side),
+            _opened(batch, marks, after, side),
+        )
+        for side in (CLIENT, SERVER)
     )
     return State((client, server), _kinds(batch, marks, before, after))
 
@@ -206,6 +214,16 @@ def _side(
         found = final[family] >= 0
         after[name][found, side] = getattr(batch.rows, column)[final[family][found]]
     return sums, previous
+
+
+def _opened(batch: Batch, marks: _Marks, after: Rows, side: int) -> NDArray[np.int64]:
+    """First row of one end without SYN in each group, n where there is none: int64 (g,)."""
+    n = len(batch.side)
+    plain = marks.sent & (batch.side == side) & ((batch.rows.flags & Flag.SYN) == 0)
+    first = np.minimum.reduceat(np.where(plain, np.arange(n), n), batch.starts)
+    new = (first < n) & (after["opened_time"][:, side] == 0)
+    after["opened_time"][new, side] = batch.rows.time[first[new]]
+    return first
 
 
 def _kinds(batch: Batch, marks: _Marks, before: Rows, after: Rows) -> NDArray[np.uint16]:

@@ -26,6 +26,10 @@ def segment_rows(batch: Batch, state: State, before: Rows, chosen: NDArray[np.in
         totals = out[SIDES[index]]
         totals["seq_end"], totals["has_seq"] = side.seq.before[chosen], side.seq.known[chosen]
         totals["ack"], totals["has_ack"] = side.ack.before[chosen], side.ack.known[chosen]
+        opened = side.opened[group]
+        seen = (carried["opened_time"] == 0) & (opened < chosen)
+        first_time = batch.rows.time[np.minimum(opened, len(batch.rows) - 1)]
+        totals["opened_time"] = np.where(seen, first_time, carried["opened_time"])
         for name, values in side.sums.items():
             totals[name] = carried[name] + values[chosen]
         for family, name, column in LAST:

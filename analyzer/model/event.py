@@ -32,6 +32,8 @@ class Doubt(StrEnum):
     RESET_NUMBER_UNPROVEN = (
         "whether the reset had the sequence number that its receiver expected is not certain"
     )
+    FIN_UNPROVEN = "whether the other end's FIN had arrived before the reset is not certain"
+    EARLIER_RESET_IN_VAIN = "an earlier reset of this connection had no effect"
     MAY_NOT_HAVE_ARRIVED = "captured near its sender: it may have been lost on the way to the other end"
     CONNECT_MAY_HOLD_THE_SOCKET = (
         "the ICMP message came so soon that connect() may still have held the socket: then it ends nothing"

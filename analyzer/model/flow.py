@@ -63,7 +63,8 @@ class Totals(NamedTuple):
     Sequence numbers are as on the wire; ``seq_end`` is the end of the highest one sent (what RFC 9293 calls
     SND.NXT) and means something only if ``has_seq``, ``ack`` the highest acknowledgement only if ``has_ack``.
     ``unseen`` counts its segments that acknowledged bytes which are not in the capture, ``gaps`` those that
-    began beyond ``seq_end``, so that something was lost, reordered or not captured.
+    began beyond ``seq_end``, so that something was lost, reordered or not captured; ``opened_time`` is that
+    of its first segment without SYN.
     Times in nanoseconds, frame numbers from 1; both 0 where there was none. ``last`` is its last segment
     but RST, ``last_data`` the last that carried bytes never sent before, ``turn`` the first such one since
     the other end's, ``resent`` the last that carried nothing new.
@@ -76,6 +77,7 @@ class Totals(NamedTuple):
     has_ack: bool
     unseen: int
     gaps: int
+    opened_time: int
     last_number: int
     last_time: int
     last_data_number: int
@@ -89,7 +91,7 @@ class Totals(NamedTuple):
     resent_length: int
 
 
-NOTHING = Totals(0, 0, False, 0, False, *(0,) * 13)
+NOTHING = Totals(0, 0, False, 0, False, *(0,) * 14)
 """Totals of an end that sent nothing."""
 
 

@@ -23,11 +23,17 @@ INITIAL_TTLS = (64, 128, 255)
 
 @dataclass(slots=True)
 class Fatal:
-    """An event that ended the socket, to be withdrawn if the end shows life later. Times in nanoseconds."""
+    """An event that ended the socket, to be withdrawn if the end shows life later. Times in nanoseconds.
+
+    ``reset`` is the sequence number of the reset that it was; an acknowledgement beyond ``limit`` shows that
+    its receiver did not believe it. None where it was no reset.
+    """
 
     key: str
     time: int
     grace: int
+    reset: int | None
+    limit: int | None
     state_before: State
     closed_before: bool
     run_before: Run | None
@@ -37,7 +43,8 @@ class Fatal:
 class ShadowSocket:
     """What is inferred for the socket of one end.
 
-    ``initial``: its first sequence number; ``fin_end``: the number after its FIN; ``fin_peer_end``: what the
+    ``initial``: its first sequence number; ``fin_end``: the number after its FIN, ``fin_time``: when that was
+    sent last; ``fin_peer_end``: what the
     other end had sent when it sent that FIN; ``peer_fin_payload``: what it had sent itself when the other
     end's FIN came; ``closed``: taken to have been closed by its program; ``run``: what it retransmits,
     ``recovered``: what was acknowledged at last. None where it did not happen.
@@ -50,11 +57,13 @@ class ShadowSocket:
     syn_time: int = 0
     syn_number: int = 0
     fin_end: int | None = None
+    fin_time: int = 0
     fin_peer_end: int = 0
     closed: bool = False
     peer_fin_payload: int | None = None
     peer_fin_number: int = 0
     challenged: bool = False
+    resets_in_vain: int = 0
     ttl: int = 0
     soft_errno: str = ""
     soft_time: int = 0
@@ -78,6 +87,7 @@ class ShadowSocket:
             self.fin_end = add(segment.seq, segment.payload + 1)
             self.fin_peer_end = peer.seq_end
             self.closed = True
+        self.fin_time = segment.time
         self.take(Step.SEND_FIN)
 
     def receive_fin(self, segment: Segment, own: Totals) -> None:

@@ -35,16 +35,12 @@ from analyzer.model.flow import (
     Totals,
     address_text,
 )
+from analyzer.model.seq import distance
 from analyzer.model.socket import State, Step
-from analyzer.sockets.facts import (
-    quotes_syn,
-    quotes_unacknowledged,
-    refuses_syn,
-    reset_form,
-    reset_number,
-)
-from analyzer.sockets.machine import INITIAL_TTLS, Fatal, ShadowSocket, what_is_sent
+from analyzer.sockets.facts import quotes_syn, quotes_unacknowledged
+from analyzer.sockets.machine import Fatal, ShadowSocket, what_is_sent
 from analyzer.sockets.profiles import Profile
+from analyzer.sockets.resets import Path, judge
 from analyzer.sockets.retries import (
     SECOND,
     Run,
@@ -57,10 +53,6 @@ from analyzer.sockets.retries import (
 
 _COPY_NS = SECOND // 100
 """Copies of one packet (mirror ports, every interface captured at once) come within 10 ms."""
-_LIFE_AFTER_NS = SECOND
-"""What an end had under way when a reset reached it is over after a second; later segments show life."""
-_SILENT_NS = SECOND // 2
-"""An end that lives acknowledges within half a second (RFC 9293 section 3.8.6.3)."""
 _CONNECT_HOLDS_NS = SECOND // 1000
 """Linux keeps an ICMP error only as soft while connect() itself holds the socket (tcp_v4_err())."""
 
@@ -149,12 +141,13 @@ class ShadowFlow:
     def _signs_of_life(self) -> Iterator[Told]:
         """An end that goes on after what should have ended it was not ended."""
         for socket, totals in zip(self._sockets, self._totals, strict=True):
-            if socket.fatal and totals.last_time > socket.fatal.time + socket.fatal.grace:
+            if socket.fatal and _shows_life(socket.fatal, totals):
                 yield from self._revive(socket)
 
     def _revive(self, socket: ShadowSocket) -> Iterator[Told]:
         fatal, socket.fatal = socket.fatal, None
         if fatal:
+            socket.resets_in_vain += fatal.reset is not None
             socket.state, socket.closed, socket.run = (
                 fatal.state_before,
                 fatal.closed_before,
@@ -183,7 +176,7 @@ class ShadowFlow:
 
     def _closed_before_the_reset(self, sender: ShadowSocket) -> Iterator[Told]:
         """A FIN that passes a reset on the way: the program had closed when the reset came."""
-        if sender.fatal and sender.fatal.key.startswith("reset"):
+        if _was_reset(sender):
             yield from self._revive(sender)
 
     def _handshake(self, sender: ShadowSocket, receiver: ShadowSocket, segment: Segment) -> None:
@@ -240,53 +233,42 @@ class ShadowFlow:
 
     def _reset(self, segment: Segment) -> Iterator[Told]:
         sender, receiver = self._sockets[segment.side], self._sockets[1 - segment.side]
-        state = receiver.state
-        if state is State.CLOSED:
+        if segment.flags & Flag.ACK and _was_reset(sender):
+            yield from self._revive(sender)  # a dead socket sends bare RSTs only: this one lived, and aborts
+        if receiver.state is State.CLOSED:
+            sender.closed = True
             return
-        accepted, doubts = self._accepts(receiver, segment)
-        if self._may_be_lost(sender, receiver):
-            doubts.add(Doubt.MAY_NOT_HAVE_ARRIVED)
-        frames, answers = self._answered(segment, receiver)
-        view = ResetView(accepted=accepted, form=reset_form(segment, state), answers=answers)
+        path = Path(self._round_trip(receiver))
+        own, peer = self._totals[receiver.side], self._totals[sender.side]
+        judged = judge(segment, receiver, sender, own, peer, path)
+        receiver.challenged |= judged.challenged
+        before, receiver.state = receiver.state, judged.state
+        view = ResetView(accepted=judged.accepted, form=judged.form, answers=judged.answers)
         key = f"reset {segment.number}"
-        yield self._event(ResetReceived, receiver, segment.time, frames, key, doubts, segment=view)
-        if accepted:
-            connecting = state is State.SYN_SENT
-            self._end(receiver, key, segment.time, 0 if connecting else _LIFE_AFTER_NS, Step.RECV_RST)
+        yield self._event(
+            ResetReceived, receiver, segment.time, judged.frames, key, judged.doubts, segment=view
+        )
+        receiver.state = before
+        if judged.accepted:
+            grace = 0 if before is State.SYN_SENT else path.grace
+            fin = sender.fin_end if judged.state is State.CLOSE_WAIT else None
+            limit = segment.seq if fin is None else fin
+            self._end(receiver, key, segment.time, grace, Step.RECV_RST, reset=segment.seq, limit=limit)
             self._end(sender, "", segment.time, _COPY_NS, Step.SEND_RST)  # who sent it sends nothing new
             sender.closed = True
 
-    def _accepts(self, receiver: ShadowSocket, segment: Segment) -> tuple[bool, set[Doubt]]:
-        own, peer = self._totals[receiver.side], self._totals[segment.side]
-        if receiver.state is State.SYN_SENT:
-            return refuses_syn(segment, own), set()
-        number, doubt = reset_number(segment, own, peer)
-        if receiver.challenged and number == "next":
-            doubt = None  # RST, challenge ACK, RST: the second one has the number that the ACK named
-        result = receiver.profile.reset_result(number, receiver.state.value)
-        receiver.challenged |= result == "challenge_ack"
-        return result == "reset", {doubt} if doubt else set()
-
-    def _may_be_lost(self, sender: ShadowSocket, receiver: ShadowSocket) -> bool:
-        """Captured near the sender alone, or sent to an end that had not answered for some time."""
-        near = sender.ttl in INITIAL_TTLS and receiver.ttl not in (0, *INITIAL_TTLS)
-        silence = self._totals[sender.side].last_time - self._totals[receiver.side].last_time
-        return near or silence > _SILENT_NS
-
-    def _answered(self, segment: Segment, receiver: ShadowSocket) -> tuple[tuple[int, ...], str]:
-        """The frames of a reset: the segment that it answers, where it answers one, and itself."""
-        own = self._totals[receiver.side]
-        if receiver.state is State.SYN_SENT:
-            return tuple(n for n in (receiver.syn_number, segment.number) if n), "syn"
-        if reset_form(segment, receiver.state) == "active" or not own.last_number or own.ack != segment.seq:
-            return (segment.number,), "nothing"
-        if own.last_data_number == own.last_number:
-            return (own.last_number, segment.number), "data"
-        return (own.last_number, segment.number), "ack" if receiver.fin_end is None else "fin"
+    def _round_trip(self, socket: ShadowSocket) -> int | None:
+        """From the place of the capture to that end and back, as the handshake shows it."""
+        syn, syn_ack = self._sockets[CLIENT].syn_time, self._sockets[SERVER].syn_time
+        opened = self._totals[CLIENT].opened_time
+        begin, end = (syn_ack, opened) if socket.side == CLIENT else (syn, syn_ack)
+        return end - begin if begin and end >= begin else None
 
     def _icmp(self, segment: Segment) -> Iterator[Told]:
-        socket = self._sockets[segment.side]
+        socket, other = self._sockets[segment.side], self._sockets[1 - segment.side]
         own, peer = self._totals[segment.side], self._totals[1 - segment.side]
+        if other.fatal and other.fatal.reset == segment.seq:
+            yield from self._revive(other)  # what could not be delivered is the reset
         effect = socket.profile.icmp_effect(segment.version, segment.icmp_type, segment.icmp_code)
         view = IcmpView(
             version=segment.version,
@@ -310,9 +292,19 @@ class ShadowFlow:
         elif view.in_window and effect.soft:
             socket.soft_errno, socket.soft_time = effect.errno, segment.time
 
-    def _end(self, socket: ShadowSocket, key: str, time: int, grace: int, taken: Step) -> None:
+    def _end(
+        self,
+        socket: ShadowSocket,
+        key: str,
+        time: int,
+        grace: int,
+        taken: Step,
+        *,
+        reset: int | None = None,
+        limit: int | None = None,
+    ) -> None:
         """The socket is over, unless it shows life after ``grace``."""
-        socket.fatal = Fatal(key, time, grace, socket.state, socket.closed, socket.run)
+        socket.fatal = Fatal(key, time, grace, reset, limit, socket.state, socket.closed, socket.run)
         socket.run = None
         socket.take(taken)
 
@@ -355,6 +347,17 @@ class ShadowFlow:
             ),
             **views,
         )
+
+
+def _was_reset(socket: ShadowSocket) -> bool:
+    """It is taken to have been ended by a reset."""
+    return socket.fatal is not None and socket.fatal.reset is not None
+
+
+def _shows_life(fatal: Fatal, own: Totals) -> bool:
+    """The end sent something too late for its end, or acknowledged more than the reset left it."""
+    believed_not = fatal.limit is not None and own.has_ack and distance(fatal.limit, own.ack) > 0
+    return believed_not or own.last_time > fatal.time + fatal.grace
 
 
 def _run_key(socket: ShadowSocket, run: Run, name: str) -> str:

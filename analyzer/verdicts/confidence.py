@@ -21,6 +21,8 @@ BY_DOUBT = {
     Doubt.ONE_DIRECTION: Confidence.POSSIBLE,
     Doubt.BYTES_NOT_CAPTURED: Confidence.LIKELY,
     Doubt.RESET_NUMBER_UNPROVEN: Confidence.POSSIBLE,
+    Doubt.FIN_UNPROVEN: Confidence.LIKELY,
+    Doubt.EARLIER_RESET_IN_VAIN: Confidence.POSSIBLE,
     Doubt.MAY_NOT_HAVE_ARRIVED: Confidence.LIKELY,
     Doubt.CONNECT_MAY_HOLD_THE_SOCKET: Confidence.LIKELY,
     Doubt.NO_LATER_FRAME: Confidence.LIKELY,

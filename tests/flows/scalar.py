@@ -226,6 +226,8 @@ def totals_after(flow: Open, packet: Packet, number: int, side: int, kinds: int)
     if packet.protocol == TCP and totals.has_seq and 0 < distance(totals.seq_end, packet.seq) < FAR:
         totals = totals._replace(gaps=totals.gaps + 1)
     totals = totals._replace(last_number=number, last_time=packet.time)
+    if not totals.opened_time and not packet.flags & Flag.SYN:
+        totals = totals._replace(opened_time=packet.time)
     if packet.protocol == TCP and (not totals.has_seq or 0 < distance(totals.seq_end, packet.seq_end) < FAR):
         totals = totals._replace(has_seq=True, seq_end=packet.seq_end)
     if kinds & Kind.RESENT:
