@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from analyzer.model.columns import Flag
 from analyzer.model.event import Doubt
 from analyzer.model.flow import Segment, Totals
-from analyzer.model.seq import distance
+from analyzer.model.seq import add, distance
 from analyzer.model.socket import State
 from analyzer.sockets.machine import INITIAL_TTLS, ShadowSocket
 from analyzer.sockets.retries import SECOND
@@ -98,7 +98,7 @@ def _number(
 ) -> tuple[str, Doubt | None]:
     """How the sequence number relates to what the receiver expects (RCV.NXT), and what is doubtful.
 
-    ``next``, ``before_next``, ``in_window`` or ``other``, as in the profiles. The receiver has got all that
+    ``next``, ``before_next``, ``sack_right_edge``, ``in_window`` or ``other``, as in the profiles. The receiver has got all that
     the sender sent before in the same capture (``peer.seq_end``), unless some of it was lost: then it
     expects what it last acknowledged.
     """
@@ -110,8 +110,10 @@ def _number(
         if not peer.gaps or not own.has_ack or asked_for:
             return "next", None
         # Bytes are missing here. If the receiver has spoken since and still asks for them, they are lost.
-        still_missing = own.last_number > peer.last_number
-        return ("in_window", None) if still_missing else ("next", Doubt.RESET_NUMBER_UNPROVEN)
+        if own.last_number < peer.last_number:
+            return "next", Doubt.RESET_NUMBER_UNPROVEN
+        ends_in_data = add(peer.last_data_seq, peer.last_data_length) == peer.seq_end
+        return ("sack_right_edge", Doubt.RESET_NUMBER_UNPROVEN) if ends_in_data else ("in_window", None)
     if behind == -1 and receiver.profile.reset_result("before_next", state.value) == "reset":
         return "before_next", None
     if asked_for:

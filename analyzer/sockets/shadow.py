@@ -56,6 +56,8 @@ _COPY_NS = SECOND // 100
 _CONNECT_HOLDS_NS = SECOND // 1000
 """Linux keeps an ICMP error only as soft while connect() itself holds the socket (tcp_v4_err())."""
 
+_AFTER_FIN = (State.CLOSE_WAIT, State.CLOSING, State.LAST_ACK)
+
 Told = Event | Withdrawn
 E = TypeVar("E", bound=Event)
 
@@ -251,8 +253,7 @@ class ShadowFlow:
         receiver.state = before
         if judged.accepted:
             grace = 0 if before is State.SYN_SENT else path.grace
-            fin = sender.fin_end if judged.state is State.CLOSE_WAIT else None
-            limit = segment.seq if fin is None else fin
+            limit = _limit(segment.seq, own, sender.fin_end if judged.state in _AFTER_FIN else None)
             self._end(receiver, key, segment.time, grace, Step.RECV_RST, reset=segment.seq, limit=limit)
             self._end(sender, "", segment.time, _COPY_NS, Step.SEND_RST)  # who sent it sends nothing new
             sender.closed = True
@@ -347,6 +348,12 @@ class ShadowFlow:
             ),
             **views,
         )
+
+
+def _limit(seq: int, own: Totals, fin_end: int | None) -> int:
+    """What the receiver of a believed reset may acknowledge: as far as it did, and an earlier FIN."""
+    limits = [seq, *([own.ack] if own.has_ack else []), *([fin_end] if fin_end is not None else [])]
+    return max(limits, key=lambda number: distance(seq, number))
 
 
 def _was_reset(socket: ShadowSocket) -> bool:
