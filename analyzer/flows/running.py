@@ -116,19 +116,20 @@ def _ends(starts: NDArray[np.int64], n: int) -> NDArray[np.int64]:
     return ends
 
 
-def last_index(
-    condition: NDArray[np.bool_], group: NDArray[np.int64], starts: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Index of the last row that met the condition: before each row (n,), in each whole group (g,); or -1."""
-    n = len(condition)
-    inclusive = np.maximum.accumulate(np.where(condition, np.arange(n), -1))
-    before = np.empty_like(inclusive)
-    before[1:] = inclusive[:-1]
-    before[:1] = -1
-    before[before < starts[group]] = -1
-    whole = inclusive[_ends(starts, n)]
-    whole[whole < starts] = -1
-    return before, whole
+def last_before(
+    found: NDArray[np.int64], rows: NDArray[np.int64], floors: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The last of the rows ``found`` (sorted) before each of ``rows``: int64 (k,), -1 where there is none.
+
+    ``floors`` (k,) are the first rows of the groups of ``rows``: what stands before them is another group's.
+    """
+    last = np.append(np.int64(-1), found)[np.searchsorted(found, rows)]
+    return np.where(last >= floors, last, -1)
+
+
+def last_of_groups(found: NDArray[np.int64], starts: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """The last of the rows ``found`` (sorted) in each whole group: int64 (g,), -1 where there is none."""
+    return last_before(found, _ends(starts, n) + 1, starts)
 
 
 def sum_before(

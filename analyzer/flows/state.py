@@ -7,7 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.flows.running import FAR, RunningMax, last_index, running_max, sum_before
+from analyzer.flows.running import (
+    FAR,
+    RunningMax,
+    last_before,
+    last_of_groups,
+    running_max,
+    sum_before,
+)
 from analyzer.flows.table import Rows
 from analyzer.model.columns import TCP, Flag, PacketColumns
 from analyzer.model.flow import CLIENT, SERVER, Kind
@@ -54,15 +61,15 @@ class Batch:
 class Side:
     """One end just before each row.
 
-    ``sums`` are int64 (n,) each by their name in Totals, counted from the begin of the batch; ``previous``
-    int64 (n,) each by their family in LAST, the index of the last such row of this batch or -1; ``opened``
-    int64 (g,) the first row of the batch without SYN, n where there is none.
+    ``sums`` are int64 (n,) each by their name in Totals, counted from the begin of the batch; ``found``
+    int64 (k,) each by their family in LAST, the rows of that kind; ``opened`` int64 (g,) the first row of
+    the batch without SYN, n where there is none.
     """
 
     seq: RunningMax
     ack: RunningMax
     sums: dict[str, NDArray[np.int64]]
-    previous: dict[str, NDArray[np.int64]]
+    found: dict[str, NDArray[np.int64]]
     opened: NDArray[np.int64]
 
 
@@ -175,7 +182,7 @@ def _marks(
         counted=counted,
         sent=sent,
         fresh=fresh,
-        turn=fresh & _other_spoke_last(batch, fresh, before),
+        turn=_turns(batch, fresh, before),
         resent=tcp & ((rows.payload > 0) | opens) & behind & ~probe,
         moves_on=has_ack & own_acked & (more > 0) & (more < FAR),
         unseen=has_ack & other_known & (unseen_by > 0) & (unseen_by < FAR),
@@ -183,12 +190,16 @@ def _marks(
     )
 
 
-def _other_spoke_last(batch: Batch, fresh: Mask, before: Rows) -> Mask:
-    """Rows before which the last new data came from the other end, or from none: bool (n,)."""
+def _turns(batch: Batch, fresh: Mask, before: Rows) -> Mask:
+    """New data before which the last new data came from the other end, or from none: bool (n,)."""
     numbers = before["last_data_number"]
     carried = np.where(numbers.any(axis=1), numbers[:, SERVER] > numbers[:, CLIENT], -1)
-    previous, _ = last_index(fresh, batch.group, batch.starts)
-    turns: Mask = np.where(previous >= 0, batch.side[previous], carried[batch.group]) != batch.side
+    rows = np.flatnonzero(fresh)
+    group = batch.group[rows]
+    previous = last_before(rows, rows, batch.starts[group])
+    other = np.where(previous >= 0, batch.side[previous], carried[group]) != batch.side[rows]
+    turns = np.zeros(len(fresh), np.bool_)
+    turns[rows[other]] = True
     return turns
 
 
@@ -205,15 +216,13 @@ def _side(
     ):
         sums[name], whole = sum_before(values, batch.group, batch.starts)
         after[name][:, side] += whole.astype(after[name].dtype)
-    previous = {}
     families = {"last": marks.sent, "data": marks.fresh, "turn": marks.turn, "resent": marks.resent}
-    final = {}
-    for family, mask in families.items():
-        previous[family], final[family] = last_index(mask & own, batch.group, batch.starts)
+    found = {family: np.flatnonzero(mask & own) for family, mask in families.items()}
+    final = {family: last_of_groups(rows, batch.starts, len(own)) for family, rows in found.items()}
     for family, name, column in LAST:
-        found = final[family] >= 0
-        after[name][found, side] = getattr(batch.rows, column)[final[family][found]]
-    return sums, previous
+        known = final[family] >= 0
+        after[name][known, side] = getattr(batch.rows, column)[final[family][known]]
+    return sums, found
 
 
 def _opened(batch: Batch, marks: _Marks, after: Rows, side: int) -> NDArray[np.int64]:
@@ -246,19 +255,23 @@ def _kinds(batch: Batch, marks: _Marks, before: Rows, after: Rows) -> NDArray[np
 
 def _repetitions(batch: Batch, marks: _Marks, before: Rows, after: Rows) -> tuple[Mask, Mask]:
     """Rows that send again what had been sent again already, and those that end such a run: bool (n,)."""
-    repeated = np.zeros(len(batch.side), np.bool_)
-    recovered = np.zeros(len(batch.side), np.bool_)
+    n = len(batch.side)
+    repeated, recovered = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
     for side in (CLIENT, SERVER):
         own = batch.side == side
-        again, moved_on = marks.resent & own, marks.moves_on & ~own
-        previous, final = last_index(again | moved_on, batch.group, batch.starts)
+        again = marks.resent & own
+        rows = np.flatnonzero(again | (marks.moves_on & ~own))
+        group = batch.group[rows]
+        previous = last_before(rows, rows, batch.starts[group])
         inside = previous >= 0
-        stuck = np.where(inside, again[previous], before["stuck"][:, side][batch.group])
-        same = np.where(inside, batch.rows.seq[previous], before["resent_seq"][:, side][batch.group])
-        repeats = again & stuck & (same == batch.rows.seq)
-        repeating = np.where(inside, repeats[previous], before["repeating"][:, side][batch.group])
-        repeated |= repeats
-        recovered |= moved_on & repeating
-        after["stuck"][:, side] = np.where(final >= 0, again[final], before["stuck"][:, side])
-        after["repeating"][:, side] = np.where(final >= 0, repeats[final], before["repeating"][:, side])
+        stuck = np.where(inside, again[previous], before["stuck"][:, side][group])
+        same = np.where(inside, batch.rows.seq[previous], before["resent_seq"][:, side][group])
+        repeats = again[rows] & stuck & (same == batch.rows.seq[rows])
+        repeated[rows[repeats]] = True
+        repeating = np.where(inside, repeated[previous], before["repeating"][:, side][group])
+        recovered[rows[~again[rows] & repeating]] = True
+        final = last_of_groups(rows, batch.starts, n)
+        known = final >= 0
+        after["stuck"][known, side] = again[final[known]]
+        after["repeating"][known, side] = repeated[final[known]] & again[final[known]]
     return repeated, recovered

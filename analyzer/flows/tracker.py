@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.flows.keys import first_is_from_client, flow_keys, run_starts
-from analyzer.flows.running import last_index
+from analyzer.flows.running import last_of_groups
 from analyzer.flows.splits import LINGER_NS, find_splits
 from analyzer.flows.state import Batch, follow
 from analyzer.flows.table import FlowTable, QuietRows, Rows, put, take
@@ -171,8 +171,8 @@ class Tracker:
     def _note_control(self, batch: Batch, after: Rows) -> None:
         """Remember SYN, FIN and RST in ``after``."""
         rows = batch.rows
-        syn_only = (rows.flags & (Flag.SYN | Flag.ACK)) == Flag.SYN
-        _, last_syn = last_index(syn_only, batch.group, batch.starts)
+        syn_only = np.flatnonzero((rows.flags & (Flag.SYN | Flag.ACK)) == Flag.SYN)
+        last_syn = last_of_groups(syn_only, batch.starts, len(rows))
         found = last_syn >= 0
         after["opened"][found] = rows.seq[last_syn[found]]
         after["has_opened"] |= found
@@ -183,7 +183,7 @@ class Tracker:
     def _sweep(self) -> list[FlowEnd]:
         """Let go of the flows whose end lies longer back than LINGER."""
         live = self._table.live()
-        slots = self._table.slots[live]
+        slots = take(self._table.slots, live)
         over = live[is_over(slots) & (self._clock - slots["clock"] > LINGER_NS)]
         ended = list(self._ends(over, self._clock, closed=True))
         self._table.release(over)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.flows.running import last_before
 from analyzer.flows.state import LAST, Batch, State
 from analyzer.flows.table import SEGMENT, Rows
 from analyzer.model.columns import ROW_FIELDS, TCP, UDP
@@ -33,7 +34,7 @@ def segment_rows(batch: Batch, state: State, before: Rows, chosen: NDArray[np.in
         for name, values in side.sums.items():
             totals[name] = carried[name] + values[chosen]
         for family, name, column in LAST:
-            previous = side.previous[family][chosen]
+            previous = last_before(side.found[family], chosen, batch.starts[group])
             totals[name] = np.where(previous >= 0, getattr(batch.rows, column)[previous], carried[name])
     return out
 

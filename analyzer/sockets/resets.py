@@ -98,9 +98,9 @@ def _number(
 ) -> tuple[str, Doubt | None]:
     """How the sequence number relates to what the receiver expects (RCV.NXT), and what is doubtful.
 
-    ``next``, ``before_next``, ``sack_right_edge``, ``in_window`` or ``other``, as in the profiles. The receiver has got all that
-    the sender sent before in the same capture (``peer.seq_end``), unless some of it was lost: then it
-    expects what it last acknowledged.
+    ``next``, ``before_next``, ``sack_right_edge``, ``in_window`` or ``other``, as in the profiles. The
+    receiver has got all that the sender sent before in the same capture (``peer.seq_end``), unless some of
+    it was lost: then it expects what it last acknowledged.
     """
     asked_for = own.has_ack and segment.seq == own.ack
     if not peer.has_seq:

@@ -16,8 +16,8 @@ from analyzer.model.blocks import SLACK, FrameBlock
 from analyzer.model.capture import Capture
 from analyzer.sources.records import TUNING, Bytes, Offsets, RecordFormat, Tuning, find_records
 
-PIECE = 16 << 20
-"""Bytes read at once: enough records for the fast walk to pay, little enough to stay in a cache."""
+PIECE = 32 << 20
+"""Bytes read at once: enough records for the fast walk to pay, and for blocks that are nearly full."""
 
 MAX_RECORD = 16 << 20
 """Bytes that a record may claim whatever the file's header says: the buffer need not become larger."""

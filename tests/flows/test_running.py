@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from analyzer.flows.running import FAR, last_index, running_max, sum_before
+from analyzer.flows.running import FAR, last_before, last_of_groups, running_max, sum_before
 from analyzer.model.seq import distance
 
 SETTINGS = settings(max_examples=150, deadline=None)
@@ -135,7 +135,9 @@ def test_running_max_of_one_row() -> None:
 @given(tables())
 def test_last_index_is_the_loop(rows: list[Row]) -> None:
     rows, group, starts, names = sorted_by_group(rows)
-    before, whole = last_index(np.array([row.chosen for row in rows]), group, starts)
+    found = np.flatnonzero(np.array([row.chosen for row in rows]))
+    before = last_before(found, np.arange(len(rows)), starts[group])
+    whole = last_of_groups(found, starts, len(rows))
     last = dict.fromkeys(names, -1)
     expected = []
     for index, row in enumerate(rows):
@@ -172,5 +174,7 @@ def test_nothing_is_written_into_the_arguments(rows: list[Row]) -> None:
     for argument in arguments:
         argument.setflags(write=False)
     running_max(*arguments)
-    last_index(chosen, group, starts)
+    found = np.flatnonzero(chosen)
+    last_before(found, np.arange(len(chosen)), starts[group])
+    last_of_groups(found, starts, len(chosen))
     sum_before(values.astype(np.int64), group, starts)
