@@ -12,7 +12,8 @@ from analyzer.model.blocks import MAX_FRAMES
 from analyzer.model.capture import Capture
 from analyzer.sources.compressed import Decompressed, compression_of
 from analyzer.sources.pcap_file import PcapSource, is_pcap
-from analyzer.sources.pcapng_file import PcapngSource, is_pcapng
+from analyzer.sources.pcapng_blocks import is_pcapng
+from analyzer.sources.pcapng_file import PcapngSource
 from analyzer.sources.pipe import NAME, PATH, Pipe, standard_input
 from analyzer.sources.reading import PIECE, CaptureSource, Stream, Window
 

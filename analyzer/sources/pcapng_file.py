@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -12,31 +11,36 @@ from numpy.typing import NDArray
 
 from analyzer.errors import UserError
 from analyzer.model.capture import Capture
-from analyzer.sources.reading import MAX_RECORD, CaptureSource, Frames, Verdict, Window, link_type_of
+from analyzer.sources.pcapng_blocks import (
+    BYTE_ORDER,
+    IF_DROP,
+    INTERFACE,
+    MAX_BLOCK,
+    OFFSET,
+    OLD_PACKET,
+    OS_DROP,
+    OTHER_BYTE_ORDER,
+    PACKET,
+    RESOLUTION,
+    SECTION,
+    SIMPLE_PACKET,
+    STATISTICS,
+    PcapngBlocks,
+    fault_of_section,
+    options,
+    word,
+)
+from analyzer.sources.pcapng_drops import Drops
+from analyzer.sources.pcapng_times import MAX_TIME, MICROSECONDS, SECOND, nanoseconds
+from analyzer.sources.reading import CaptureSource, Frames, Verdict, Window, link_type_of
 from analyzer.sources.records import (
     SHORTEST,
     Bytes,
     Offsets,
     RecordFormat,
     Tuning,
-    Windows,
     gather,
-    word_view,
 )
-
-# Block types (section "Block Types"); the section header's reads the same in both byte orders.
-SECTION = 0x0A0D0D0A
-INTERFACE = 1
-OLD_PACKET = 2
-SIMPLE_PACKET = 3
-STATISTICS = 5
-PACKET = 6
-
-BYTE_ORDER = 0x1A2B3C4D
-OTHER_BYTE_ORDER = 0x4D3C2B1A
-
-MAX_BLOCK = MAX_RECORD + 4096
-"""Bytes that a block may claim: the largest packet with its header and options."""
 
 MAX_INTERFACES = 65_536
 """Interfaces of a section: more are no capture, but an attempt to fill the memory."""
@@ -44,134 +48,12 @@ MAX_INTERFACES = 65_536
 MAX_SWITCHES = 10_000
 """Changes of the byte order in a file: each costs time, and a file joined of so many does not exist."""
 
-MAX_TIME = 2**62
-"""Nanoseconds since the epoch (in the year 2116) beyond which a time stamp is taken for this one."""
 
-SECOND = 1_000_000_000
-MICROSECONDS = 6
-
-# Options: if_tsresol and if_tsoffset of an interface (section "Interface Description Block"), isb_ifdrop and
-# isb_osdrop of its statistics (section "Interface Statistics Block").
-_END_OF_OPTIONS, _RESOLUTION, _OFFSET, _IF_DROP, _OS_DROP = 0, 9, 14, 5, 7
 _UNKNOWN_COUNT = b"\xff" * 8  # what some programs write where the system gave them no number
 
 _PROBE_AFTER_SWITCH = 4096
 """Blocks. A hostile file changes its byte order again and again, and each time a fast walk to the end of the
 buffer would be in vain: so a section in another order is walked plainly for a while first."""
-
-
-def is_pcapng(start: bytes) -> bool:
-    """Whether a file that starts with these (at least four) bytes begins with a section header."""
-    return start[:4] == SECTION.to_bytes(4, "little")
-
-
-@dataclass(frozen=True, slots=True)
-class PcapngBlocks:
-    """Blocks of a section in one byte order (section "General Block Structure"). order: "<" or ">"."""
-
-    order: str
-    fixed: int = 0
-
-    def plain_walk(
-        self, buffer: Bytes, at: int, end: int, until: int | None = None, most: int | None = None
-    ) -> tuple[list[int], int]:
-        """See RecordFormat.
-
-        A block is damaged when its length is no multiple of four, less than 12, more than MAX_BLOCK, or not
-        repeated at its end. The walk also stops at the header of a section in the other byte order.
-        """
-        head = struct.Struct(f"{self.order}III").unpack_from
-        word = struct.Struct(f"{self.order}I").unpack_from
-        memory = buffer.data
-        last = end - SHORTEST
-        if until is not None:
-            last = min(last, until - 1)
-        most = len(buffer) if most is None else most
-        offsets: list[int] = []
-        while at <= last and len(offsets) < most:
-            kind, length, third = head(memory, at)
-            if length < SHORTEST or length & 3 or length > MAX_BLOCK or at + length > end:
-                break
-            if kind == SECTION and third == OTHER_BYTE_ORDER:
-                break
-            if word(memory, at + length - 4)[0] != length:
-                break
-            offsets.append(at)
-            at += length
-        return offsets, at
-
-    def lengths(self, buffer: Bytes) -> NDArray[np.uint32]:
-        """See RecordFormat."""
-        return word_view(buffer, 4, self.order)
-
-    def first_unsound(self, buffer: Bytes, offsets: Offsets, following: Offsets) -> int:
-        """See RecordFormat."""
-        length = following - offsets
-        unsound = (length < SHORTEST) | (length & 3 != 0) | (length > MAX_BLOCK)
-        # The last word of a block and the first of the next lie together: one look at the memory for both.
-        words = gather(buffer, following - 4, 2, self.order)
-        unsound |= words[:, 0] != length
-        sections = np.append(np.flatnonzero(words[:, 1] == SECTION) + 1, 0)
-        sections = sections[sections < len(offsets)]
-        kinds = word_view(buffer, 0, self.order)[offsets[sections]]
-        orders = word_view(buffer, 8, self.order)[offsets[sections]]
-        unsound[sections] |= (kinds == SECTION) & (orders == OTHER_BYTE_ORDER)
-        return int(unsound.argmax()) if unsound.any() else len(offsets)
-
-    def guesses(self, buffer: Bytes, at: int, windows: Windows) -> Offsets:
-        """See RecordFormat. Enhanced packet blocks whose length stands at both ends, another block behind."""
-        low = 0 if self.order == "<" else 3  # where the least significant byte of a word is
-        mask = windows.bytes_at(buffer, low) == PACKET
-        for position in range(4):
-            if position != low:
-                mask &= windows.bytes_at(buffer, position) == 0
-        found, rows = windows.positions(mask)
-        fields = gather(buffer, found, 7, self.order)
-        sane = (fields[:, 1] >= 32) & (fields[:, 5] <= fields[:, 6])
-        found, rows = found[sane], rows[sane]
-        here, sane = found, np.ones(len(found), np.bool_)
-        for _ in range(3):
-            length = word_view(buffer, 4, self.order)[here].astype(np.int64)
-            following = here + length
-            sane &= (length >= SHORTEST) & (length & 3 == 0) & (following <= windows.end - SHORTEST)
-            here = np.where(sane, following, here)
-            sane &= word_view(buffer, 0, self.order)[here - 4] == length
-        found, rows = found[sane], rows[sane]
-        return found[np.diff(rows, prepend=-1) > 0]
-
-
-def nanoseconds(ticks: NDArray[np.uint64], resolution: int) -> NDArray[np.int64]:
-    """Time stamps in nanoseconds: int64 (n,) from uint64 (n,) units of if_tsresol, capped at MAX_TIME.
-
-    resolution: the option's byte: 10 to the power of minus that, or, with the highest bit set, 2 to the power
-    of minus the other seven (section "Interface Description Block"). Parts of a nanosecond are cut off.
-    """
-    exponent = resolution & 0x7F
-    if resolution & 0x80:
-        return _from_binary(ticks, exponent)
-    if exponent <= 9:
-        factor = 10 ** (9 - exponent)
-        scaled = np.minimum(ticks, np.uint64(MAX_TIME // factor)) * np.uint64(factor)
-    elif exponent <= 28:
-        scaled = np.minimum(ticks // np.uint64(10 ** (exponent - 9)), np.uint64(MAX_TIME))
-    else:  # more than 2**64 units are less than a nanosecond
-        scaled = np.zeros_like(ticks)
-    return scaled.astype(np.int64)
-
-
-def _from_binary(ticks: NDArray[np.uint64], exponent: int) -> NDArray[np.int64]:
-    """Nanoseconds from units of 2 to the power of minus ``exponent`` seconds."""
-    if exponent >= 64:  # the whole field is less than a second: 64 fraction bits and leading zeros
-        seconds = np.zeros_like(ticks)
-        fraction = ticks >> np.uint64(min(exponent - 34, 63))
-    else:
-        seconds = ticks >> np.uint64(exponent)
-        fraction = ticks & np.uint64((1 << exponent) - 1)
-        fraction >>= np.uint64(max(exponent - 34, 0))
-    # 34 bits of fraction are less than a tenth of a nanosecond each, and times 10**9 they fit 64 bits.
-    fraction = (fraction * np.uint64(SECOND)) >> np.uint64(min(exponent, 34))
-    scaled = np.minimum(seconds, np.uint64(MAX_TIME // SECOND)) * np.uint64(SECOND) + fraction
-    return np.minimum(scaled, np.uint64(MAX_TIME)).astype(np.int64)
 
 
 class _Interface(NamedTuple):
@@ -293,11 +175,11 @@ class PcapngSource(CaptureSource):
             what = f"the file ends after {window.end} bytes, inside its section header"
             hint = "whoever wrote it was stopped too early: record it again."
             raise UserError("capture-cut-short", capture.path, what, hint)
-        order = next((sign for sign in "<>" if _word(window.buffer, 8, sign) == BYTE_ORDER), None)
+        order = next((sign for sign in "<>" if word(window.buffer, 8, sign) == BYTE_ORDER), None)
         if order is None:
             what = "the file begins like a pcapng file, but its section header shows no byte order"
             raise UserError("not-a-capture", capture.path, what, "it is damaged: copy or record it again.")
-        fault = _fault_of_section(window.buffer, 0, order)
+        fault = fault_of_section(window.buffer, 0, order)
         if fault:
             hint = "if it is no damage, convert it with `editcap -F pcapng`."
             raise UserError("unsupported-capture", capture.path, fault, hint)
@@ -307,7 +189,7 @@ class PcapngSource(CaptureSource):
         # Those of the section; while a batch is read, behind those of earlier sections that it begins with.
         self._interfaces: list[_Interface] = []
         self._table = _Table([])
-        self._drops = _Drops()
+        self._drops = Drops()
         self._last_time = 0
         self._untimed = 0
 
@@ -323,15 +205,15 @@ class PcapngSource(CaptureSource):
         if end - at < SHORTEST:
             return Verdict(need=SHORTEST)
         order, after = self._blocks.order, f"the block after packet {self.capture.packets}"
-        if _word(buffer, at, order) == SECTION and _word(buffer, at + 8, order) == OTHER_BYTE_ORDER:
+        if word(buffer, at, order) == SECTION and word(buffer, at + 8, order) == OTHER_BYTE_ORDER:
             return self._switch_order()
-        length = _word(buffer, at + 4, order)
+        length = word(buffer, at + 4, order)
         if length < SHORTEST or length & 3 or length > MAX_BLOCK:
             lengths = f"a block has {SHORTEST} to {MAX_BLOCK:,}, and a multiple of four"
             return Verdict(damage=f"{after} claims {length:,} bytes; {lengths}")
         if end - at < length:
             return Verdict(need=length)
-        repeated = _word(buffer, at + length - 4, order)
+        repeated = word(buffer, at + length - 4, order)
         if repeated != length:
             return Verdict(damage=f"{after} claims {length:,} bytes at its start and {repeated:,} at its end")
         return Verdict()
@@ -376,7 +258,7 @@ class PcapngSource(CaptureSource):
                 continue
             if kind == SECTION:
                 base = len(self._interfaces)
-                what = _fault_of_section(buffer, at, self._blocks.order)
+                what = fault_of_section(buffer, at, self._blocks.order)
                 self._drops.end_section(row)
             else:
                 what = self._read_interface(buffer, at, scope.declared[-1])
@@ -393,31 +275,31 @@ class PcapngSource(CaptureSource):
     def _read_interface(self, buffer: Bytes, at: int, declared: int) -> str:
         """Section "Interface Description Block"; says what is wrong with it."""
         order = self._blocks.order
-        length = _word(buffer, at + 4, order)
+        length = word(buffer, at + 4, order)
         if length < 20:
             return f"an interface description has {length} bytes, 20 are the fewest"
         if declared == MAX_INTERFACES:
             return f"a section describes more than {MAX_INTERFACES:,} interfaces, which is the limit"
         (link_type,) = struct.unpack_from(f"{order}H", buffer.data, at + 8)
         resolution, offset = MICROSECONDS, 0
-        for code, value in _options(buffer, at + 16, at + length - 4, order):
-            if code == _RESOLUTION and len(value) == 1:
+        for code, value in options(buffer, at + 16, at + length - 4, order):
+            if code == RESOLUTION and len(value) == 1:
                 resolution = value[0]
-            elif code == _OFFSET and len(value) == 8:
+            elif code == OFFSET and len(value) == 8:
                 offset = struct.unpack(f"{order}q", value)[0] * SECOND
         offset = max(-MAX_TIME, min(offset, MAX_TIME - 1))  # so that time and offset fit 64 bits
-        snaplen = _word(buffer, at + 12, order)
+        snaplen = word(buffer, at + 12, order)
         self._interfaces.append(_Interface(link_type_of(link_type), snaplen, resolution, offset))
         return ""
 
     def _read_statistics(self, buffer: Bytes, at: int, row: int, declared: int) -> None:
         """Section "Interface Statistics Block": the counts are totals, so the latest one holds."""
         order = self._blocks.order
-        length, number = _word(buffer, at + 4, order), _word(buffer, at + 8, order)
+        length, number = word(buffer, at + 4, order), word(buffer, at + 8, order)
         if length < 24 or number >= declared:
             return
-        for code, value in _options(buffer, at + 20, at + length - 4, order):
-            if code in (_IF_DROP, _OS_DROP) and len(value) == 8 and value != _UNKNOWN_COUNT:
+        for code, value in options(buffer, at + 20, at + length - 4, order):
+            if code in (IF_DROP, OS_DROP) and len(value) == 8 and value != _UNKNOWN_COUNT:
                 self._drops.note(row, code, number, struct.unpack(f"{order}Q", value)[0])
 
     def _columns(self, packets: _Packets) -> Frames:
@@ -466,81 +348,3 @@ class PcapngSource(CaptureSource):
                 f"{self._untimed:,} packets have no time stamp (simple packet blocks); each was given the "
                 "time of the packet before it, so delays and deadlines around them are not known."
             )
-
-
-class _Drops:
-    """Packets that the capturing machine lost, by what the file says.
-
-    What a batch's blocks say is kept aside until it is known which of them stand before a damaged one.
-    """
-
-    def __init__(self) -> None:
-        self.interface = 0
-        self.system = 0
-        self._latest: dict[tuple[int, int], int] = {}
-        self._aside: list[tuple[int, int, int, int]] = []
-
-    def note(self, row: int, code: int, interface: int, count: int) -> None:
-        """The block ``row`` has a total of ``interface``, which replaces an earlier one; ``code``: option."""
-        self._aside.append((row, code, interface, count))
-
-    def end_section(self, row: int) -> None:
-        """The block ``row`` begins a section, which numbers its interfaces anew."""
-        self._aside.append((row, SECTION, 0, 0))
-
-    def settle(self, rows: int) -> None:
-        """Counts what the batch's first ``rows`` blocks say, forgets the rest."""
-        for row, code, interface, count in self._aside:
-            if row < rows and code == SECTION:
-                self._add_up()
-            elif row < rows:
-                self._latest[code, interface] = count
-        self._aside.clear()
-
-    def _add_up(self) -> None:
-        for (code, _), count in self._latest.items():
-            if code == _IF_DROP:
-                self.interface += count
-            else:
-                self.system += count
-        self._latest.clear()
-
-    def problems(self) -> Iterator[str]:
-        """A sentence for each kind of loss, at the end of the file."""
-        self._add_up()
-        meaning = "they are not in the file, so a segment that is missing here may well have arrived"
-        for who, count in (("interface", self.interface), ("system", self.system)):
-            if count:
-                yield f"By the file's own count the capturing {who} dropped {count:,} packets: {meaning}."
-
-
-def _fault_of_section(buffer: Bytes, at: int, order: str) -> str:
-    """What is wrong with a section header block (section "Section Header Block"), "" where nothing is.
-
-    Its length field is not looked at: the blocks say themselves where they end.
-    """
-    length = _word(buffer, at + 4, order)
-    if length < 28:
-        return f"a section header has {length} bytes, 28 are the fewest"
-    if _word(buffer, at + 8, order) != BYTE_ORDER:
-        return "a section header shows no byte order"
-    major, minor = struct.unpack_from(f"{order}HH", buffer.data, at + 12)
-    if major != 1:
-        return f"a section is of pcapng version {major}.{minor}; only 1.x is supported"
-    return ""
-
-
-def _options(buffer: Bytes, at: int, end: int, order: str) -> Iterator[tuple[int, bytes]]:
-    """Code and value of each option (section "Options") up to one that does not fit before ``end``."""
-    while at + 4 <= end:
-        code, length = struct.unpack_from(f"{order}HH", buffer.data, at)
-        if code == _END_OF_OPTIONS or at + 4 + length > end:
-            return
-        yield code, bytes(buffer[at + 4 : at + 4 + length])
-        at += 4 + length + (-length & 3)
-
-
-def _word(buffer: Bytes, at: int, order: str) -> int:
-    """The 32-bit word at ``at``."""
-    value: int = struct.unpack_from(f"{order}I", buffer.data, at)[0]
-    return value

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from analyzer.errors import UserError
 from analyzer.model.blocks import MAX_FRAMES
-from analyzer.sources.pcapng_file import MAX_INTERFACES, MAX_TIME, nanoseconds
+from analyzer.sources.pcapng_file import MAX_INTERFACES
+from analyzer.sources.pcapng_times import MAX_TIME, nanoseconds
 from analyzer.sources.records import TUNING
 
 from . import build

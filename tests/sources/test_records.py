@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer.sources.pcap_file import PcapRecords
-from analyzer.sources.pcapng_file import PcapngBlocks
+from analyzer.sources.pcapng_blocks import PcapngBlocks
 from analyzer.sources.records import MARGIN, TUNING, Tuning, find_records
 
 from . import build
