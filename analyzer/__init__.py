@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from analyzer.errors import UserError
+
 __version__ = "0.1.0"
-__all__ = ["__version__", "analyze"]
+__all__ = ["UserError", "__version__", "analyze"]
 
 if TYPE_CHECKING:
     from analyzer.pipeline import analyze

@@ -44,6 +44,17 @@ def test_the_first_command_of_the_readme_analyzes_a_sample_that_exists(
     assert "send() failed with EPIPE" in capsys.readouterr().out
 
 
+def test_the_readme_shows_what_is_printed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    run(["analyze", "samples/rst-after-fin-send-first/client.pcap"])
+    printed = capsys.readouterr().out
+    shown = re.findall(r"```text\n(1 of .*?)\n```", README, flags=re.S)[0]
+    lines = [line for line in shown.splitlines() if "[...]" not in line]
+    assert [line for line in lines if line not in printed] == []
+
+
 def test_the_second_command_of_the_readme_is_what_ci_runs() -> None:
     second = re.findall(r"```sh\n(.*?)\n```", README)[1]
     assert f'exec {second} "$@"' in (ROOT / ".ci" / "run").read_text()

@@ -95,7 +95,7 @@ def test_analyze_can_be_imported_and_is_typed() -> None:
     hints = get_type_hints(analyzer.analyze)
     assert hints["return"] is Report
     assert {"captures", "rules", "progress"} <= set(hints)
-    assert analyzer.__all__ == ["__version__", "analyze"]
+    assert analyzer.__all__ == ["UserError", "__version__", "analyze"]
     assert Path(analyzer.__file__).with_name("py.typed").exists()
     with pytest.raises(AttributeError, match="no attribute 'analyse'"):
         _ = analyzer.analyse  # type: ignore[attr-defined]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from analyzer.errors import UserError
@@ -72,7 +70,7 @@ def _test(chosen: list[Rule], rules: list[Rule]) -> int:
     failed = passed = left_out = 0
     for rule in chosen:
         for sample in rule.samples:
-            if sample.capture and not (samples / Path(sample.capture)).is_file():
+            if sample.capture and not samples.is_dir():
                 left_out += 1
                 continue
             complaint = run_sample(rule, sample, rules, samples)

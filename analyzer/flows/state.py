@@ -246,7 +246,7 @@ def _kinds(batch: Batch, marks: _Marks, before: Rows, after: Rows) -> NDArray[np
         (Kind.RST, (flags & Flag.RST) != 0),
         (Kind.ICMP, batch.rows.is_icmp),
         (Kind.RESENT, marks.resent),
-        (Kind.REPEATED, repeated),
+        (Kind.REPEATED, repeated | (marks.resent & ((flags & Flag.SYN) != 0))),
         (Kind.RECOVERED, recovered),
     ):
         kinds[condition] |= kind

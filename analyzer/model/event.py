@@ -32,6 +32,9 @@ class Doubt(StrEnum):
     RESET_NUMBER_UNPROVEN = (
         "whether the reset had the sequence number that its receiver expected is not certain"
     )
+    SENDER_UNANSWERED = (
+        "who sent the reset had had no answer for some time: the way to the other end may be dead"
+    )
     FIN_UNPROVEN = "whether the other end's FIN had arrived before the reset is not certain"
     EARLIER_RESET_IN_VAIN = "an earlier reset of this connection had no effect"
     MAY_NOT_HAVE_ARRIVED = "captured near its sender: it may have been lost on the way to the other end"
@@ -75,6 +78,7 @@ class ResetView:
     form: str = said(
         "'reply': answers a segment (window 0, RST alone or to a SYN); 'active'", "reply", "active"
     )
+    ttl_differs: bool = said("its TTL or hop limit is not that of its sender's other packets")
     answers: str = said("what the answered segment carried", "syn", "data", "fin", "ack", "nothing")
 
 
@@ -155,7 +159,7 @@ class IcmpReceived(Event):
 
 @dataclass(frozen=True, slots=True)
 class Retransmission(Event):
-    """This end sent again what it had sent again before, still unacknowledged; told as one story."""
+    """This end sent a SYN again, or for the second time other bytes, unacknowledged; told as one story."""
 
     name = "retransmission"
     triggers = Kind.REPEATED

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from analyzer.model.event import Doubt
-from analyzer.model.flow import Flow
+from analyzer.model.flow import SIDES, Flow
 from analyzer.model.rule import RESULTS, Evidence, Severity
 
 
@@ -84,6 +84,11 @@ class Verdict:
     rule: str
     frames: tuple[int, ...]
     doubts: tuple[Doubt, ...]
+
+    @property
+    def endpoint(self) -> str:
+        """``client`` or ``server``."""
+        return SIDES[self.side]
 
 
 @dataclass(frozen=True, slots=True)

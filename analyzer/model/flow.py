@@ -51,7 +51,7 @@ class Kind:
     RST = 0x04
     ICMP = 0x08
     RESENT = 0x10  # carries nothing that was not sent before
-    REPEATED = 0x20  # ... nor for the first time, and nothing was acknowledged in between
+    REPEATED = 0x20  # ... nor for the first time, and nothing was acknowledged in between; any SYN sent again
     RECOVERED = 0x40  # the first acknowledgement that moves on after such repetitions
 
     ALL = 0x7F

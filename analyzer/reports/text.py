@@ -38,9 +38,10 @@ def _report(report: Report, bold: Style) -> Iterable[str]:
     if len(groups) > 1:
         yield ""
         yield from _table(groups)
+    told: dict[str, int] = {}
     for number, members in enumerate(groups[:_GROUPS], 1):
         yield ""
-        yield from group_lines(report, members, number, bold)
+        yield from group_lines(report, members, number, told, bold)
     if len(groups) > _GROUPS:
         yield ""
         yield f"{len(groups) - _GROUPS} more kinds of failure; -o json has them all."
@@ -97,13 +98,16 @@ def _found(report: Report) -> str:
 
 
 def _nothing(report: Report, bold: Style) -> Iterable[str]:
+    if not report.totals.tcp_flows:
+        yield bold("There is no TCP connection in it, so nothing was judged.")
+        return
     damaged = any(capture.damage for capture in report.captures)
     connections = count(report.totals.tcp_flows, "TCP connection")
     within = " in what could be read" if damaged else ""
     yield from map(
         bold,
         wrapped(
-            f"Nothing found in {connections}{within}: no TCP program got an errno, as far as this "
+            f"No failure found in {connections}{within}: no TCP program got an errno, as far as this "
             "capture shows.",
             WIDTH,
         ),
@@ -157,6 +161,8 @@ def _not_failures(flows: Sequence[FlowResult]) -> Iterable[str]:
     )
     if titles:
         yield ""
-        yield "Not failures"
+        yield "Seen, and most probably no failure"
     for (rule, title), number in sorted(titles.items()):
-        yield from labelled("", f"{number:,} times: {title} ({rule})")
+        example = next(r for r in flows for f in r.findings if f.rule == rule)
+        where = f"{'' if number == 1 else 'first: '}{example.flow.client} -> {example.flow.server}"
+        yield from labelled(f"{number:,} x", f"{title} ({rule}; {where})")

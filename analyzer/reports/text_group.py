@@ -20,11 +20,18 @@ _MORE = 5
 _LOG_LINES = 3
 
 
-def group_lines(report: Report, members: list[FlowResult], number: int, bold: Style) -> Iterable[str]:
-    """The lines of one group of connections that failed in the same way."""
+def group_lines(
+    report: Report, members: list[FlowResult], number: int, told: dict[str, int], bold: Style
+) -> Iterable[str]:
+    """The lines of one group of connections that failed in the same way.
+
+    ``told`` are the rules that were explained before, and in which group; this one's are added.
+    """
     first = members[0]
     flow = first.flow
     yield bold(f"{number}. {flow.client} -> {flow.server}   {moment(flow.start)}")
+    if len(report.captures) > 1:
+        yield f"{INDENT}in {printable(report.captures[flow.capture].path)}"
     yield ""
     shown: list[Verdict | Finding] = [*first.verdicts] or [_main_finding(first)]
     for item in shown:
@@ -35,19 +42,23 @@ def group_lines(report: Report, members: list[FlowResult], number: int, bold: St
         yield from (INDENT + line for line in ladder_lines(first, deciding))
         yield ""
     yield from _ends(first)
-    for finding in _told(first):
+    for finding in _behind(first):
+        if finding.rule in told:
+            yield from labelled("why, do", f"as in {told[finding.rule]}")
+            continue
+        told[finding.rule] = number
         yield from labelled("why", finding.explanation)
         yield from labelled("do", finding.fix)
     yield from labelled("look", _look(report, flow), whole=True)
     yield from labelled("", f"errnoscope explain {shown[0].rule}", whole=True)
-    yield from _more(members[1:])
+    yield from _more(report, members[1:])
 
 
 def _main_finding(result: FlowResult) -> Finding:
     return next(f for f in reversed(result.findings) if f.severity is not Severity.INFO)
 
 
-def _told(result: FlowResult) -> list[Finding]:
+def _behind(result: FlowResult) -> list[Finding]:
     """The findings behind the verdicts, each rule once; else the main one."""
     rules = dict.fromkeys(verdict.rule for verdict in result.verdicts)
     by_rule = {finding.rule: finding for finding in reversed(result.findings)}
@@ -105,18 +116,20 @@ def _look(report: Report, flow: Flow) -> str:
     ip = "ip" if flow.version == 4 else "ipv6"
     addresses = f"{ip}.addr=={flow.client.address} && {ip}.addr=={flow.server.address}"
     ports = f"tcp.port=={flow.client.port} && tcp.port=={flow.server.port}"
-    path = shlex.quote(printable(report.captures[flow.capture].path))
+    path = printable(report.captures[flow.capture].path)
+    path = "FILE" if path == "-" else shlex.quote(path)
     return f"wireshark {path} -Y '{addresses} && {ports}'"
 
 
-def _more(members: Sequence[FlowResult]) -> Iterable[str]:
+def _more(report: Report, members: Sequence[FlowResult]) -> Iterable[str]:
     if not members:
         return
     yield from labelled("same", f"{count(len(members), 'more connection')}:")
     for result in members[:_MORE]:
         frames = [frame for item in (result.verdicts or result.findings) for frame in item.frames]
         line = f"{result.flow.client}  {moment(result.flow.start)}  frames {_few(frames)}"
-        yield from labelled("", line, whole=True)
+        path = printable(report.captures[result.flow.capture].path)
+        yield from labelled("", f"{line}  {path}" if len(report.captures) > 1 else line, whole=True)
     if len(members) > _MORE:
         yield from labelled("", f"... and {len(members) - _MORE:,} more")
 

@@ -32,8 +32,10 @@ def errno_name(errno: str, number: int | None) -> str:
 def headline(verdict: Verdict) -> str:
     """What the program at one end got, in a sentence."""
     table = verdict.table
-    subject = f"The {SIDES[verdict.side]}'s {call_name(table.call)}"
     result = table.calls[table.call]
+    others = [call for call in ("recv", "send") if call != table.call and table.calls.get(call) == result]
+    either = f" (or {call_name(others[0])}, if that came first)" if others and table.call != "connect" else ""
+    subject = f"The {SIDES[verdict.side]}'s {call_name(table.call)}{either}"
     if result in RESULTS:
         said = {"EOF": "returned 0 (end of file, no errno)", "BLOCKS": "never returned", "OK": "worked"}[
             result

@@ -38,6 +38,7 @@ class Judged:
     doubts: set[Doubt]
     form: str
     answers: str
+    ttl_differs: bool
     frames: tuple[int, ...]
 
 
@@ -68,11 +69,14 @@ def judge(
         accepted, challenged = result == "reset", result == "challenge_ack"
         if doubt and not receiver.challenged:  # RST, challenge ACK, RST: the second one cannot be wrong
             doubts.add(doubt)
-    if _may_be_lost(receiver, sender, own, peer):
-        doubts.add(Doubt.MAY_NOT_HAVE_ARRIVED)
+    if sender.ttl in INITIAL_TTLS and receiver.ttl not in (0, *INITIAL_TTLS):
+        doubts.add(Doubt.MAY_NOT_HAVE_ARRIVED)  # captured near its sender alone
+    if peer.last_time - own.last_time > _SILENT_NS:
+        doubts.add(Doubt.SENDER_UNANSWERED)
     if receiver.resets_in_vain:
         doubts.add(Doubt.EARLIER_RESET_IN_VAIN)
-    return Judged(state, accepted, challenged, doubts, form, answers, frames)
+    ttl_differs = sender.ttl not in (0, segment.ttl)
+    return Judged(state, accepted, challenged, doubts, form, answers, ttl_differs, frames)
 
 
 def _state(
@@ -133,12 +137,6 @@ def _form(segment: Segment, state: State) -> str:
     if not segment.flags & Flag.ACK:
         return "reply"
     return "reply" if state is State.SYN_SENT and segment.window == 0 else "active"
-
-
-def _may_be_lost(receiver: ShadowSocket, sender: ShadowSocket, own: Totals, peer: Totals) -> bool:
-    """Captured near the sender alone, or sent to an end that had not answered for some time."""
-    near = sender.ttl in INITIAL_TTLS and receiver.ttl not in (0, *INITIAL_TTLS)
-    return near or peer.last_time - own.last_time > _SILENT_NS
 
 
 def _answered(

@@ -135,7 +135,7 @@ class ShadowFlow:
         """Runs of retransmissions that were acknowledged at last."""
         for socket in self._sockets:
             run, socket.recovered = socket.recovered, None
-            if run and run.count > 1:
+            if run and _is_told(run):
                 view = _retry_view(run, socket, stopped=False, recovered=True)
                 key = _run_key(socket, run, "retry")
                 yield self._event(Retransmission, socket, time, run.frames, key, set(), retry=view)
@@ -207,12 +207,15 @@ class ShadowFlow:
             time = sender.syn_time if syn else own.last_data_time
             number = sender.syn_number if syn else own.last_data_number
             run = sender.run = Run(what, segment.seq, time or segment.time, number)
-            if segment.kinds & Kind.REPEATED and own.resent_time - run.last >= _COPY_NS:
+            known = (
+                own.resent_number and own.resent_seq == segment.seq and own.resent_time > run.last + _COPY_NS
+            )
+            if segment.kinds & Kind.REPEATED and known:
                 run.again(own.resent_time, own.resent_number)
         if segment.time - run.last < _COPY_NS:
             return
         run.again(segment.time, segment.number)
-        if run.count > 1:
+        if _is_told(run):
             view = _retry_view(run, sender, stopped=False)
             key = _run_key(sender, run, "retry")
             yield self._event(Retransmission, sender, segment.time, run.frames, key, set(), retry=view)
@@ -245,7 +248,12 @@ class ShadowFlow:
         judged = judge(segment, receiver, sender, own, peer, path)
         receiver.challenged |= judged.challenged
         before, receiver.state = receiver.state, judged.state
-        view = ResetView(accepted=judged.accepted, form=judged.form, answers=judged.answers)
+        view = ResetView(
+            accepted=judged.accepted,
+            form=judged.form,
+            answers=judged.answers,
+            ttl_differs=judged.ttl_differs,
+        )
         key = f"reset {segment.number}"
         yield self._event(
             ResetReceived, receiver, segment.time, judged.frames, key, judged.doubts, segment=view
@@ -365,6 +373,11 @@ def _shows_life(fatal: Fatal, own: Totals) -> bool:
     """The end sent something too late for its end, or acknowledged more than the reset left it."""
     believed_not = fatal.limit is not None and own.has_ack and distance(fatal.limit, own.ack) > 0
     return believed_not or own.last_time > fatal.time + fatal.grace
+
+
+def _is_told(run: Run) -> bool:
+    """One retransmission is everyday, but of a SYN."""
+    return run.count > 1 or run.what == "syn"
 
 
 def _run_key(socket: ShadowSocket, run: Run, name: str) -> str:

@@ -22,7 +22,7 @@ def ladder(segments: Iterable[Segment]) -> tuple[LadderLine, ...]:
                 lines.setdefault(totals.last_data_number, _data_line(totals, side, first[side]))
         if not segment.kinds & (Kind.ICMP | Kind.RST):
             first.setdefault(segment.side, segment.seq)
-        if segment.kinds & Kind.REPEATED:
+        if segment.kinds & Kind.REPEATED and segment.totals(segment.side).resent_number:
             lines.setdefault(segment.totals(segment.side).resent_number, _resent_line(segment, first))
         lines[segment.number] = _line(segment, first)
     return tuple(sorted(lines.values(), key=lambda line: line.number))

@@ -258,7 +258,7 @@ def test_analyze_json(capsys: Capsys) -> None:
 def test_a_capture_without_failure_says_so(capsys: Capsys) -> None:
     status, out, err = told(capsys, "analyze", CLEAN)
     assert (status, err) == (0, "")
-    assert "Nothing found in 1 TCP connection" in out
+    assert "No failure found in 1 TCP connection" in out
 
 
 def test_several_captures_are_one_report(capsys: Capsys) -> None:

@@ -193,7 +193,7 @@ def kinds_of(flow: Open, packet: Packet, side: int) -> int:
     if carries_nothing_new(packet, own, other):
         kinds |= Kind.RESENT
         again = flow.stuck[side] and packet.seq == own.resent_seq
-        if again:
+        if again or packet.flags & Flag.SYN:
             kinds |= Kind.REPEATED
         flow.stuck[side], flow.repeating[side] = True, again
     if packet.flags & Flag.ACK and own.has_ack and 0 < distance(own.ack, packet.ack) < FAR:

@@ -626,7 +626,7 @@ def test_a_reset_captured_where_it_was_sent_may_not_have_arrived() -> None:
 def test_a_reset_to_an_end_that_had_fallen_silent_may_not_have_arrived() -> None:
     lines = ["server > client P. 1:101(100) ack 1", "+2 server > client P. 1:101(100) ack 1"]
     story = observe(after_handshake(*lines, "server > client R. 101:101(0) ack 1"))
-    assert Doubt.MAY_NOT_HAVE_ARRIVED in story.resets[0].doubts, story
+    assert Doubt.SENDER_UNANSWERED in story.resets[0].doubts, story
 
 
 # The same for any batches, and by way of the whole pipeline.
