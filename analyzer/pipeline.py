@@ -6,6 +6,7 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from os import PathLike, fspath
 
 import numpy as np
@@ -91,7 +92,10 @@ class _Watched:
     """A flow that reached the shadow sockets."""
 
     shadow: ShadowFlow
-    findings: dict[tuple[str, str], Finding] = field(default_factory=dict)
+    findings: dict[str, list[Finding]] = field(default_factory=dict)
+    """By the key of the event that they tell of."""
+    noted: int = 0
+    """The deadline that is in the heap."""
     first: list[Segment] = field(default_factory=list)
     last: deque[Segment] = field(default_factory=lambda: deque(maxlen=_KEPT_LAST))
 
@@ -133,11 +137,11 @@ class Engine:
             watched = self._watched[segment.flow]
             watched.keep(segment)
             self._take(watched, watched.shadow.receive(segment))
+        for end in tracked.ended:
+            self._end(end)
         for flow_id in {segment.flow for segment in tracked.segments}:
             self._note_deadline(flow_id)
         self._pass_deadlines(self._tracker.clock)
-        for end in tracked.ended:
-            self._end(end)
 
     def finish(self) -> list[FlowResult]:
         """The capture is over: all results, by the order in which the flows began."""
@@ -177,17 +181,18 @@ class Engine:
 
     def _take(self, watched: _Watched, told: Iterable[Event | Withdrawn]) -> None:
         for event in told:
-            for place in [place for place in watched.findings if place[1] == event.key]:
-                del watched.findings[place]  # taken back, or told anew
+            watched.findings.pop(event.key, None)  # taken back, or told anew
             if not isinstance(event, Withdrawn):
                 if self._keep_events:
                     self.events.append(event)
-                for finding in self._matcher.match(event, _SYSTEM):
-                    watched.findings[finding.rule, finding.key] = finding
+                if found := self._matcher.match(event, _SYSTEM):
+                    watched.findings[event.key] = found
 
     def _note_deadline(self, flow_id: int) -> None:
-        deadline = self._watched[flow_id].shadow.deadline
-        if deadline is not None:
+        watched = self._watched.get(flow_id)
+        deadline = watched.shadow.deadline if watched else None
+        if watched and deadline is not None and deadline != watched.noted:
+            watched.noted = deadline
             heapq.heappush(self._deadlines, (deadline, flow_id))
 
     def _pass_deadlines(self, clock: int) -> None:
@@ -201,7 +206,7 @@ class Engine:
     def _end(self, end: FlowEnd) -> None:
         watched = self._watched.pop(end.flow)
         self._take(watched, watched.shadow.finish(end))
-        findings = without_refined(watched.findings.values())
+        findings = without_refined(chain.from_iterable(watched.findings.values()))
         if findings:
             systems = (_SYSTEM, _SYSTEM)
             self._results.append(

@@ -25,7 +25,7 @@ class RunningMax:
     """A running maximum of 32-bit sequence numbers.
 
     before: uint32 (n,), the maximum before each row; known: bool (n,), whether there was one; after: uint32
-    (g,) and after_known: bool (g,), the value to carry into the next batch.
+    (g,) and after_known: bool (g,), the value to carry into the next batch. 0 where nothing is known.
     """
 
     before: NDArray[np.uint32]
@@ -55,9 +55,12 @@ def running_max(
     exclusive = np.empty_like(inclusive)
     exclusive[1:] = inclusive[:-1]
     exclusive[starts] = floor
-    before = (reference[group] + exclusive).astype(np.uint32)
+    known = exclusive > _LOW
+    before = np.where(known, reference[group] + exclusive, 0).astype(np.uint32)
     last = inclusive[_ends(starts, len(values))]
-    result = RunningMax(before, exclusive > _LOW, (reference + last).astype(np.uint32), last > _LOW)
+    after_known = last > _LOW
+    after = np.where(after_known, reference + last, 0).astype(np.uint32)
+    result = RunningMax(before, known, after, after_known)
     for index in np.unique(group[far]).tolist():
         _walk_group(index, values, eligible, starts, carry, carry_known, result)
     return result

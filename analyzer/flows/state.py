@@ -184,7 +184,7 @@ def _marks(
         fresh=fresh,
         turn=_turns(batch, fresh, before),
         resent=tcp & ((rows.payload > 0) | opens) & behind & ~probe,
-        moves_on=has_ack & own_acked & (more > 0) & (more < FAR),
+        moves_on=has_ack & (~own_acked | ((more > 0) & (more < FAR))),
         unseen=has_ack & other_known & (unseen_by > 0) & (unseen_by < FAR),
         gap=tcp & own_known & (begins_ahead > 0) & (begins_ahead < FAR),
     )
@@ -254,8 +254,12 @@ def _kinds(batch: Batch, marks: _Marks, before: Rows, after: Rows) -> NDArray[np
 
 
 def _repetitions(batch: Batch, marks: _Marks, before: Rows, after: Rows) -> tuple[Mask, Mask]:
-    """Rows that send again what had been sent again already, and those that end such a run: bool (n,)."""
+    """Rows that send again what had been sent again already, and those that end a run: bool (n,).
+
+    A run that is worth its end being told is such a repetition, or a SYN or FIN sent again.
+    """
     n = len(batch.side)
+    opens = (batch.rows.flags & (Flag.SYN | Flag.FIN)) != 0
     repeated, recovered = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
     for side in (CLIENT, SERVER):
         own = batch.side == side
@@ -268,10 +272,12 @@ def _repetitions(batch: Batch, marks: _Marks, before: Rows, after: Rows) -> tupl
         same = np.where(inside, batch.rows.seq[previous], before["resent_seq"][:, side][group])
         repeats = again[rows] & stuck & (same == batch.rows.seq[rows])
         repeated[rows[repeats]] = True
-        repeating = np.where(inside, repeated[previous], before["repeating"][:, side][group])
-        recovered[rows[~again[rows] & repeating]] = True
+        told = np.zeros(n, np.bool_)  # of this side alone: a row may also move on what the other one sent
+        told[rows[repeats | (again[rows] & opens[rows])]] = True
+        telling = np.where(inside, told[previous], before["repeating"][:, side][group])
+        recovered[rows[~again[rows] & telling]] = True
         final = last_of_groups(rows, batch.starts, n)
         known = final >= 0
         after["stuck"][known, side] = again[final[known]]
-        after["repeating"][known, side] = repeated[final[known]] & again[final[known]]
+        after["repeating"][known, side] = told[final[known]]
     return repeated, recovered

@@ -56,7 +56,7 @@ SLOT = np.dtype(
         ("resent_seq", "u4", (2,)),
         ("resent_length", "u4", (2,)),
         ("stuck", "?", (2,)),  # sent something again, and no more was acknowledged since
-        ("repeating", "?", (2,)),  # ... and that not for the first time
+        ("repeating", "?", (2,)),  # ... and that not for the first time, or a SYN or FIN
     ]
 )
 

@@ -32,6 +32,7 @@ class Doubt(StrEnum):
     RESET_NUMBER_UNPROVEN = (
         "whether the reset had the sequence number that its receiver expected is not certain"
     )
+    ANOTHER_SYSTEM = "this end's packets do not look like Linux's: their TTL is too high"
     SENDER_UNANSWERED = (
         "who sent the reset had had no answer for some time: the way to the other end may be dead"
     )
@@ -109,6 +110,7 @@ class RetryView:
     next_due: str = said("when the next one is due: date and time of day, UTC")
     gives_up_at: str = said("when this system gives up with its default settings: date and time of day, UTC")
     gives_up_after: float = said("seconds from the first transmission to then")
+    answered: bool = said("the other end sent something after most of them, though no acknowledgement")
     soft_errno: str = said("errno of an ICMP error kept since it was heard of; empty where there is none")
     exhausted: bool = said("the system, with its default settings, does not try again after this one")
     stopped: bool = said("the next one was due and did not come: the system gave up")

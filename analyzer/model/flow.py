@@ -52,7 +52,7 @@ class Kind:
     ICMP = 0x08
     RESENT = 0x10  # carries nothing that was not sent before
     REPEATED = 0x20  # ... nor for the first time, and nothing was acknowledged in between; any SYN sent again
-    RECOVERED = 0x40  # the first acknowledgement that moves on after such repetitions
+    RECOVERED = 0x40  # the first acknowledgement that moves on after that, or after a SYN or FIN sent again
 
     ALL = 0x7F
 

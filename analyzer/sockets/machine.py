@@ -58,12 +58,13 @@ class ShadowSocket:
     syn_number: int = 0
     fin_end: int | None = None
     fin_time: int = 0
-    fin_peer_end: int = 0
+    fin_peer_end: int | None = None
     closed: bool = False
     peer_fin_payload: int | None = None
     peer_fin_number: int = 0
     challenged: bool = False
     resets_in_vain: int = 0
+    reset_late: bool = False
     ttl: int = 0
     soft_errno: str = ""
     soft_time: int = 0
@@ -85,7 +86,7 @@ class ShadowSocket:
         """This end sent FIN: taken as close() until it is shown to read on."""
         if self.fin_end is None:
             self.fin_end = add(segment.seq, segment.payload + 1)
-            self.fin_peer_end = peer.seq_end
+            self.fin_peer_end = peer.seq_end if peer.has_seq else None
             self.closed = True
         self.fin_time = segment.time
         self.take(Step.SEND_FIN)
@@ -116,7 +117,7 @@ class ShadowSocket:
 
     def _reads_on(self, own: Totals, peer: Totals, peer_fin_end: int | None) -> bool:
         """It acknowledged data that came after its own FIN, which a closed socket answers with RST."""
-        if not own.has_ack:
+        if not own.has_ack or not peer.has_seq or self.fin_peer_end is None:
             return False
         data_end = add(peer_fin_end, -1) if peer_fin_end is not None else peer.seq_end
         acked = own.ack if distance(data_end, own.ack) < 0 else data_end

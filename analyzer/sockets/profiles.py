@@ -39,9 +39,13 @@ class RetrySchedule:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One system. ``reset_checks`` are (sequence class, states, result), the first that fits decides."""
+    """One system. ``ttl`` is what its packets start with.
+
+    ``reset_checks`` are (sequence class, states, result), the first that fits decides.
+    """
 
     name: str
+    ttl: int
     icmp: dict[int, dict[tuple[int, int], IcmpEffect]]
     reset_checks: tuple[tuple[str, frozenset[str], str], ...]
     retry: RetrySchedule
@@ -65,6 +69,7 @@ def profile(name: str) -> Profile:
     retry = data["retry"]
     return Profile(
         name=data["name"],
+        ttl=data["ttl"],
         icmp={4: _icmp_table(data["icmp"]["v4"]), 6: _icmp_table(data["icmp"]["v6"])},
         reset_checks=tuple(
             (check["seq"], frozenset(check["states"]), check["result"]) for check in data["reset"]["checks"]

@@ -38,7 +38,6 @@ class Judged:
     doubts: set[Doubt]
     form: str
     answers: str
-    ttl_differs: bool
     frames: tuple[int, ...]
 
 
@@ -62,7 +61,7 @@ def judge(
     form = _form(segment, state)
     frames, answers = _answered(segment, receiver, form, own)
     if state is State.SYN_SENT:
-        accepted, challenged = _refuses_syn(segment, own), False
+        accepted, challenged = _refuses_syn(segment, receiver, own), False
     else:
         number, doubt = _number(segment, own, peer, state, receiver)
         result = receiver.profile.reset_result(number, state.value)
@@ -75,8 +74,7 @@ def judge(
         doubts.add(Doubt.SENDER_UNANSWERED)
     if receiver.resets_in_vain:
         doubts.add(Doubt.EARLIER_RESET_IN_VAIN)
-    ttl_differs = sender.ttl not in (0, segment.ttl)
-    return Judged(state, accepted, challenged, doubts, form, answers, ttl_differs, frames)
+    return Judged(state, accepted, challenged, doubts, form, answers, frames)
 
 
 def _state(
@@ -127,9 +125,11 @@ def _number(
     return ("in_window", None) if 0 < behind <= 0xFFFF << 14 else ("other", None)
 
 
-def _refuses_syn(segment: Segment, own: Totals) -> bool:
-    """Its ACK covers our SYN (Linux tcp_rcv_synsent_state_process())."""
-    return bool(segment.flags & Flag.ACK) and own.has_seq and segment.ack == own.seq_end
+def _refuses_syn(segment: Segment, receiver: ShadowSocket, own: Totals) -> bool:
+    """Its ACK covers our SYN: SND.UNA < SEG.ACK <= SND.NXT (Linux tcp_rcv_synsent_state_process())."""
+    if not segment.flags & Flag.ACK or receiver.initial is None:
+        return False
+    return distance(receiver.initial, segment.ack) > 0 and distance(segment.ack, own.seq_end) >= 0
 
 
 def _form(segment: Segment, state: State) -> str:
@@ -145,7 +145,7 @@ def _answered(
     """The frames of a reset: the segment that it answers, where it answers one, and itself."""
     if receiver.state is State.SYN_SENT:
         return tuple(n for n in (receiver.syn_number, segment.number) if n), "syn"
-    if form == "active" or not own.last_number or own.ack != segment.seq:
+    if form == "active" or not own.has_ack or own.ack != segment.seq:
         return (segment.number,), "nothing"
     if own.last_data_number == own.last_number:
         return (own.last_number, segment.number), "data"

@@ -24,7 +24,8 @@ _OPENING = ("syn", "syn-ack")
 class Run:
     """Transmissions of the same bytes that nobody acknowledged. Times in nanoseconds.
 
-    ``first_number`` is the frame of the first transmission, 0 where it was not captured; ``last_interval``
+    ``first_number`` is the frame of the first transmission, 0 where it was not captured; ``answers`` counts
+    those after which the other end sent something before the next one; ``last_interval``
     lies between the last two transmissions, ``first_interval`` between the first two.
     """
 
@@ -33,6 +34,7 @@ class Run:
     first_time: int
     first_number: int
     count: int = 0
+    answers: int = 0
     last: int = 0
     last_interval: int = 0
     first_interval: int = 0

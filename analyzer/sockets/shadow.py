@@ -101,6 +101,9 @@ class ShadowFlow:
 
     def finish(self, end: FlowEnd) -> Iterator[Told]:
         """No more segments will come."""
+        for socket in self._sockets:
+            if _was_heard(socket, end.totals(1 - socket.side)):
+                yield from self._revive(socket)
         yield from self._catch_up((end.client, end.server))
         yield from self.tick(end.clock)
         for socket, run in self._running():
@@ -125,19 +128,20 @@ class ShadowFlow:
     def _catch_up(self, totals: tuple[Totals, Totals]) -> Iterator[Told]:
         """What plain segments, which are not looked at one by one, have changed meanwhile."""
         self._totals = totals
+        yield from self._signs_of_life()
         for socket in self._sockets:
             peer = self._sockets[1 - socket.side]
             socket.catch_up(totals[socket.side], totals[peer.side], peer.fin_end)
         yield from self._recoveries(max(totals[CLIENT].last_time, totals[SERVER].last_time))
-        yield from self._signs_of_life()
 
     def _recoveries(self, time: int) -> Iterator[Told]:
         """Runs of retransmissions that were acknowledged at last."""
         for socket in self._sockets:
             run, socket.recovered = socket.recovered, None
             if run and _is_told(run):
+                yield Withdrawn(self.flow.id, _run_key(socket, run, "retry"))
                 view = _retry_view(run, socket, stopped=False, recovered=True)
-                key = _run_key(socket, run, "retry")
+                key = f"recovered {SIDES[socket.side]}"  # the last one stands for all of them
                 yield self._event(Retransmission, socket, time, run.frames, key, set(), retry=view)
 
     def _signs_of_life(self) -> Iterator[Told]:
@@ -206,7 +210,7 @@ class ShadowFlow:
             syn = what in ("syn", "syn-ack")
             time = sender.syn_time if syn else own.last_data_time
             number = sender.syn_number if syn else own.last_data_number
-            run = sender.run = Run(what, segment.seq, time or segment.time, number)
+            run = sender.run = Run(what, segment.seq, time if number else segment.time, number)
             known = (
                 own.resent_number and own.resent_seq == segment.seq and own.resent_time > run.last + _COPY_NS
             )
@@ -214,6 +218,7 @@ class ShadowFlow:
                 run.again(own.resent_time, own.resent_number)
         if segment.time - run.last < _COPY_NS:
             return
+        run.answers += self._totals[1 - sender.side].last_time > run.last
         run.again(segment.time, segment.number)
         if _is_told(run):
             view = _retry_view(run, sender, stopped=False)
@@ -238,7 +243,9 @@ class ShadowFlow:
 
     def _reset(self, segment: Segment) -> Iterator[Told]:
         sender, receiver = self._sockets[segment.side], self._sockets[1 - segment.side]
-        if segment.flags & Flag.ACK and _was_reset(sender):
+        sender.reset_late = sender.fatal is not None
+        ttl_differs = sender.ttl not in (0, segment.ttl)
+        if segment.flags & Flag.ACK and _was_reset(sender) and not ttl_differs:
             yield from self._revive(sender)  # a dead socket sends bare RSTs only: this one lived, and aborts
         if receiver.state is State.CLOSED:
             sender.closed = True
@@ -252,7 +259,7 @@ class ShadowFlow:
             accepted=judged.accepted,
             form=judged.form,
             answers=judged.answers,
-            ttl_differs=judged.ttl_differs,
+            ttl_differs=ttl_differs,
         )
         key = f"reset {segment.number}"
         yield self._event(
@@ -263,15 +270,17 @@ class ShadowFlow:
             grace = 0 if before is State.SYN_SENT else path.grace
             limit = _limit(segment.seq, own, sender.fin_end if judged.state in _AFTER_FIN else None)
             self._end(receiver, key, segment.time, grace, Step.RECV_RST, reset=segment.seq, limit=limit)
-            self._end(sender, "", segment.time, _COPY_NS, Step.SEND_RST)  # who sent it sends nothing new
-            sender.closed = True
+            if not ttl_differs:  # else a device sent it, which may reset the other end as well
+                self._end(sender, "", segment.time, _COPY_NS, Step.SEND_RST)  # it sends nothing new now
+                sender.closed = True
 
     def _round_trip(self, socket: ShadowSocket) -> int | None:
         """From the place of the capture to that end and back, as the handshake shows it."""
         syn, syn_ack = self._sockets[CLIENT].syn_time, self._sockets[SERVER].syn_time
         opened = self._totals[CLIENT].opened_time
         begin, end = (syn_ack, opened) if socket.side == CLIENT else (syn, syn_ack)
-        return end - begin if begin and end >= begin else None
+        known = self._sockets[SERVER].syn_number and (opened or socket.side == SERVER)
+        return end - begin if known and end >= begin else None
 
     def _icmp(self, segment: Segment) -> Iterator[Told]:
         socket, other = self._sockets[segment.side], self._sockets[1 - segment.side]
@@ -296,10 +305,10 @@ class ShadowFlow:
         doubts = {Doubt.CONNECT_MAY_HOLD_THE_SOCKET} if soon else set()
         key = f"icmp {segment.number}"
         yield self._event(IcmpReceived, socket, segment.time, (segment.number,), key, doubts, icmp=view)
+        if view.quotes_our_syn if connecting else view.in_window and effect.soft:
+            socket.soft_errno, socket.soft_time = effect.errno, segment.time
         if connecting and view.quotes_our_syn and effect.fatal:
             self._end(socket, key, segment.time, 0, Step.GIVE_UP)
-        elif view.in_window and effect.soft:
-            socket.soft_errno, socket.soft_time = effect.errno, segment.time
 
     def _end(
         self,
@@ -317,9 +326,11 @@ class ShadowFlow:
         socket.run = None
         socket.take(taken)
 
-    def _doubts(self) -> set[Doubt]:
+    def _doubts(self, socket: ShadowSocket) -> set[Doubt]:
         """What is doubtful about this flow altogether."""
         doubts = set()
+        if socket.ttl > socket.profile.ttl:
+            doubts.add(Doubt.ANOTHER_SYSTEM)
         if self.flow.client_guessed:
             doubts.add(Doubt.HANDSHAKE_NOT_SEEN)
         if any(totals.unseen for totals in self._totals):
@@ -347,7 +358,7 @@ class ShadowFlow:
             time=time,
             frames=frames,
             key=key,
-            doubts=frozenset(doubts | self._doubts()),
+            doubts=frozenset(doubts | self._doubts(socket)),
             socket=socket.view(own, peer),
             flow=FlowView(
                 ip_version=self.flow.version,
@@ -362,6 +373,12 @@ def _limit(seq: int, own: Totals, fin_end: int | None) -> int:
     """What the receiver of a believed reset may acknowledge: as far as it did, and an earlier FIN."""
     limits = [seq, *([own.ack] if own.has_ack else []), *([fin_end] if fin_end is not None else [])]
     return max(limits, key=lambda number: distance(seq, number))
+
+
+def _was_heard(socket: ShadowSocket, peer: Totals) -> bool:
+    """What it was taken to have given up was acknowledged after all, and no reset answered that."""
+    run = socket.fatal.run_before if socket.fatal and not socket.fatal.reset else None
+    return run is not None and not socket.reset_late and peer.has_ack and distance(run.seq, peer.ack) > 0
 
 
 def _was_reset(socket: ShadowSocket) -> bool:
@@ -399,6 +416,7 @@ def _retry_view(run: Run, socket: ShadowSocket, *, stopped: bool, recovered: boo
         next_due=_utc(run.last + next_interval(run, schedule)),
         gives_up_at=_utc(end),
         gives_up_after=(end - run.first_time) / SECOND,
+        answered=run.answers * 2 > run.count,
         soft_errno=socket.soft_errno,
         exhausted=is_exhausted(run, schedule),
         stopped=stopped,

@@ -195,8 +195,9 @@ def kinds_of(flow: Open, packet: Packet, side: int) -> int:
         again = flow.stuck[side] and packet.seq == own.resent_seq
         if again or packet.flags & Flag.SYN:
             kinds |= Kind.REPEATED
-        flow.stuck[side], flow.repeating[side] = True, again
-    if packet.flags & Flag.ACK and own.has_ack and 0 < distance(own.ack, packet.ack) < FAR:
+        opens = bool(packet.flags & (Flag.SYN | Flag.FIN))
+        flow.stuck[side], flow.repeating[side] = True, again or opens
+    if packet.flags & Flag.ACK and (not own.has_ack or 0 < distance(own.ack, packet.ack) < FAR):
         if flow.repeating[1 - side]:
             kinds |= Kind.RECOVERED
         flow.stuck[1 - side] = flow.repeating[1 - side] = False
