@@ -101,11 +101,11 @@ class ShadowFlow:
 
     def finish(self, end: FlowEnd) -> Iterator[Told]:
         """No more segments will come."""
+        yield from self.tick(end.clock)  # with what was known then, as if the clock alone had come so far
+        yield from self._catch_up((end.client, end.server))
         for socket in self._sockets:
             if _was_heard(socket, end.totals(1 - socket.side)):
                 yield from self._revive(socket)
-        yield from self._catch_up((end.client, end.server))
-        yield from self.tick(end.clock)
         for socket, run in self._running():
             if is_exhausted(run, socket.profile.retry):
                 yield self._gave_up(socket, run, stopped=False)
