@@ -32,6 +32,7 @@ SLOT = np.dtype(
         ("end", "i8"),  # time of the last row
         ("clock", "i8"),  # clock at the last row
         ("rows", "i8"),
+        ("significant", "i8"),  # rows that matter, so far
         ("reset", "?"),
         ("opened", "u4"),  # initial sequence number of the last SYN
         ("has_opened", "?"),

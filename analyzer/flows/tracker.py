@@ -24,6 +24,8 @@ from analyzer.model.flow import CLIENT, SERVER, Flow, FlowEnd, Kind, Segment
 
 SIGNIFICANT = Kind.SYN | Kind.FIN | Kind.RST | Kind.ICMP | Kind.REPEATED | Kind.RECOVERED
 
+MAX_QUIET = 64
+"""Significant rows that are kept of a flow before one of them triggers a rule's event."""
 _SWEEP_EVERY = 16  # batches
 
 
@@ -154,10 +156,12 @@ class Tracker:
         self._note_control(batch, after)
         tcp = after["protocol"] == TCP
         significant = np.flatnonzero(((state.kinds & SIGNIFICANT) != 0) & tcp[batch.group])
+        triggers = (state.kinds[significant] & self._triggers) != 0
         triggered = np.zeros(len(batch.starts), np.bool_)
-        triggered[batch.group[significant[(state.kinds[significant] & self._triggers) != 0]]] = True
+        triggered[batch.group[significant[triggers]]] = True
         newly = triggered & ~before["watched"]
         after["watched"] |= triggered
+        significant = significant[_kept(batch.group[significant], triggers, before, after)]
         put(self._table.slots, batch.slot, after)
         self.unseen += int((after["unseen"] - before["unseen"]).sum())
         rows = segment_rows(batch, state, before, significant)
@@ -208,6 +212,23 @@ class Tracker:
                 client=final_totals(slot, CLIENT),
                 server=final_totals(slot, SERVER),
             )
+
+
+def _kept(
+    group: NDArray[np.int64], triggers: NDArray[np.bool_], before: Rows, after: Rows
+) -> NDArray[np.bool_]:
+    """Which of the significant rows are kept: bool (k,); counts them in ``after``.
+
+    All of a watched flow and from the triggering row on; before it the first MAX_QUIET, so that nobody can
+    fill the memory with a flow in which nothing happens. ``group`` int64 (k,) is sorted.
+    """
+    rank = np.arange(len(group)) - np.searchsorted(group, group)
+    first = np.full(len(before), np.iinfo(np.int64).max)
+    np.minimum.at(first, group[triggers], rank[triggers])
+    after["significant"] += np.bincount(group, minlength=len(before))
+    return (
+        before["watched"][group] | (rank >= first[group]) | (before["significant"][group] + rank < MAX_QUIET)
+    )
 
 
 def is_over(slots: Rows) -> NDArray[np.bool_]:

@@ -7,8 +7,17 @@ from collections.abc import Iterable
 from functools import reduce
 from operator import or_
 
-from analyzer.model.event import EVENTS, Activity, Event, IcmpReceived, Retransmission, RetransmissionTimeout
+from analyzer.model.event import (
+    EVENTS,
+    Activity,
+    Event,
+    IcmpReceived,
+    ResetReceived,
+    Retransmission,
+    RetransmissionTimeout,
+)
 from analyzer.model.finding import CallTable, Finding, Icmp
+from analyzer.model.flow import SIDES
 from analyzer.model.rule import Evidence, Outcome, Rule
 
 _CALL_OF = {Activity.CONNECTING: "connect", Activity.SENDING: "send", Activity.WAITING: "recv"}
@@ -51,6 +60,7 @@ def _finding(rule: Rule, event: Event, system: str) -> Finding:
         doubts=event.doubts,
         outcome=_table(rule.outcomes[system], event),
         icmp=Icmp(icmp.type, icmp.code, icmp.reporter) if icmp else None,
+        reset_sender=_reset_sender(event),
         evidence=_evidence(event),
     )
 
@@ -64,6 +74,13 @@ def _table(outcome: Outcome, event: Event) -> CallTable | None:
     doing = _CALL_OF[Activity(event.socket.activity)]
     call = outcome.call or (doing if doing in calls else next(iter(calls)))
     return CallTable(outcome.evidence, call, calls, later, outcome.signal)
+
+
+def _reset_sender(event: Event) -> str:
+    """Who sent the reset that reached this end, ``middle`` for a box between; empty where there was none."""
+    if not isinstance(event, ResetReceived):
+        return ""
+    return "middle" if event.segment.ttl_differs else SIDES[1 - event.side]
 
 
 def _filled_in(result: str, event: Event) -> str:

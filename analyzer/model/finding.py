@@ -67,6 +67,7 @@ class Finding:
     doubts: frozenset[Doubt]
     outcome: CallTable | None = None
     icmp: Icmp | None = None
+    reset_sender: str = ""
     evidence: dict[str, object] = field(default_factory=dict)
 
 

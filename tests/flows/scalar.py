@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from analyzer.flows.splits import LINGER_NS
+from analyzer.flows.tracker import MAX_QUIET
 from analyzer.model.columns import TCP, UDP, Flag
 from analyzer.model.flow import CLIENT, NOTHING, Endpoint, Flow, FlowEnd, Kind, Segment, Totals, address_text
 from analyzer.model.seq import add, distance
@@ -66,6 +67,7 @@ class Open:
     client: tuple[tuple[int, int], int]
     clock: int
     packets: int = 0
+    significant: int = 0
     end: int = 0
     totals: list[Totals] = field(default_factory=lambda: [NOTHING, NOTHING])
     stuck: list[bool] = field(
@@ -162,8 +164,10 @@ def add_packet(flow: Open, packet: Packet, number: int, clock: int, triggers: in
     side = int((packet.source, packet.sport) != flow.client)
     kinds = kinds_of(flow, packet, side)
     if flow.flow.protocol == "tcp" and kinds & ~Kind.RESENT:  # sent again once: that happens
-        flow.segments.append(segment_of(flow, packet, number, clock, side, kinds))
         flow.interesting |= bool(kinds & triggers)
+        if flow.interesting or flow.significant < MAX_QUIET:
+            flow.segments.append(segment_of(flow, packet, number, clock, side, kinds))
+        flow.significant += 1
     flow.packets += 1
     flow.end = max(flow.end, packet.time)
     flow.clock = clock
