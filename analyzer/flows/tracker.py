@@ -226,9 +226,9 @@ def _kept(
     first = np.full(len(before), np.iinfo(np.int64).max)
     np.minimum.at(first, group[triggers], rank[triggers])
     after["significant"] += np.bincount(group, minlength=len(before))
-    return (
-        before["watched"][group] | (rank >= first[group]) | (before["significant"][group] + rank < MAX_QUIET)
-    )
+    early = before["significant"][group] + rank < MAX_QUIET
+    kept: NDArray[np.bool_] = before["watched"][group] | (rank >= first[group]) | early
+    return kept
 
 
 def is_over(slots: Rows) -> NDArray[np.bool_]:

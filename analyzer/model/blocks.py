@@ -15,8 +15,8 @@ SLACK = 512
 """Bytes that can be read behind the start of any frame without leaving the buffer (see FrameBlock)."""
 
 MAX_FRAMES = 16_384
-"""Frames in a block at most. 16,384 segments of 64 KiB move a sequence number by 2**30, so inside one
-block a 32-bit sequence number can be compared with another without doubt."""
+"""Frames in a block at most. 16,384 segments of 64 KiB move a sequence number by 2**30, so that inside one
+block all numbers of an ordinary flow can be compared at once."""
 
 
 @dataclass(frozen=True, slots=True)
