@@ -8,15 +8,36 @@ from numpy.typing import NDArray
 Rows = NDArray[np.void]
 """A structured array: SLOT or SEGMENT rows."""
 
+_TOTALS = (
+    ("payload", "i8"),
+    ("seq_end", "u4"),
+    ("has_seq", "?"),
+    ("ack", "u4"),
+    ("has_ack", "?"),
+    ("unseen", "u4"),
+    ("gaps", "u4"),
+    ("opened_time", "i8"),
+    ("last_number", "u4"),
+    ("last_time", "i8"),
+    ("last_data_number", "u4"),
+    ("last_data_time", "i8"),
+    ("last_data_seq", "u4"),
+    ("last_data_length", "u4"),
+    ("turn_time", "i8"),
+    ("resent_number", "u4"),
+    ("resent_time", "i8"),
+    ("resent_seq", "u4"),
+    ("resent_length", "u4"),
+)
+TOTALS = np.dtype(list(_TOTALS))
+"""model.flow.Totals as an array row; the names and their order are the same."""
+
 SLOT = np.dtype(
     [
         ("key", "u8"),
         ("flow", "i8"),
         ("live", "?"),
-        (
-            "watched",
-            "?",
-        ),  # a segment that triggers a rule was seen: its significant rows go to the shadow sockets
+        ("watched", "?"),  # a rule's trigger occurred: its significant rows go to the shadow sockets
         ("protocol", "u1"),
         ("version", "u1"),
         ("client_guessed", "?"),
@@ -29,7 +50,7 @@ SLOT = np.dtype(
         ("server_port", "u2"),
         ("capture", "i4"),
         ("start", "i8"),
-        ("end", "i8"),  # time of the last row
+        ("end", "i8"),  # the largest time of its rows
         ("clock", "i8"),  # clock at the last row
         ("rows", "i8"),
         ("significant", "i8"),  # rows that matter, so far
@@ -37,54 +58,11 @@ SLOT = np.dtype(
         ("opened", "u4"),  # initial sequence number of the last SYN
         ("has_opened", "?"),
         ("finished", "?", (2,)),  # a FIN from the endpoint that sorts last, first
-        ("payload", "i8", (2,)),  # by side, from here on
-        ("seq_end", "u4", (2,)),
-        ("has_seq", "?", (2,)),
-        ("ack", "u4", (2,)),
-        ("has_ack", "?", (2,)),
-        ("unseen", "u4", (2,)),
-        ("gaps", "u4", (2,)),
-        ("opened_time", "i8", (2,)),
-        ("last_number", "u4", (2,)),
-        ("last_time", "i8", (2,)),
-        ("last_data_number", "u4", (2,)),
-        ("last_data_time", "i8", (2,)),
-        ("last_data_seq", "u4", (2,)),
-        ("last_data_length", "u4", (2,)),
-        ("turn_time", "i8", (2,)),
-        ("resent_number", "u4", (2,)),
-        ("resent_time", "i8", (2,)),
-        ("resent_seq", "u4", (2,)),
-        ("resent_length", "u4", (2,)),
+        *((name, kind, (2,)) for name, kind in _TOTALS),  # by side, from here on
         ("stuck", "?", (2,)),  # sent something again, and no more was acknowledged since
         ("repeating", "?", (2,)),  # ... and that not for the first time, or a SYN or FIN
     ]
 )
-
-TOTALS = np.dtype(
-    [
-        ("payload", "i8"),
-        ("seq_end", "u4"),
-        ("has_seq", "?"),
-        ("ack", "u4"),
-        ("has_ack", "?"),
-        ("unseen", "u4"),
-        ("gaps", "u4"),
-        ("opened_time", "i8"),
-        ("last_number", "u4"),
-        ("last_time", "i8"),
-        ("last_data_number", "u4"),
-        ("last_data_time", "i8"),
-        ("last_data_seq", "u4"),
-        ("last_data_length", "u4"),
-        ("turn_time", "i8"),
-        ("resent_number", "u4"),
-        ("resent_time", "i8"),
-        ("resent_seq", "u4"),
-        ("resent_length", "u4"),
-    ]
-)
-"""model.flow.Totals as an array row; the names and their order are the same."""
 
 SEGMENT = np.dtype(
     [

@@ -137,7 +137,7 @@ class Segment(NamedTuple):
 class FlowEnd:
     """The last word about a flow.
 
-    ``end`` is the time of its last packet, ``clock`` the capture's time when it was let go (nanoseconds);
+    ``end`` is the largest time of its packets, ``clock`` the capture's when it was let go (nanoseconds);
     ``closed`` says whether the flow ended by itself (both FIN, or RST and then silence) or the capture did.
     """
 
