@@ -16,7 +16,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
-DEBIAN = {"tcpdump": "tcpdump", "nft": "nftables", "ip": "iproute2", "tshark": "tshark"}
+DEBIAN = {
+    "tcpdump": "tcpdump",
+    "nft": "nftables",
+    "ip": "iproute2",
+    "sysctl": "procps",
+    "tshark": "tshark",
+}
 """Programs that tests use, and the Debian package of each."""
 
 
@@ -25,9 +31,15 @@ def main() -> int:
     if sys.version_info < (3, 11):  # noqa: UP036 - run by whatever python3 there is
         print("errnoscope needs Python 3.11 or later", file=sys.stderr)
         return 2
+    _search_system_programs()
     python = _environment()
     _debian_packages()
     return subprocess.call([python, "-m", "pytest", *sys.argv[1:]], cwd=ROOT)
+
+
+def _search_system_programs() -> None:
+    """Debian keeps nft and sysctl where not every PATH looks."""
+    os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 
 
 def _environment() -> Path:
@@ -40,7 +52,7 @@ def _environment() -> Path:
 
 
 def _debian_packages() -> None:
-    missing = [package for program, package in DEBIAN.items() if not _has(program)]
+    missing = [package for program, package in DEBIAN.items() if not shutil.which(program)]
     if not missing or not shutil.which("apt-get") or os.geteuid() != 0:
         return
     quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
@@ -49,10 +61,6 @@ def _debian_packages() -> None:
         if done.returncode:
             print(f"apt-get {command[0]} failed: tests that need {missing} are skipped", file=sys.stderr)
             return
-
-
-def _has(program: str) -> bool:
-    return bool(shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"))
 
 
 if __name__ == "__main__":

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
 import pytest
 
 from analyzer.matching.load import load_rules, rules_folder
 from analyzer.pipeline import analyze
+from tests.lab.network import missing
 from tests.truth import ends, load_truth
 
-PROGRAMS = ("ip", "nft", "tcpdump")
-MISSING = [name for name in PROGRAMS if not shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")]
+MISSING = missing()
 
-pytestmark = [
-    pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="network namespaces need root"),
-    pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}"),
-]
+pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"the lab needs: {', '.join(MISSING)}")
 
 
 def test_verdicts_equal_what_programs_get_on_this_kernel(tmp_path: Path) -> None:
