@@ -7,7 +7,6 @@ order, and on the clock that stands beside each of them, never on where batches 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,9 +17,9 @@ from analyzer.flows.running import last_of_groups
 from analyzer.flows.splits import LINGER_NS, find_splits
 from analyzer.flows.state import Batch, follow
 from analyzer.flows.table import FlowTable, QuietRows, Rows, put, take
-from analyzer.flows.values import final_totals, flow_value, segment_rows, segments
+from analyzer.flows.values import flow_ends, flow_value, segment_rows, segments
 from analyzer.model.columns import TCP, Flag, PacketColumns
-from analyzer.model.flow import CLIENT, SERVER, Flow, FlowEnd, Kind, Segment
+from analyzer.model.flow import Flow, FlowEnd, Kind, Segment
 
 SIGNIFICANT = Kind.SYN | Kind.FIN | Kind.RST | Kind.ICMP | Kind.REPEATED | Kind.RECOVERED
 
@@ -189,7 +188,7 @@ class Tracker:
         live = self._table.live()
         slots = take(self._table.slots, live)
         over = live[is_over(slots) & (self._clock - slots["clock"] > LINGER_NS)]
-        ended = list(self._ends(over, self._clock, closed=True))
+        ended = self._ends(over, self._clock, closed=True)
         self._table.release(over)
         live = self._table.live()
         quiet = live[~self._table.slots["watched"][live]]
@@ -198,20 +197,14 @@ class Tracker:
 
     def _ends(
         self, slots: NDArray[np.int64], clock: NDArray[np.int64] | int, *, closed: bool
-    ) -> Iterator[FlowEnd]:
+    ) -> list[FlowEnd]:
         """The last word about those of these flows that were handed out; ``clock`` is when it is spoken."""
-        clocks = np.broadcast_to(clock, len(slots))
-        watched = self._table.slots["watched"][slots]
-        for slot, at in zip(self._table.slots[slots[watched]], clocks[watched].tolist(), strict=True):
-            yield FlowEnd(
-                flow=int(slot["flow"]),
-                packets=int(slot["rows"]),
-                end=int(slot["end"]),
-                clock=min(at, int(slot["clock"]) + LINGER_NS) if closed else at,
-                closed=closed,
-                client=final_totals(slot, CLIENT),
-                server=final_totals(slot, SERVER),
-            )
+        watched = np.flatnonzero(self._table.slots["watched"][slots])
+        chosen = take(self._table.slots, slots[watched])
+        clocks = np.broadcast_to(clock, len(slots))[watched]
+        if closed:
+            clocks = np.minimum(clocks, chosen["clock"] + LINGER_NS)
+        return flow_ends(chosen, clocks.tolist(), closed=closed)
 
 
 def _kept(

@@ -7,9 +7,19 @@ from numpy.typing import NDArray
 
 from analyzer.flows.running import last_before
 from analyzer.flows.state import LAST, Batch, State
-from analyzer.flows.table import SEGMENT, Rows
+from analyzer.flows.table import SEGMENT, TOTALS, Rows
 from analyzer.model.columns import ROW_FIELDS, TCP, UDP
-from analyzer.model.flow import SIDES, Endpoint, Flow, Segment, Totals, address_text
+from analyzer.model.flow import (
+    CLIENT,
+    SERVER,
+    SIDES,
+    Endpoint,
+    Flow,
+    FlowEnd,
+    Segment,
+    Totals,
+    address_text,
+)
 
 
 def segment_rows(batch: Batch, state: State, before: Rows, chosen: NDArray[np.int64]) -> Rows:
@@ -72,6 +82,19 @@ def _endpoint(slot: Rows, end: str) -> Endpoint:
     return Endpoint(address, int(slot[f"{end}_port"]))
 
 
-def final_totals(slot: Rows, side: int) -> Totals:
-    """All that one end sent."""
-    return Totals._make(slot[name][side].item() for name in Totals._fields)
+def flow_ends(slots: Rows, clocks: list[int], *, closed: bool) -> list[FlowEnd]:
+    """The last word about these flows, each at its clock."""
+    columns = (slots["flow"].tolist(), slots["rows"].tolist(), slots["end"].tolist())
+    totals = (_all_totals(slots, CLIENT), _all_totals(slots, SERVER))
+    return [
+        FlowEnd(flow, packets, end, clock, closed, client, server)
+        for flow, packets, end, clock, client, server in zip(*columns, clocks, *totals, strict=True)
+    ]
+
+
+def _all_totals(slots: Rows, side: int) -> list[Totals]:
+    """All that one end of each flow sent."""
+    rows = np.zeros(len(slots), TOTALS)
+    for name in Totals._fields:
+        rows[name] = slots[name][:, side]
+    return [Totals._make(values) for values in rows.tolist()]
