@@ -11,6 +11,7 @@ import pytest
 from analyzer.cli.main import cli, run
 from analyzer.matching.load import load_rules, rules_folder
 from analyzer.model.event import EVENTS
+from analyzer.model.rule import Rule
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -25,8 +26,8 @@ def test_every_command_is_in_the_readme_and_has_help(name: str, capsys: pytest.C
 
 
 @pytest.mark.parametrize("rule", load_rules(rules_folder()), ids=lambda rule: rule.name)
-def test_every_rule_is_in_the_readme(rule: object) -> None:
-    assert f"`{rule.name}`" in README  # type: ignore[attr-defined]
+def test_every_rule_is_in_the_readme(rule: Rule) -> None:
+    assert f"`{rule.name}`" in README
 
 
 @pytest.mark.parametrize("event", EVENTS)

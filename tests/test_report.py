@@ -98,7 +98,7 @@ def test_analyze_can_be_imported_and_is_typed() -> None:
     assert analyzer.__all__ == ["UserError", "__version__", "analyze"]
     assert Path(analyzer.__file__).with_name("py.typed").exists()
     with pytest.raises(AttributeError, match="no attribute 'analyse'"):
-        _ = analyzer.analyse  # type: ignore[attr-defined]
+        _ = analyzer.analyse  # type: ignore[attr-defined]  # that is the test
 
 
 def test_analyze_takes_text_and_paths() -> None:

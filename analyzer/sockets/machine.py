@@ -61,7 +61,6 @@ class ShadowSocket:
     fin_peer_end: int | None = None
     closed: bool = False
     peer_fin_payload: int | None = None
-    peer_fin_number: int = 0
     challenged: bool = False
     resets_in_vain: int = 0
     reset_late: bool = False
@@ -91,10 +90,10 @@ class ShadowSocket:
         self.fin_time = segment.time
         self.take(Step.SEND_FIN)
 
-    def receive_fin(self, segment: Segment, own: Totals) -> None:
+    def receive_fin(self, own: Totals) -> None:
         """The other end's FIN arrived."""
         if self.peer_fin_payload is None:
-            self.peer_fin_payload, self.peer_fin_number = own.payload, segment.number
+            self.peer_fin_payload = own.payload
         self.take(Step.RECV_FIN)
 
     def catch_up(self, own: Totals, peer: Totals, peer_fin_end: int | None) -> None:

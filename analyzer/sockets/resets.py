@@ -41,23 +41,27 @@ class Judged:
     frames: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
-    """Round trips between the place of the capture and each end (nanoseconds), None where unknown."""
+def grace(round_trip: int | None) -> int:
+    """How long after a reset segments may come that its receiver had sent before it came (nanoseconds).
 
-    receiver: int | None
-
-    @property
-    def grace(self) -> int:
-        """How long after the reset segments may come that its receiver had sent before."""
-        return _UNKNOWN_GRACE_NS if self.receiver is None else 2 * self.receiver + _MARGIN_NS
+    ``round_trip`` lies between the place of the capture and that receiver, None where unknown.
+    """
+    return _UNKNOWN_GRACE_NS if round_trip is None else 2 * round_trip + _MARGIN_NS
 
 
 def judge(
-    segment: Segment, receiver: ShadowSocket, sender: ShadowSocket, own: Totals, peer: Totals, path: Path
+    segment: Segment,
+    receiver: ShadowSocket,
+    sender: ShadowSocket,
+    own: Totals,
+    peer: Totals,
+    round_trip: int | None,
 ) -> Judged:
-    """What a RST does; ``own`` and ``peer`` are the totals of its receiver and its sender."""
-    state, doubts = _state(segment, receiver, sender, own, path)
+    """What a RST does; ``own`` and ``peer`` are the totals of its receiver and its sender.
+
+    ``round_trip`` as for ``grace``.
+    """
+    state, doubts = _state(segment, receiver, sender, own, round_trip)
     form = _form(segment, state)
     frames, answers = _answered(segment, receiver, form, own)
     if state is State.SYN_SENT:
@@ -78,7 +82,7 @@ def judge(
 
 
 def _state(
-    segment: Segment, receiver: ShadowSocket, sender: ShadowSocket, own: Totals, path: Path
+    segment: Segment, receiver: ShadowSocket, sender: ShadowSocket, own: Totals, round_trip: int | None
 ) -> tuple[State, set[Doubt]]:
     """The receiver's state, were the FIN that the capture shows never to have reached it."""
     if receiver.state is not State.CLOSE_WAIT or sender.fin_end is None:
@@ -88,10 +92,10 @@ def _state(
         return State.CLOSE_WAIT, set()
     if own.ack == segment.seq:
         # It answers a segment that asks for what came before the FIN, or was sent when that should be there.
-        patience = _MARGIN_NS * 2 if path.receiver is None else path.receiver + _MARGIN_NS
+        patience = _MARGIN_NS * 2 if round_trip is None else round_trip + _MARGIN_NS
         if missing > 1 or own.last_time - sender.fin_time > patience:
             return State.ESTABLISHED, {Doubt.FIN_UNPROVEN}
-    near = path.receiver is not None and path.receiver <= _NEAR_NS
+    near = round_trip is not None and round_trip <= _NEAR_NS
     return State.CLOSE_WAIT, set() if near else {Doubt.FIN_UNPROVEN}
 
 

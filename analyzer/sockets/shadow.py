@@ -40,7 +40,7 @@ from analyzer.model.socket import State, Step
 from analyzer.sockets.facts import quotes_syn, quotes_unacknowledged
 from analyzer.sockets.machine import Fatal, ShadowSocket, what_is_sent
 from analyzer.sockets.profiles import Profile
-from analyzer.sockets.resets import Path, judge
+from analyzer.sockets.resets import grace, judge
 from analyzer.sockets.retries import (
     SECOND,
     Run,
@@ -173,7 +173,7 @@ class ShadowFlow:
         if segment.flags & Flag.FIN:
             yield from self._closed_before_the_reset(sender)
             sender.send_fin(segment, self._totals[receiver.side])
-            receiver.receive_fin(segment, self._totals[receiver.side])
+            receiver.receive_fin(self._totals[receiver.side])
         if segment.kinds & Kind.RESENT:
             yield from self._resent(sender, segment)
         if segment.flags & Flag.ACK:
@@ -195,9 +195,8 @@ class ShadowFlow:
                 receiver.take(Step.SYN_ACKED)
         elif sender.initial is None:
             if sender.state is State.SYN_RCVD:
-                sender.state = (
-                    State.CLOSED
-                )  # no listener: it calls connect() as well, and had not got our SYN
+                # No listener: it calls connect() as well, and had not got our SYN.
+                sender.state = State.CLOSED
             sender.send_syn(segment)
             if receiver.state is State.SYN_SENT:
                 sender.take(Step.RECV_SYN)
@@ -250,9 +249,9 @@ class ShadowFlow:
         if receiver.state is State.CLOSED:
             sender.closed = True
             return
-        path = Path(self._round_trip(receiver))
+        round_trip = self._round_trip(receiver)
         own, peer = self._totals[receiver.side], self._totals[sender.side]
-        judged = judge(segment, receiver, sender, own, peer, path)
+        judged = judge(segment, receiver, sender, own, peer, round_trip)
         receiver.challenged |= judged.challenged
         before, receiver.state = receiver.state, judged.state
         view = ResetView(
@@ -267,9 +266,9 @@ class ShadowFlow:
         )
         receiver.state = before
         if judged.accepted:
-            grace = 0 if before is State.SYN_SENT else path.grace
+            late = 0 if before is State.SYN_SENT else grace(round_trip)
             limit = _limit(segment.seq, own, sender.fin_end if judged.state in _AFTER_FIN else None)
-            self._end(receiver, key, segment.time, grace, Step.RECV_RST, reset=segment.seq, limit=limit)
+            self._end(receiver, key, segment.time, late, Step.RECV_RST, reset=segment.seq, limit=limit)
             if not ttl_differs:  # else a device sent it, which may reset the other end as well
                 self._end(sender, "", segment.time, _COPY_NS, Step.SEND_RST)  # it sends nothing new now
                 sender.closed = True

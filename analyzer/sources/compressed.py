@@ -174,7 +174,7 @@ def _xz() -> _Member:
 
 
 def _lz4() -> _Member:
-    import lz4.frame  # type: ignore[import-untyped]
+    import lz4.frame  # type: ignore[import-untyped]  # it ships no type hints
 
     return _Plain(lz4.frame.LZ4FrameDecompressor(), 65_536, RuntimeError)
 

@@ -46,7 +46,8 @@ class Compressed(Stream, Protocol):
     cut_short: bool
 
     @property
-    def offset(self) -> int: ...  # noqa: D102
+    def offset(self) -> int:
+        """Bytes of the compressed file that were read so far."""
 
 
 class Window:

@@ -205,7 +205,7 @@ def _packet(pair: int, side: int, time: int, **values: object) -> Packet:
         "target": target[0],
         "dport": target[1],
     }
-    return Packet(time, **(fields | values))  # type: ignore[arg-type]
+    return Packet(time, **(fields | values))  # type: ignore[arg-type]  # one mapping for fields of several types
 
 
 @st.composite

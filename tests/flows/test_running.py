@@ -133,7 +133,7 @@ def test_running_max_of_one_row() -> None:
 
 @SETTINGS
 @given(tables())
-def test_last_index_is_the_loop(rows: list[Row]) -> None:
+def test_last_before_is_the_loop(rows: list[Row]) -> None:
     rows, group, starts, names = sorted_by_group(rows)
     found = np.flatnonzero(np.array([row.chosen for row in rows]))
     before = last_before(found, np.arange(len(rows)), starts[group])

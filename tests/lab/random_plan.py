@@ -95,7 +95,7 @@ def _connection(draw: _Draw, number: int, start: float) -> Connection:
 def _scripts(draw: _Draw, faulty: bool) -> tuple[list[Step], list[Step]]:
     """A conversation of requests and answers, spoiled at both ends; or nonsense from the start."""
     if draw.chance(0.35):
-        return tuple(  # type: ignore[return-value]
+        return tuple(  # type: ignore[return-value]  # two, one for each direction
             [_any_step(draw, faulty) for _ in range(draw.dice.randint(0, 7))] for _ in DIRECTIONS
         )
     client: list[Step] = []

@@ -39,7 +39,7 @@ router > client  icmp unreachable host_unreachable [0:0(0)]
 
 
 def packets(text: str, **how: object) -> list[Packet]:
-    return [Ether(frame.data) for frame in build(parse(text, **how))]  # type: ignore[arg-type]
+    return [Ether(frame.data) for frame in build(parse(text, **how))]  # type: ignore[arg-type]  # options of any kind
 
 
 def packet(line: str) -> Packet:
