@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -11,9 +10,9 @@ from typing import Any
 import click
 
 from analyzer.cli.messages import complain
+from analyzer.cli.output import Target, opened, output_option
 from analyzer.model.blocks import FrameBlock
 from analyzer.model.capture import Capture
-from analyzer.model.report import Report
 
 _PROGRESS_FROM = 64 << 20
 """Bytes of input from which on progress is shown."""
@@ -21,17 +20,8 @@ _PROGRESS_FROM = 64 << 20
 
 @click.command("analyze", context_settings={"max_content_width": 80})
 @click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...", type=click.Path(path_type=str))
-@click.option(
-    "-o",
-    "--output",
-    "output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How to print the report on stdout.",
-)
-@click.pass_context
-def command(context: click.Context, captures: tuple[str, ...], output: str) -> int:
+@output_option
+def command(captures: tuple[str, ...], outputs: list[Target]) -> int:
     """Say which errno each end of the captured connections got, from which call, and why.
 
     CAPTURE is a pcap or pcapng file, as tcpdump -w or Wireshark write it, also compressed (gzip, xz, zstd,
@@ -39,18 +29,25 @@ def command(context: click.Context, captures: tuple[str, ...], output: str) -> i
 
     Exit status: 0 if everything was read, whatever was found in it; 2 if the command was not used rightly, or
     if a capture cannot be read or is damaged in the middle. What could be read is reported all the same.
+
+    \b
+    Examples:
+      errnoscope analyze trace.pcap
+      tcpdump -c 1000 -w - | errnoscope analyze -
+      errnoscope analyze node-*.pcap.gz -o text -o json=report.json
     """
     from analyzer.pipeline import analyze
 
     size = sum(Path(path).stat().st_size for path in captures if Path(path).is_file())
-    with _progress(size) as bar:
+    with opened(outputs, captures) as reports:
+        with _progress(size) as bar:
 
-        def advance(_: Capture, block: FrameBlock) -> None:
-            if bar is not None:
-                bar.update(int(block.captured.sum()) + 16 * len(block))
+            def advance(_: Capture, block: FrameBlock) -> None:
+                if bar is not None:
+                    bar.update(int(block.captured.sum()) + 16 * len(block))
 
-        report = analyze(*captures, progress=advance)
-    _write(report, output)
+            report = analyze(*captures, progress=advance)
+        reports.write(report)
     damaged = [capture.damage for capture in report.captures if capture.damage]
     for damage in damaged:
         complain(damage)
@@ -62,14 +59,3 @@ def _progress(size: int) -> Any:
     if size < _PROGRESS_FROM or not sys.stderr.isatty():
         return nullcontext()
     return click.progressbar(length=size, label="reading", file=sys.stderr, update_min_steps=size // 200)
-
-
-def _write(report: Report, output: str) -> None:
-    if output == "json":
-        from analyzer.reports import json_report
-
-        json_report.write(report, sys.stdout)
-    else:
-        from analyzer.reports import text
-
-        text.write(report, sys.stdout, colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TextIO
@@ -24,8 +25,10 @@ _FILES = 4
 """Captures that get a line of their own."""
 
 
-def write(report: Report, out: TextIO, *, colour: bool = False) -> None:
-    """Write the report; ``colour`` only for a terminal."""
+def write(report: Report, out: TextIO, *, colour: bool | None = None) -> None:
+    """Write the report; ``colour`` by default on a terminal only, and never with NO_COLOR set."""
+    if colour is None:
+        colour = out.isatty() and "NO_COLOR" not in os.environ
     bold: Style = (lambda text: click.style(text, bold=True)) if colour else (lambda text: text)
     for line in _report(report, bold):
         out.write(line.rstrip() + "\n")

@@ -1,0 +1,139 @@
+"""``-o FORMAT[=FILE]``: which reports are written, and where to."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, TextIO, TypeVar, cast
+
+import click
+
+from analyzer.errors import UserError
+from analyzer.model.report import Report
+from analyzer.reports.formats import FORMATS, writer
+
+Command = TypeVar("Command", bound=Any)
+_STDOUT = ("-", "/dev/stdout")
+
+
+class Target(NamedTuple):
+    """A format, and the file that gets it; stdout where that is empty."""
+
+    format: str
+    path: str
+
+
+def _target(text: str) -> Target:
+    name, sign, path = text.partition("=")
+    if name not in FORMATS:
+        from analyzer.matching.diagnostics import did_you_mean
+
+        hint = did_you_mean(name, FORMATS) or f"there are {', '.join(FORMATS)}"
+        raise UserError("unknown-format", f"-o {text}", f"there is no format `{name}`", hint)
+    if sign and not path:
+        raise UserError("no-file", f"-o {text}", "the name of the file is missing")
+    return Target(name, "" if path in _STDOUT else path)
+
+
+def output_option(command: Command) -> Command:
+    """Give a command the option; its parameter ``outputs`` is what ``opened`` takes."""
+    formats = "; ".join(f"{name}: {known.doc}" for name, known in FORMATS.items())
+    option = click.option(
+        "-o",
+        "--output",
+        "outputs",
+        multiple=True,
+        callback=lambda _context, _parameter, given: [_target(text) for text in given],
+        metavar="FORMAT[=FILE]",
+        help=f"Write the report in this format, to FILE or stdout; may be given several times. {formats}. "
+        "[default: text]",
+    )
+    decorated: Command = option(command)
+    return decorated
+
+
+class Outputs:
+    """Reports that will be written, their files open already."""
+
+    def __init__(self, targets: Sequence[tuple[str, TextIO]]) -> None:
+        self._targets = targets
+
+    def write(self, report: Report) -> None:
+        """Write the report in every format."""
+        for name, out in self._targets:
+            writer(name)(report, out)
+
+
+@contextmanager
+def opened(targets: Sequence[Target], inputs: Sequence[str] = ()) -> Iterator[Outputs]:
+    """Open all files; when the block is done, each takes the place of what was there before.
+
+    Raises UserError, before any work is done, where two reports go to one place, a file cannot be written or
+    is one of the ``inputs``. If the block fails, the files stay as they were.
+    """
+    targets = targets or [Target("text", "")]
+    _refuse_double(targets)
+    with ExitStack() as files:
+        yield Outputs([(target.format, _open(target, inputs, files)) for target in targets])
+
+
+def _refuse_double(targets: Sequence[Target]) -> None:
+    seen: dict[str, str] = {}
+    for target in targets:
+        place = os.path.realpath(target.path) if target.path else ""
+        if place in seen:
+            where = f"-o {seen[place]} -o {target.format}"
+            name = target.path or "stdout"
+            hint = f"give one of them a file of its own: -o {target.format}=FILE"
+            raise UserError("two-outputs", where, f"two reports cannot go to {name}", hint)
+        seen[place] = target.format
+
+
+def _open(target: Target, inputs: Sequence[str], files: ExitStack) -> TextIO:
+    if not target.path:
+        return sys.stdout
+    path = Path(target.path)
+    where = f"-o {target.format}={target.path}"
+    try:
+        if any(Path(name).exists() and path.exists() and path.samefile(name) for name in inputs):
+            raise UserError("output-is-input", where, "this is one of the captures that are read")
+        return files.enter_context(_replaced(path))
+    except OSError as error:
+        raise UserError("unwritable", where, f"cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[TextIO]:
+    """A file that becomes ``path`` once it is whole; pipes and devices are written as they are."""
+    device = path.is_absolute() and path.parts[1] == "dev"  # /dev/fd/3 may well stand for a plain file
+    if device or (path.exists() and not path.is_file()):
+        with _text(path, "a") as out:
+            yield out
+        return
+    if path.exists() and not os.access(path, os.W_OK):
+        raise PermissionError(0, "it is write-protected")
+    whole = Path(os.path.realpath(path))  # a link stays a link
+    part = whole.with_name(f".{whole.name}.{os.getpid()}.part")
+    try:
+        with _text(part, "x") as out:
+            yield out
+        if whole.exists():
+            part.chmod(stat.S_IMODE(whole.stat().st_mode))
+        part.replace(whole)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _text(path: Path, mode: str) -> Iterator[TextIO]:
+    """An open file; an error in writing to it names it, for stdout's have no name."""
+    try:
+        with path.open(mode, encoding="utf-8", errors="backslashreplace", newline="\n") as out:
+            yield cast(TextIO, out)
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
