@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from functools import reduce
 from operator import or_
 
+from analyzer.matching.reasons import reset_reasons
 from analyzer.model.event import (
     EVENTS,
     Activity,
@@ -61,6 +62,7 @@ def _finding(rule: Rule, event: Event, system: str) -> Finding:
         outcome=_table(rule.outcomes[system], event),
         icmp=Icmp(icmp.type, icmp.code, icmp.reporter) if icmp else None,
         reset_sender=_reset_sender(event),
+        reset_reason=reset_reasons(event),
         evidence=_evidence(event),
     )
 

@@ -81,6 +81,12 @@ class ResetView:
     )
     ttl_differs: bool = said("its TTL or hop limit is not that of its sender's other packets")
     answers: str = said("what the answered segment carried", "syn", "data", "fin", "ack", "nothing")
+    sender_state: str = said(
+        "TCP state of its sender before it, CLOSED after an earlier reset", *(state.value for state in State)
+    )
+    sender_took_part: bool = said("its sender had sent more than its part of the handshake")
+    left_data: bool = said("its receiver had not acknowledged all that its sender had sent")
+    silence: float = said("seconds since its sender was last heard of; 0 where it never was")
 
 
 @dataclass(frozen=True, slots=True)

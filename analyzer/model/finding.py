@@ -68,6 +68,8 @@ class Finding:
     outcome: CallTable | None = None
     icmp: Icmp | None = None
     reset_sender: str = ""
+    reset_reason: tuple[str, ...] = ()
+    """Why a Linux that sent the reset did, the most probable first."""
     evidence: dict[str, object] = field(default_factory=dict)
 
 

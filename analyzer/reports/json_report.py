@@ -112,6 +112,8 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "fix": finding.fix,
         "evidence": finding.evidence,
     }
+    if finding.reset_reason:
+        plain["reset_reason"] = list(finding.reset_reason)
     if finding.reset_sender:
         plain["reset_sender"] = finding.reset_sender
     if finding.icmp:

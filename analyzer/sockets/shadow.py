@@ -243,6 +243,7 @@ class ShadowFlow:
     def _reset(self, segment: Segment) -> Iterator[Told]:
         sender, receiver = self._sockets[segment.side], self._sockets[1 - segment.side]
         sender.reset_late = sender.fatal is not None
+        sender_before = sender.state
         ttl_differs = sender.ttl not in (0, segment.ttl)
         if segment.flags & Flag.ACK and _was_reset(sender) and not ttl_differs:
             yield from self._revive(sender)  # a dead socket sends bare RSTs only: this one lived, and aborts
@@ -259,6 +260,10 @@ class ShadowFlow:
             form=judged.form,
             answers=judged.answers,
             ttl_differs=ttl_differs,
+            sender_state=sender_before.value,
+            sender_took_part=bool(peer.opened_time) or self.flow.client_guessed,
+            left_data=own.has_ack and peer.has_seq and distance(own.ack, peer.seq_end) > 0,
+            silence=(segment.time - peer.last_time) / SECOND if peer.last_number else 0.0,
         )
         key = f"reset {segment.number}"
         yield self._event(
