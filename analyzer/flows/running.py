@@ -135,6 +135,23 @@ def last_of_groups(found: NDArray[np.int64], starts: NDArray[np.int64], n: int) 
     return last_before(found, _ends(starts, n) + 1, starts)
 
 
+def count_since(
+    found: NDArray[np.int64],
+    since: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    floors: NDArray[np.int64],
+    carry: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """How many of ``found`` stand before each of ``rows`` and after the last of ``since``: int64 (k,).
+
+    ``carry`` (k,) is how many stood before the batch with none of ``since`` after them; ``floors`` as above.
+    """
+    last = last_before(since, rows, floors)
+    count = np.searchsorted(found, rows) - np.searchsorted(found, np.maximum(last, floors))
+    result: NDArray[np.int64] = count + np.where(last < 0, carry, 0)
+    return result
+
+
 def sum_before(
     values: NDArray[np.int64], group: NDArray[np.int64], starts: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -28,6 +28,11 @@ _TOTALS = (
     ("resent_time", "i8"),
     ("resent_seq", "u4"),
     ("resent_length", "u4"),
+    ("window", "u2"),
+    ("window_number", "u4"),
+    ("probe_number", "u4"),
+    ("probe_time", "i8"),
+    ("probes", "u4"),
 )
 TOTALS = np.dtype(list(_TOTALS))
 """model.flow.Totals as an array row; the names and their order are the same."""

@@ -12,16 +12,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.flows.batch import Batch
 from analyzer.flows.keys import first_is_from_client, flow_keys, run_starts
 from analyzer.flows.running import last_of_groups
 from analyzer.flows.splits import LINGER_NS, find_splits
-from analyzer.flows.state import Batch, follow
+from analyzer.flows.state import follow
 from analyzer.flows.table import FlowTable, QuietRows, Rows, put, take
 from analyzer.flows.values import flow_ends, flow_value, segment_rows, segments
 from analyzer.model.columns import TCP, Flag, PacketColumns
 from analyzer.model.flow import Flow, FlowEnd, Kind, Segment
 
-SIGNIFICANT = Kind.SYN | Kind.FIN | Kind.RST | Kind.ICMP | Kind.REPEATED | Kind.RECOVERED
+SIGNIFICANT = Kind.ALL & ~(Kind.RESENT | Kind.PROBE)
+"""A single retransmission is everyday, and so is a probe that is answered: REPEATED tells the others."""
 
 MAX_QUIET = 64
 """Significant rows that are kept of a flow before one of them triggers a rule's event."""

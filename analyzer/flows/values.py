@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.flows.running import last_before
-from analyzer.flows.state import LAST, Batch, State
+from analyzer.flows.batch import FAMILIES, Batch, State
+from analyzer.flows.running import count_since
 from analyzer.flows.table import SEGMENT, TOTALS, Rows
 from analyzer.model.columns import ROW_FIELDS, TCP, UDP
 from analyzer.model.flow import (
@@ -33,7 +33,7 @@ def segment_rows(batch: Batch, state: State, before: Rows, chosen: NDArray[np.in
     for name in _COPIED:
         out[name] = getattr(batch.rows, name)[chosen]
     for index, side in enumerate(state.sides):
-        carried = {name: before[name][:, index][group] for name in Totals._fields}
+        carried = {name: before[name][:, index][group] for name in ("opened_time", "probes", *side.sums)}
         totals = out[SIDES[index]]
         totals["seq_end"], totals["has_seq"] = side.seq.before[chosen], side.seq.known[chosen]
         totals["ack"], totals["has_ack"] = side.ack.before[chosen], side.ack.known[chosen]
@@ -43,9 +43,14 @@ def segment_rows(batch: Batch, state: State, before: Rows, chosen: NDArray[np.in
         totals["opened_time"] = np.where(seen, first_time, carried["opened_time"])
         for name, values in side.sums.items():
             totals[name] = carried[name] + values[chosen]
-        for family, name, column in LAST:
-            previous = last_before(side.found[family], chosen, batch.starts[group])
-            totals[name] = np.where(previous >= 0, getattr(batch.rows, column)[previous], carried[name])
+        for family, names in FAMILIES.items():
+            lasts = batch.last_values(before, side.found[family], chosen, index, *names)
+            for name, value in zip(names, lasts, strict=True):
+                totals[name] = value
+        answers = state.sides[1 - index].found["last"]
+        totals["probes"] = count_since(
+            side.found["probe"], answers, chosen, batch.starts[group], carried["probes"]
+        )
     return out
 
 

@@ -51,10 +51,17 @@ class Kind:
     RST = 0x04
     ICMP = 0x08
     RESENT = 0x10  # carries nothing that was not sent before
-    REPEATED = 0x20  # ... nor for the first time, and nothing was acknowledged in between; any SYN sent again
+    REPEATED = (
+        0x20  # ... nor for the first time, and nothing was acknowledged in between; any SYN sent again;
+    )
+    # a probe after another one that nothing has answered
     RECOVERED = 0x40  # the first acknowledgement that moves on after that, or after a SYN or FIN sent again
 
-    ALL = 0x7F
+    PROBE = 0x80  # asks whether the other end is there (keepalive), or whether its window is still closed
+    ZERO_WINDOW = 0x100  # announces that it has no room, for the first time in a row
+    UNANSWERED = 0x200  # the first FIN or RST that comes while an answer to the client was due
+
+    ALL = 0x3FF
 
 
 class Totals(NamedTuple):
@@ -67,7 +74,9 @@ class Totals(NamedTuple):
     of its first segment without SYN.
     Times in nanoseconds, frame numbers from 1; both 0 where there was none. ``last`` is its last segment
     but RST, ``last_data`` the last that carried bytes never sent before, ``turn`` the first such one since
-    the other end's, ``resent`` the last that carried nothing new.
+    the other end's, ``resent`` the last that carried nothing new. ``window`` is the last one announced, as in
+    the header (not by a SYN or RST), ``probe`` its last probe, ``probes`` counts those since the other end
+    sent anything but RST.
     """
 
     payload: int
@@ -89,9 +98,14 @@ class Totals(NamedTuple):
     resent_time: int
     resent_seq: int
     resent_length: int
+    window: int
+    window_number: int
+    probe_number: int
+    probe_time: int
+    probes: int
 
 
-NOTHING = Totals(0, 0, False, 0, False, *(0,) * 14)
+NOTHING = Totals(0, 0, False, 0, False, *(0,) * 19)
 """Totals of an end that sent nothing."""
 
 

@@ -76,6 +76,9 @@ _WHATS = (
         "syn-ack",
         "icmp",
         "keepalive",
+        "probe",
+        "zero",
+        "window-probe",
         "hole",
         "stray",
         "far-ack",
@@ -175,6 +178,12 @@ def _packets_of(action: Action, talk: Talk, time: int, count: int) -> list[Packe
             return [sent(side, flags, payload, new=False, seq=seq)]
         case "keepalive":
             return [sent(side, Flag.ACK, 1, new=False, seq=add(talk.next[side], -1))]
+        case "probe":  # as Linux sends it
+            return [sent(side, Flag.ACK, new=False, seq=add(talk.next[side], -1))]
+        case "zero":
+            return [sent(side, Flag.ACK, new=False, window=0)]
+        case "window-probe":  # as others send it: the first byte beyond the window
+            return [sent(side, Flag.ACK, 1, new=action.size % 3 == 0)]
         case "hole":  # bytes that were not captured
             talk.next[side] = add(talk.next[side], action.size)
             return [sent(side, Flag.ACK, action.size)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from analyzer.flows.kinds import PATIENCE_NS
 from analyzer.flows.splits import LINGER_NS
 from analyzer.flows.tracker import MAX_QUIET
 from analyzer.model.columns import TCP, UDP, Flag
@@ -53,6 +54,13 @@ class Packet:
     def counts(self) -> bool:
         """It says what its sender has sent: RST and ICMP errors do not."""
         return not self.flags & Flag.RST and self.icmp is None
+
+    @property
+    def announces(self) -> bool:
+        """It says how much room its sender has."""
+        return (
+            self.protocol == TCP and self.counts and bool(self.flags & Flag.ACK) and not self.flags & Flag.SYN
+        )
 
     @property
     def seq_end(self) -> int:
@@ -163,7 +171,7 @@ def begin(packet: Packet, number: int, clock: int, capture: int) -> Open:
 def add_packet(flow: Open, packet: Packet, number: int, clock: int, triggers: int) -> None:
     side = int((packet.source, packet.sport) != flow.client)
     kinds = kinds_of(flow, packet, side)
-    if flow.flow.protocol == "tcp" and kinds & ~Kind.RESENT:  # sent again once: that happens
+    if flow.flow.protocol == "tcp" and kinds & ~(Kind.RESENT | Kind.PROBE):  # once: that happens
         flow.interesting |= bool(kinds & triggers)
         if flow.interesting or flow.significant < MAX_QUIET:
             flow.segments.append(segment_of(flow, packet, number, clock, side, kinds))
@@ -192,9 +200,15 @@ def kinds_of(flow: Open, packet: Packet, side: int) -> int:
         kinds |= Kind.RST
     if packet.icmp is not None:
         kinds |= Kind.ICMP
+    if is_unanswered(flow, packet, side):
+        kinds |= Kind.UNANSWERED
     if not packet.counts or packet.protocol != TCP:
         return kinds
-    if carries_nothing_new(packet, own, other):
+    if packet.announces and packet.window == 0 and (own.window or not own.window_number):
+        kinds |= Kind.ZERO_WINDOW
+    if is_probe(packet, own, other):
+        kinds |= Kind.PROBE | (Kind.REPEATED if own.probes else 0)
+    elif carries_nothing_new(packet, own):
         kinds |= Kind.RESENT
         again = flow.stuck[side] and packet.seq == own.resent_seq
         if again or packet.flags & Flag.SYN:
@@ -208,13 +222,38 @@ def kinds_of(flow: Open, packet: Packet, side: int) -> int:
     return kinds
 
 
-def carries_nothing_new(packet: Packet, own: Totals, other: Totals) -> bool:
-    """It sends again what was sent before, and is no keepalive: those carry the last byte acknowledged."""
+def is_unanswered(flow: Open, packet: Packet, side: int) -> bool:
+    """The first FIN or RST, while an answer to the client was due."""
+    if not packet.flags & (Flag.FIN | Flag.RST) or flow.finished or flow.reset:
+        return False
+    client, server = flow.totals
+    due = client.last_data_number > server.last_data_number and not is_new_data(packet, flow.totals[side])
+    return due and (side != CLIENT or packet.time - client.last_data_time >= PATIENCE_NS)
+
+
+def is_new_data(packet: Packet, own: Totals) -> bool:
+    """It carries payload that was not sent before."""
+    ahead = distance(own.seq_end, packet.seq_end)
+    return packet.counts and packet.payload > 0 and (not own.has_seq or 0 < ahead < FAR)
+
+
+def is_probe(packet: Packet, own: Totals, other: Totals) -> bool:
+    """A keepalive, of one byte or none, or a probe of a closed window in one of two ways."""
+    if not packet.announces or packet.flags & Flag.FIN or not (own.has_seq and other.has_ack):
+        return False
+    offset = distance(other.ack, packet.seq)
+    closed = other.window_number and not other.window
+    if offset == -1 and packet.payload == 0:
+        return bool(closed) or other.ack == own.seq_end
+    if offset == -1 and packet.payload == 1:
+        return other.ack == own.seq_end
+    return bool(closed) and offset == 0 and packet.payload == 1
+
+
+def carries_nothing_new(packet: Packet, own: Totals) -> bool:
+    """It sends again what was sent before."""
     opens = packet.flags & (Flag.SYN | Flag.FIN)
     if not own.has_seq or not (packet.payload or opens):
-        return False
-    keepalive = packet.payload == 1 and not opens and other.has_ack and other.ack == own.seq_end
-    if keepalive and packet.seq_end == own.seq_end:
         return False
     return -FAR < distance(own.seq_end, packet.seq_end) <= 0
 
@@ -226,11 +265,15 @@ def totals_after(flow: Open, packet: Packet, number: int, side: int, kinds: int)
     totals = totals._replace(payload=totals.payload + packet.payload)
     if not packet.counts:
         return totals
-    ahead = distance(totals.seq_end, packet.seq_end)
-    new_data = packet.payload > 0 and (not totals.has_seq or 0 < ahead < FAR)
+    new_data = is_new_data(packet, totals)
     if packet.protocol == TCP and totals.has_seq and 0 < distance(totals.seq_end, packet.seq) < FAR:
         totals = totals._replace(gaps=totals.gaps + 1)
     totals = totals._replace(last_number=number, last_time=packet.time)
+    flow.totals[1 - side] = other = other._replace(probes=0)
+    if packet.announces:
+        totals = totals._replace(window=packet.window, window_number=number)
+    if kinds & Kind.PROBE:
+        totals = totals._replace(probe_number=number, probe_time=packet.time, probes=totals.probes + 1)
     if not totals.opened_time and not packet.flags & Flag.SYN:
         totals = totals._replace(opened_time=packet.time)
     if packet.protocol == TCP and (not totals.has_seq or 0 < distance(totals.seq_end, packet.seq_end) < FAR):

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from analyzer.flows.kinds import PATIENCE_NS
 from analyzer.flows.splits import LINGER_NS
 from analyzer.flows.tracker import SIGNIFICANT, Tracker
 from analyzer.model.columns import TCP, Flag
@@ -148,6 +149,84 @@ def test_a_keepalive_is_no_retransmission() -> None:
     assert kinds_of(taken) == [[Kind.SYN, Kind.SYN]]
 
 
+def shown(taken: list[Action]) -> list[int]:
+    """Kinds of the only flow's segments but the handshake's."""
+    [found] = kinds_of(taken)
+    assert found[:2] == [Kind.SYN, Kind.SYN]
+    return found[2:]
+
+
+@pytest.mark.parametrize("what", ["keepalive", "probe"])
+def test_keepalives_matter_from_the_second_one_without_an_answer(what: str) -> None:
+    asked = [act("open"), act("data"), act("ack", 1), *[act(what), act("ack", 1)] * 3]
+    assert shown(asked) == []
+    silent = Kind.PROBE | Kind.REPEATED
+    assert shown([*asked, act(what), act(what), act(what)]) == [silent, silent]
+    assert shown([*asked, act(what), act("probe", 1), act(what)]) == []  # the other end asks as well
+
+
+def test_the_totals_tell_of_the_probes_before() -> None:
+    taken = [act("open"), *[act("probe", gap=SECOND)] * 4, act("reset")]
+    [segments] = run(packets_of(taken), EVERYTHING, [1, 3, 5]).segments.values()
+    assert [s.client.probes for s in segments] == [0, 0, 1, 2, 3, 4]
+    assert [s.client.probe_number for s in segments] == [0, 0, 4, 5, 6, 7]
+    assert segments[2].time - segments[2].client.probe_time == SECOND
+
+
+def test_nothing_is_a_probe_while_bytes_are_outstanding() -> None:
+    assert shown([act("open"), act("data"), act("probe"), act("probe")]) == []
+
+
+@pytest.mark.parametrize("what", ["probe", "window-probe"])
+def test_a_closed_window_and_its_probes(what: str) -> None:
+    taken = [act("open"), act("data"), act("ack", 1), act("zero", 1), *[act(what, size=1)] * 3]
+    silent = Kind.PROBE | Kind.REPEATED
+    assert shown(taken) == [Kind.ZERO_WINDOW, silent, silent]
+    [segments] = run(packets_of(taken), EVERYTHING, [4, 6]).segments.values()
+    assert [(s.server.window, s.server.window_number) for s in segments][-2:] == [(0, 6)] * 2
+
+
+def test_the_first_byte_beyond_a_closed_window_again_and_again_is_no_retransmission() -> None:
+    taken = [act("open"), act("zero", 1), act("window-probe", size=3)]  # new for the first time
+    packets = packets_of([*taken, act("ack", 1)])
+    again = replace(packets[-2], time=packets[-2].time + SECOND)
+    [segments] = run([*packets[:-1], again, again], EVERYTHING, []).segments.values()
+    silent = Kind.PROBE | Kind.REPEATED
+    assert [s.kinds for s in segments] == [Kind.SYN, Kind.SYN, Kind.ZERO_WINDOW, silent, silent]
+
+
+def test_only_the_first_of_several_closed_windows_counts() -> None:
+    taken = [act("open"), act("zero", 1), act("zero", 1), act("zero"), act("data", 1), act("zero", 1)]
+    assert shown(taken) == [Kind.ZERO_WINDOW] * 3
+
+
+@pytest.mark.parametrize(
+    ("taken", "unanswered"),
+    [
+        ([act("data"), act("fin", 1, size=3)], True),
+        ([act("data"), act("reset", 1)], True),
+        ([act("data"), act("ack", 1), act("fin", 1, size=3)], True),  # an acknowledgement is no answer
+        ([act("data"), act("fin", 1, size=1)], False),  # the FIN brings the answer
+        ([act("data"), act("data", 1), act("fin", 1, size=3)], False),
+        ([act("data"), act("fin", size=3), act("fin", 1, size=3)], False),  # it was told that no more comes
+        ([act("data"), act("fin", size=3), act("reset", 1)], False),
+        ([act("data", 1), act("fin", 1, size=3)], False),
+        ([act("fin", 1, size=3)], False),
+        ([act("data"), act("fin", gap=PATIENCE_NS, size=3)], True),
+        ([act("data"), act("reset", gap=PATIENCE_NS)], True),
+        ([act("data"), act("fin", gap=PATIENCE_NS - 1, size=3)], False),
+        ([act("data", gap=PATIENCE_NS), act("fin", gap=PATIENCE_NS, size=1)], False),  # what it brings is new
+        ([act("data"), act("data", 1), act("fin", gap=PATIENCE_NS, size=3)], False),
+        ([act("data"), act("fin", 1, size=1), act("fin", gap=PATIENCE_NS, size=3)], False),
+        ([act("fin", 1, size=3), act("data"), act("reset", 1)], False),  # another story: rst-after-fin
+    ],
+)
+def test_who_ends_while_an_answer_is_due(taken: list[Action], unanswered: bool) -> None:
+    for found in ([act("open"), *taken], [act("open"), *taken, taken[-1]]):
+        marked = [bool(kinds & Kind.UNANSWERED) for kinds in shown(found)]
+        assert sum(marked) == unanswered, marked
+
+
 def test_bytes_that_were_not_captured_show_in_the_acknowledgement() -> None:
     taken = [act("open"), act("far-ack", 1, size=4), act("reset")]
     [segments] = run(packets_of(taken), EVERYTHING, []).segments.values()
@@ -214,8 +293,8 @@ def test_counts() -> None:
     assert (tracker.tcp_flows, tracker.udp_flows, tracker.guessed_flows, tracker.unseen) == (2, 1, 1, 1)
 
 
-def test_every_kind_but_a_single_retransmission_is_significant() -> None:
-    assert SIGNIFICANT == EVERYTHING & ~Kind.RESENT
+def test_every_kind_but_a_single_retransmission_or_probe_is_significant() -> None:
+    assert SIGNIFICANT == EVERYTHING & ~(Kind.RESENT | Kind.PROBE)
 
 
 @example(first=0xFFFF_FFFF, second=0)
@@ -253,7 +332,7 @@ def test_the_turn_of_the_circle_changes_nothing(first: int, second: int) -> None
 def test_long_captures_have_all_that_they_promise() -> None:
     """So that the comparisons above compare something."""
     seen: Counter[str] = Counter()
-    names = ("SYN", "FIN", "RST", "ICMP", "RESENT", "REPEATED", "RECOVERED")
+    names = [name for name in vars(Kind) if name.isupper() and name != "ALL"]
     for seed in range(6):
         result = track(packets_of(many_actions(seed, 300)), EVERYTHING)
         for segment in (s for segments in result.segments.values() for s in segments):

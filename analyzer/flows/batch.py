@@ -1,0 +1,102 @@
+"""Rows sorted by flow, and what is known of both ends just before each of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.flows.running import RunningMax, last_before
+from analyzer.flows.table import Rows
+from analyzer.model.columns import PacketColumns
+
+Mask = NDArray[np.bool_]
+
+LAST = (
+    # family, name in Totals, column of the row that it is taken from
+    ("last", "last_number", "number"),
+    ("last", "last_time", "time"),
+    ("data", "last_data_number", "number"),
+    ("data", "last_data_time", "time"),
+    ("data", "last_data_seq", "seq"),
+    ("data", "last_data_length", "payload"),
+    ("turn", "turn_time", "time"),
+    ("resent", "resent_number", "number"),
+    ("resent", "resent_time", "time"),
+    ("resent", "resent_seq", "seq"),
+    ("resent", "resent_length", "payload"),
+    ("window", "window", "window"),
+    ("window", "window_number", "number"),
+    ("probe", "probe_number", "number"),
+    ("probe", "probe_time", "time"),
+)
+"""Totals that are a column's value in the last row of some kind that this end sent."""
+FAMILIES = {family: tuple(name for of, name, _ in LAST if of == family) for family, _, _ in LAST}
+"""The names in Totals of each family."""
+_COLUMN = {name: column for _, name, column in LAST}
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows sorted by flow.
+
+    group: int64 (n,), starts: int64 (g,), slot: int64 (g,), side: uint8 (n,); forward: bool (n,), sent by
+    the endpoint that sorts first; superseded: int64 (k,), slots whose flow is over because another took
+    its endpoints, and superseded_at: int64 (k,), the clock at that one's first row.
+    """
+
+    rows: PacketColumns
+    group: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    slot: NDArray[np.int64]
+    side: NDArray[np.uint8]
+    forward: Mask
+    superseded: NDArray[np.int64]
+    superseded_at: NDArray[np.int64]
+
+    def last_values(
+        self, before: Rows, found: NDArray[np.int64], rows: NDArray[np.int64], side: int, *names: str
+    ) -> tuple[NDArray[Any], ...]:
+        """Totals of one end, named in LAST, just before each of ``rows``: (k,) each.
+
+        ``found`` are all rows of that family, ``before`` the slots (g,) as they were before the batch.
+        """
+        group = self.group[rows]
+        last = last_before(found, rows, self.starts[group])
+        return tuple(
+            np.where(last >= 0, getattr(self.rows, _COLUMN[name])[last], before[name][:, side][group])
+            for name in names
+        )
+
+    def floors(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The first row of the flow of each of these: int64 (k,)."""
+        return self.starts[self.group[rows]]
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One end just before each row.
+
+    ``sums`` are int64 (n,) each by their name in Totals, counted from the begin of the batch; ``found``
+    int64 (k,) each by their family in LAST, the rows of that kind; ``opened`` int64 (g,) the first row of
+    the batch without SYN, n where there is none.
+    """
+
+    seq: RunningMax
+    ack: RunningMax
+    sums: dict[str, NDArray[np.int64]]
+    found: dict[str, NDArray[np.int64]]
+    opened: NDArray[np.int64]
+
+
+Sides = tuple[Side, Side]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Both ends just before each row, and Kind bits of each row: uint16 (n,)."""
+
+    sides: Sides
+    kinds: NDArray[np.uint16]

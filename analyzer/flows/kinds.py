@@ -1,0 +1,115 @@
+"""Which rows matter, and why."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.flows.batch import Batch, Mask, Sides
+from analyzer.flows.marks import Marks
+from analyzer.flows.running import count_since, last_before, last_of_groups
+from analyzer.flows.table import Rows
+from analyzer.model.columns import Flag
+from analyzer.model.flow import CLIENT, SERVER, Kind
+
+PATIENCE_NS = 10**9
+"""A client that waited so long for an answer may have lost patience. What is shorter is a program that
+leaves without reading what it does not need, which is everyday; timeouts are set in whole seconds."""
+
+
+def kinds(batch: Batch, marks: Marks, sides: Sides, before: Rows, after: Rows) -> NDArray[np.uint16]:
+    """Kind bits of each row: uint16 (n,). Writes what is going on at each side into ``after``."""
+    flags = batch.rows.flags
+    repeated, recovered = _repetitions(batch, marks, before, after)
+    found = np.zeros(len(flags), np.uint16)
+    for kind, condition in (
+        (Kind.SYN, (flags & Flag.SYN) != 0),
+        (Kind.FIN, (flags & Flag.FIN) != 0),
+        (Kind.RST, (flags & Flag.RST) != 0),
+        (Kind.ICMP, batch.rows.is_icmp),
+        (Kind.RESENT, marks.resent),
+        (Kind.REPEATED, repeated | (marks.resent & ((flags & Flag.SYN) != 0))),
+        (Kind.RECOVERED, recovered),
+        (Kind.PROBE, marks.probe),
+        (Kind.REPEATED, _probed_before(batch, sides, before)),
+        (Kind.ZERO_WINDOW, _first_zeros(batch, marks, sides, before)),
+        (Kind.UNANSWERED, _unanswered(batch, marks, sides, before)),
+    ):
+        found[condition] |= kind
+    return found
+
+
+def _repetitions(batch: Batch, marks: Marks, before: Rows, after: Rows) -> tuple[Mask, Mask]:
+    """Rows that send again what had been sent again already, and those that end a run: bool (n,).
+
+    A run that is worth its end being told is such a repetition, or a SYN or FIN sent again.
+    """
+    n = len(batch.side)
+    opens = (batch.rows.flags & (Flag.SYN | Flag.FIN)) != 0
+    repeated, recovered = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+    for side in (CLIENT, SERVER):
+        own = batch.side == side
+        again = marks.resent & own
+        rows = np.flatnonzero(again | (marks.moves_on & ~own))
+        group = batch.group[rows]
+        previous = last_before(rows, rows, batch.starts[group])
+        inside = previous >= 0
+        stuck = np.where(inside, again[previous], before["stuck"][:, side][group])
+        same = np.where(inside, batch.rows.seq[previous], before["resent_seq"][:, side][group])
+        repeats = again[rows] & stuck & (same == batch.rows.seq[rows])
+        repeated[rows[repeats]] = True
+        told = np.zeros(n, np.bool_)  # of this side alone: a row may also move on what the other one sent
+        told[rows[repeats | (again[rows] & opens[rows])]] = True
+        telling = np.where(inside, told[previous], before["repeating"][:, side][group])
+        recovered[rows[~again[rows] & telling]] = True
+        final = last_of_groups(rows, batch.starts, n)
+        known = final >= 0
+        after["stuck"][known, side] = again[final[known]]
+        after["repeating"][known, side] = told[final[known]]
+    return repeated, recovered
+
+
+def _probed_before(batch: Batch, sides: Sides, before: Rows) -> NDArray[np.int64]:
+    """Probes that follow another one of the same end which nothing has answered: int64 (k,)."""
+    found = [_NONE]
+    for side in (CLIENT, SERVER):
+        rows = sides[side].found["probe"]
+        if len(rows):
+            carried = before["probes"][:, side][batch.group[rows]]
+            answers = sides[1 - side].found["last"]
+            found.append(rows[count_since(rows, answers, rows, batch.floors(rows), carried) > 0])
+    return np.concatenate(found)
+
+
+def _first_zeros(batch: Batch, marks: Marks, sides: Sides, before: Rows) -> NDArray[np.int64]:
+    """Rows that announce window 0 where that end's row before did not, or none was: int64 (k,)."""
+    zeros = np.flatnonzero(marks.announces & (batch.rows.window == 0))
+    found = [_NONE]
+    for side in (CLIENT, SERVER):
+        rows = zeros[batch.side[zeros] == side]
+        if len(rows):
+            announced = sides[side].found["window"]
+            number, window = batch.last_values(before, announced, rows, side, "window_number", "window")
+            found.append(rows[np.flatnonzero((number == 0) | (window != 0))])
+    return np.concatenate(found)
+
+
+_NONE = np.zeros(0, np.int64)
+
+
+def _unanswered(batch: Batch, marks: Marks, sides: Sides, before: Rows) -> NDArray[np.int64]:
+    """The first FIN or RST of a flow, if an answer to the client was due: int64 (k,).
+
+    The client had sent new data after the server's last; if it is the one that ends, it waited PATIENCE_NS.
+    """
+    ends = np.flatnonzero((batch.rows.flags & (Flag.FIN | Flag.RST)) != 0)
+    group = batch.group[ends]
+    first = last_before(ends, ends, batch.starts[group]) < 0
+    first &= ~(before["reset"] | before["finished"].any(axis=1))[group]
+    rows = ends[first & ~marks.fresh[ends]]
+    (asked, asked_time), (told, _) = (
+        batch.last_values(before, sides[side].found["data"], rows, side, "last_data_number", "last_data_time")
+        for side in (CLIENT, SERVER)
+    )
+    waited = (batch.side[rows] == SERVER) | (batch.rows.time[rows] - asked_time >= PATIENCE_NS)
+    return rows[np.flatnonzero((asked > told) & waited)]

@@ -1,0 +1,127 @@
+"""What each row is, by itself and by what was sent before it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.flows.batch import Batch, Mask
+from analyzer.flows.running import FAR, RunningMax, last_before
+from analyzer.flows.table import Rows
+from analyzer.model.columns import TCP, Flag, PacketColumns
+from analyzer.model.flow import CLIENT, SERVER
+
+Tops = tuple[RunningMax, RunningMax]
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """bool (n,) each."""
+
+    counted: Mask  # a TCP or UDP packet, not ICMP
+    sent: Mask  # ... and not a reset
+    fresh: Mask  # carries payload that was not sent before
+    turn: Mask  # ... and the last such row came from the other end, or there was none
+    resent: Mask  # carries nothing that was not sent before, and is no probe
+    moves_on: Mask  # acknowledges more than was acknowledged before
+    unseen: Mask  # acknowledges bytes that were not captured
+    gap: Mask  # begins beyond all that was sent before
+    announces: Mask  # says how much room its sender has: no SYN
+    probe: Mask  # a keepalive or zero-window probe
+
+
+def mark(batch: Batch, before: Rows, seqs: Tops, acks: Tops, ends: NDArray[np.uint32], sent: Mask) -> Marks:
+    """Look at each row; ``ends`` are the sequence numbers after it, ``sent`` tells what is no ICMP or RST."""
+    rows = batch.rows
+    own_end, own_known = _of_sender(batch, seqs)
+    other_end, other_known = _of_sender(batch, seqs[::-1])
+    own_ack, own_acked = _of_sender(batch, acks)
+    other_ack, other_acked = _of_sender(batch, acks[::-1])
+    tcp = sent & (rows.protocol == TCP)
+    opens = (rows.flags & (Flag.SYN | Flag.FIN)) != 0
+    ahead = _ahead(ends, own_end)
+    behind = own_known & (ahead <= 0) & (ahead > -FAR)
+    has_ack = tcp & ((rows.flags & Flag.ACK) != 0)
+    unseen_by = _ahead(rows.ack, other_end)
+    begins_ahead = _ahead(rows.seq, own_end)
+    more = _ahead(rows.ack, own_ack)
+    fresh = sent & (rows.payload > 0) & (~own_known | ((ahead > 0) & (ahead < FAR)))
+    announces = has_ack & ((rows.flags & Flag.SYN) == 0)
+    probe = _probes(
+        batch,
+        before,
+        announces,
+        announces & ~opens & (rows.payload <= 1) & own_known & other_acked,
+        _ahead(rows.seq, other_ack),
+        other_ack == own_end,
+    )
+    return Marks(
+        counted=~rows.is_icmp,
+        sent=sent,
+        fresh=fresh,
+        turn=_turns(batch, fresh, before),
+        resent=tcp & ((rows.payload > 0) | opens) & behind & ~probe,
+        moves_on=has_ack & (~own_acked | ((more > 0) & (more < FAR))),
+        unseen=has_ack & other_known & (unseen_by > 0) & (unseen_by < FAR),
+        gap=tcp & own_known & (begins_ahead > 0) & (begins_ahead < FAR),
+        announces=announces,
+        probe=probe,
+    )
+
+
+def seq_ends(rows: PacketColumns) -> NDArray[np.uint32]:
+    """Sequence number after each row's segment, SYN and FIN counted: uint32 (n,)."""
+    length = rows.payload + ((rows.flags & Flag.SYN) != 0) + ((rows.flags & Flag.FIN) != 0)
+    ends: NDArray[np.uint32] = rows.seq + length.astype(np.uint32)
+    return ends
+
+
+def _of_sender(batch: Batch, tops: Tops) -> tuple[NDArray[np.uint32], Mask]:
+    """The first of the two where the client sent the row, the second where the server did; and if known."""
+    server = batch.side == SERVER
+    value = np.where(server, tops[SERVER].before, tops[CLIENT].before)
+    return value, np.where(server, tops[SERVER].known, tops[CLIENT].known)
+
+
+def _ahead(numbers: NDArray[np.uint32], of: NDArray[np.uint32]) -> NDArray[np.int32]:
+    """How far ``numbers`` lie ahead of ``of`` on the circle: int32 (n,)."""
+    return (numbers - of).view(np.int32)
+
+
+def _probes(
+    batch: Batch, before: Rows, announces: Mask, able: Mask, offset: NDArray[np.int32], all_acked: Mask
+) -> Mask:
+    """Keepalives and zero-window probes: bool (n,). ``offset`` lies between SND.UNA and the row's number.
+
+    A keepalive carries the byte before SND.UNA (Windows) or none (Linux, BSD) while nothing is outstanding
+    (RFC 9293 section 3.8.4). To a closed window Linux sends the same (tcp_xmit_probe_skb()), others the first
+    byte beyond (RFC 9293 section 3.8.6.1).
+    """
+    payload = batch.rows.payload
+    behind, beyond = able & (offset == -1), able & (offset == 0) & (payload == 1)
+    probe: Mask = behind & all_acked
+    rows = np.flatnonzero(beyond | (behind & (payload == 0) & ~probe))
+    if len(rows):
+        other = 1 - batch.side[rows]
+        closed = np.zeros(len(rows), np.bool_)
+        for side in (CLIENT, SERVER):
+            found = np.flatnonzero(announces & (batch.side == side))
+            number, window = batch.last_values(before, found, rows, side, "window_number", "window")
+            closed |= (other == side) & (number != 0) & (window == 0)
+        probe[rows[np.flatnonzero(closed)]] = True
+    return probe
+
+
+def _turns(batch: Batch, fresh: Mask, before: Rows) -> Mask:
+    """New data before which the last new data came from the other end, or from none: bool (n,)."""
+    numbers = before["last_data_number"]
+    carried = np.where(numbers.any(axis=1), numbers[:, SERVER] > numbers[:, CLIENT], -1)
+    rows = np.flatnonzero(fresh)
+    group = batch.group[rows]
+    previous = last_before(rows, rows, batch.starts[group])
+    other = np.where(previous >= 0, batch.side[previous], carried[group]) != batch.side[rows]
+    turns = np.zeros(len(fresh), np.bool_)
+    turns[rows[other]] = True
+    return turns
