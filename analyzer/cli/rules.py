@@ -1,11 +1,11 @@
-"""``errnoscope rules``: list the catalogue, or test it against its own samples."""
+"""``errnoscope rules``: list the catalogue, test it against its own samples, begin a new rule."""
 
 from __future__ import annotations
 
 import click
 
+from analyzer.cli.rule_options import Chosen, RuleOptions, rule_options
 from analyzer.errors import UserError
-from analyzer.model.rule import Rule
 
 _ALL = "*"
 
@@ -14,26 +14,64 @@ _ALL = "*"
 @click.option("--test", "test", is_flag=True, help="Run the samples of the rules, by default of all.")
 @click.option(
     "--fields",
-    "event",
     is_flag=False,
     flag_value=_ALL,
     metavar="[EVENT]",
     help="What the conditions of rules on an event may use, by default of all events.",
 )
-@click.argument("names", nargs=-1, metavar="[NAME...]")
-def command(names: tuple[str, ...], *, test: bool, event: str | None) -> int:
-    """List the rules, or test them against their samples (exit status 1 if one fails)."""
-    if event is not None:
-        return _fields(event)
-    from analyzer.matching.load import load_rules, rules_folder
+@click.option("--new", metavar="NAME", help="Write the file of a new rule, to be filled in; needs --event.")
+@click.option("--event", metavar="EVENT", help="What the new rule fires on; --fields lists the events.")
+@rule_options
+@click.argument("patterns", nargs=-1, metavar="[RULE...]")
+def command(
+    patterns: tuple[str, ...],
+    *,
+    test: bool,
+    fields: str | None,
+    new: str | None,
+    event: str | None,
+    chosen: RuleOptions,
+) -> int:
+    """List the rules, test them against their samples, or begin a new one.
+
+    RULE is a name or an id, or how several begin. Exit status: 0; 1 if a sample fails; 2 if a rule file is
+    wrong or the command was not used rightly.
+
+    \b
+    Examples:
+      errnoscope rules reset-
+      errnoscope rules --test rst-after-fin
+      errnoscope rules --new reset-while-idle --event reset_received
+      errnoscope rules --fields reset_received
+      errnoscope rules --test --rule-dir my-rules
+    """
+    _refuse_mixture(patterns, test=test, fields=fields, new=new, event=event)
+    if fields is not None:
+        return _fields(fields)
+    if new is not None:
+        return _new(new, event or "", chosen)
+    loaded = chosen.load(patterns)
+    if test:
+        return _test(loaded)
     from analyzer.reports.rule_text import write_list
 
-    rules = load_rules(rules_folder())
-    chosen = _chosen(rules, names)
-    if test:
-        return _test(chosen, rules)
-    write_list(chosen)
+    write_list(loaded.told)
     return 0
+
+
+def _refuse_mixture(patterns: tuple[str, ...], **options: object) -> None:
+    """One thing at a time."""
+    given = [name for name in ("test", "fields", "new") if options[name] not in (None, False)]
+    if len(given) > 1:
+        where = " ".join(f"--{name}" for name in given)
+        raise UserError("one-at-a-time", where, "these are different things", "give one of them at a time")
+    if patterns and given and given[0] != "test":
+        where = f"--{given[0]} {' '.join(patterns)}"
+        raise UserError("one-at-a-time", where, f"--{given[0]} takes no rules", "leave them out")
+    if (options["new"] is None) != (options["event"] is None):
+        missing = "--event EVENT" if options["event"] is None else "--new NAME"
+        hint = "`errnoscope rules --new NAME --event EVENT`; `errnoscope rules --fields` lists the events"
+        raise UserError("missing-option", missing, "is missing", hint)
 
 
 def _fields(event: str) -> int:
@@ -51,29 +89,46 @@ def _fields(event: str) -> int:
     return 0
 
 
-def _chosen(rules: list[Rule], names: tuple[str, ...]) -> list[Rule]:
-    from analyzer.matching.diagnostics import did_you_mean
+def _new(name: str, event: str, chosen: RuleOptions) -> int:
+    """Write the file of a new rule, into the user's folder or a checkout's catalogue."""
+    from analyzer.matching.load import is_installed, load_rules, rules_folder
+    from analyzer.matching.template import template
 
-    known = {rule.name: rule for rule in rules} | {rule.id: rule for rule in rules}
-    for name in names:
-        if name not in known:
-            hint = did_you_mean(name, known) or "`errnoscope rules` lists them"
-            raise UserError("unknown-rule", name, "there is no rule of this name or id", hint)
-    return [known[name] for name in names] or rules
+    if len(chosen.folders) > 1:
+        raise UserError("two-folders", "--rule-dir", "a new rule goes into one folder", "give it once")
+    folder = chosen.folders[0] if chosen.folders else rules_folder()
+    if not chosen.folders and is_installed():
+        hint = "--rule-dir DIR says where your own rules are kept"
+        raise UserError("missing-option", "--rule-dir", "is missing", hint)
+    has_rules = folder.is_dir() and any(folder.glob("*.yaml"))
+    rules = load_rules(rules_folder(), chosen.folders if has_rules else ())
+    text = template(name, event, rules, own=bool(chosen.folders))
+    path = folder / f"{name}.yaml"
+    try:
+        folder.mkdir(exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise UserError("unwritable", str(path), f"cannot be written: {error.strerror}") from error
+    where = f" --rule-dir {chosen.folders[0]}" if chosen.folders else ""
+    click.echo(f"{path} is written. Then:")
+    click.echo(f"  errnoscope rules --fields {event}")
+    click.echo(f"  errnoscope rules --test {name}{where}")
+    return 0
 
 
-def _test(chosen: list[Rule], rules: list[Rule]) -> int:
+def _test(chosen: Chosen) -> int:
     from analyzer.cli.rule_samples import run_sample
     from analyzer.matching.load import rules_folder
 
     samples = rules_folder().parent / "samples"
     failed = passed = left_out = 0
-    for rule in chosen:
+    for rule in chosen.told:
         for sample in rule.samples:
             if sample.capture and not samples.is_dir():
                 left_out += 1
                 continue
-            complaint = run_sample(rule, sample, rules, samples)
+            complaint = run_sample(rule, sample, chosen.rules, samples)
             failed += bool(complaint)
             passed += not complaint
             if complaint:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
@@ -46,49 +46,96 @@ _OUTCOME_KEYS = ("evidence", "calls", "later", "signal", "call", "same_as")
 _SAMPLE_KEYS = ("name", "packets", "capture", "expect")
 _EXPECT_KEYS = ("endpoint", "frames", "errno")
 _ID = re.compile(r"ES\d{3}")
+_MISSING = object()
+_INSTALLED = Path(__file__).resolve().parent.parent / "rules"
 
 
 def rules_folder() -> Path:
     """Where the catalogue is: inside the installed package, or beside it in a checkout."""
-    package = Path(__file__).resolve().parent.parent
-    installed = package / "rules"
-    return installed if installed.is_dir() else package.parent / "rules"
+    return _INSTALLED if is_installed() else _INSTALLED.parent.parent / "rules"
 
 
-def load_rules(folder: Path) -> list[Rule]:
-    """All rules of a folder, sorted by name; raise UserError with everything that is wrong in them."""
-    rules: list[Rule] = []
+def is_installed() -> bool:
+    """Whether the catalogue is part of an installed package, and not of a checkout."""
+    return _INSTALLED.is_dir()
+
+
+def load_rules(folder: Path, own: Sequence[Path] = ()) -> list[Rule]:
+    """All rules of the catalogue's folder and of a user's own folders, sorted by name.
+
+    Raises UserError with everything that is wrong in them; two rules never have one name or id.
+    """
+    paths = _rule_files(folder, f"{folder.name}/", "reinstall errnoscope")
+    for other in own:
+        hint = f"`errnoscope rules --new NAME --event EVENT --rule-dir {other}` writes the first"
+        paths |= _rule_files(other, f"{other}/", hint)
+    read: list[tuple[Rule, YamlFile]] = []
     errors: list[Diagnostic] = []
-    files = sorted(folder.glob("*.yaml")) if folder.is_dir() else []
-    if not files:
-        raise UserError("no-rules", str(folder), "no rule files (*.yaml) here", "reinstall errnoscope")
-    for path in files:
+    for path, shown in paths.items():
         try:
-            rules.append(load_rule(path))
+            read.append(_read_rule(path, shown))
         except DiagnosticsError as error:
             errors.extend(error.diagnostics)
-    errors.extend(_across_files(rules))
+    errors.extend(_across_files(read, {path.stem for path in paths}))
     if errors:
         raise DiagnosticsError("bad-rule", errors)
-    return rules
+    return sorted((rule for rule, _ in read), key=lambda rule: rule.name)
 
 
 def load_rule(path: Path) -> Rule:
     """One rule; raise DiagnosticsError with everything that is wrong in its file."""
-    return _Reader(load_yaml(path, f"{path.parent.name}/{path.name}"), path).rule()
+    return _read_rule(path, f"{path.parent.name}/{path.name}")[0]
 
 
-def _across_files(rules: list[Rule]) -> Iterable[Diagnostic]:
-    names = {rule.name: rule for rule in rules}
+def _read_rule(path: Path, shown: str) -> tuple[Rule, YamlFile]:
+    file = load_yaml(path, shown)
+    return _Reader(file, path).rule(), file
+
+
+def _rule_files(folder: Path, shown: str, hint: str) -> dict[Path, str]:
+    """The rule files of a folder, and what they are called in messages."""
+    if not folder.is_dir():
+        raise UserError("no-rules", str(folder), "there is no such folder", hint)
+    files = sorted(folder.glob("*.yaml"))
+    if not files:
+        misnamed = next(folder.glob("*.yml"), None)
+        hint = f"rename {misnamed.name} to {misnamed.stem}.yaml" if misnamed else hint
+        raise UserError("no-rules", str(folder), "no rule files (*.yaml) here", hint)
+    return {path: f"{shown}{path.name}" for path in files}
+
+
+def _across_files(read: list[tuple[Rule, YamlFile]], names: set[str]) -> Iterable[Diagnostic]:
+    """What is wrong with the rules together; ``names`` are also those of rules that could not be read."""
     by_id: dict[str, Rule] = {}
-    for rule in rules:
-        other = by_id.setdefault(rule.id, rule)
-        if other is not rule:
-            yield Diagnostic(rule.path, 1, 1, f"id {rule.id} is also that of {other.path}")
-        for refined in rule.refines:
+    by_name: dict[str, Rule] = {}
+    for rule, file in read:
+        if (other := by_name.setdefault(rule.name, rule)) is not rule:
+            hint = "give yours another name; `refines` makes it take the place of the other"
+            yield file.error(f"the rule `{rule.name}` is also in {other.path}", ("name",), hint=hint)
+        elif (other := by_id.setdefault(rule.id, rule)) is not rule:
+            yield file.error(f"id {rule.id} is also that of {other.path}", ("id",))
+        for index, refined in enumerate(rule.refines):
             if refined not in names:
                 hint = did_you_mean(refined, names)
-                yield Diagnostic(rule.path, 1, 1, f"refines `{refined}`, which is no rule", hint=hint)
+                yield file.error(f"refines `{refined}`, which is no rule", ("refines", index), hint=hint)
+    for rule, file in read:
+        if circle := _circle(rule, by_name):
+            yield file.error(f"refines itself: {' -> '.join(circle)}", ("refines",))
+
+
+def _circle(rule: Rule, by_name: dict[str, Rule]) -> list[str]:
+    """The way from a rule by ``refines`` back to it; empty where there is none."""
+    ways = [[rule.name]]
+    seen: set[str] = set()
+    for way in ways:
+        last = by_name.get(way[-1])
+        for refined in last.refines if last else ():
+            if refined == rule.name:
+                return [*way, refined]
+            if refined not in seen:
+                seen.add(refined)
+                ways.append([*way, refined])
+    return []
 
 
 def schema(event: type[Event]) -> Schema:
@@ -114,11 +161,11 @@ class _Reader:
         self._file = file
         self._path = path
         self._errors: list[Diagnostic] = []
-        self._value: dict[str, Any] = file.value if isinstance(file.value, dict) else {}
 
     def rule(self) -> Rule:
         """The rule, if nothing is wrong."""
-        self._keys((), (*_REQUIRED, *_OPTIONAL), _REQUIRED)
+        if not self._keys((), (*_REQUIRED, *_OPTIONAL), _REQUIRED):
+            raise DiagnosticsError("bad-rule", self._errors)
         event_name = self._choice(("event",), tuple(EVENTS))
         event = EVENTS.get(event_name, Event)
         condition = self._condition(event) if event_name in EVENTS else None
@@ -134,7 +181,8 @@ class _Reader:
         texts = {key: self._text((key,)) for key in ("title", "explanation", "fix")}
         refines, references = self._texts(("refines",)), self._texts(("references",))
         if self._errors or condition is None:
-            raise DiagnosticsError("bad-rule", self._errors)
+            told = sorted(dict.fromkeys(self._errors), key=lambda error: (error.line, error.column))
+            raise DiagnosticsError("bad-rule", told)
         return Rule(
             id=rule_id,
             name=name,
@@ -156,21 +204,22 @@ class _Reader:
         self._errors.append(self._file.error(message, path, key=key, hint=hint))
 
     def _get(self, path: KeyPath) -> Any:
-        value: Any = self._value
+        """The value there; ``_MISSING`` where there is none, which is told where the key is required."""
+        value: Any = self._file.value
         for part in path:
             if isinstance(value, dict):
-                value = value.get(part)
+                value = value.get(part, _MISSING)
             elif isinstance(value, list) and isinstance(part, int):
                 value = value[part]
             else:
-                return None
+                return _MISSING
         return value
 
     def _keys(self, path: KeyPath, allowed: tuple[str, ...], required: tuple[str, ...] = ()) -> bool:
         """Whether a mapping is there; unknown and missing keys are errors."""
         value = self._get(path)
         if not isinstance(value, dict):
-            self._error("here should be a mapping", path)
+            self._wants("a mapping", path)
             return False
         for key in value:
             if key not in allowed:
@@ -185,16 +234,18 @@ class _Reader:
         value = self._get(path)
         if isinstance(value, str) and value.strip():
             return value.strip()
-        if value is not None:
-            self._error("here should be a text", path)
+        self._wants("a text", path)
         return ""
+
+    def _wants(self, what: str, path: KeyPath) -> None:
+        """Note a value of the wrong kind; a missing one is told where its key is required."""
+        if self._get(path) is not _MISSING:
+            self._error(f"here should be {what}", path)
 
     def _texts(self, path: KeyPath) -> tuple[str, ...]:
         value = self._get(path)
-        if value is None:
-            return ()
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            self._error("here should be a list of texts", path)
+            self._wants("a list of texts", path)
             return ()
         return tuple(value)
 
@@ -219,11 +270,17 @@ class _Reader:
         """A sentence with fields of the event in braces."""
         text = self._text(("summary",))
         known = schema(event) if event is not Event else {}
-        for _, name, spec, conversion in string.Formatter().parse(text):
+        try:
+            parts = list(string.Formatter().parse(text))
+        except ValueError as error:
+            hint = "a brace of the text is written twice"
+            self._error(f"its braces do not fit: {error}", ("summary",), hint)
+            return ""
+        for _, name, spec, conversion in parts:
             if name is None:
                 continue
             variable, _, field = name.partition(".")
-            if field not in known.get(variable, {}) or conversion:
+            if event is not Event and (field not in known.get(variable, {}) or conversion):
                 possible = [f"{v}.{f}" for v, names in known.items() for f in names]
                 self._error(f"the event has no `{name}`", ("summary",), did_you_mean(name, possible))
             elif spec not in ("", ".1f"):
@@ -238,49 +295,60 @@ class _Reader:
             path = ("outcomes", system)
             if not self._keys(path, _OUTCOME_KEYS, ("evidence",)):
                 continue
-            same_as = self._get((*path, "same_as"))
-            source = ("outcomes", same_as) if same_as else path
-            if same_as and (same_as not in SYSTEMS or self._get((*source, "same_as"))):
-                self._error("`same_as` names another system that stands for itself", (*path, "same_as"))
-                continue
             evidence = self._choice((*path, "evidence"), tuple(Evidence))
-            found[system] = self._outcome(source, evidence, event)
+            source = self._source(path)
+            if source:
+                found[system] = self._outcome(source, evidence, event)
         return found
 
+    def _source(self, path: KeyPath) -> KeyPath:
+        """Where the results of a system stand: with itself, or with the one that it is the same as."""
+        same_as = self._get((*path, "same_as"))
+        if same_as is _MISSING:
+            return path
+        source = ("outcomes", str(same_as))
+        if same_as not in SYSTEMS or self._get((*source, "same_as")) is not _MISSING:
+            self._error("`same_as` names another system that stands for itself", (*path, "same_as"))
+            return ()
+        return source
+
     def _outcome(self, path: KeyPath, evidence: str, event: type[Event]) -> Outcome:
-        call = self._get((*path, "call")) or ""
+        call = self._choice((*path, "call"), CALLS)
         calls = self._results((*path, "calls"), event)
         if call and call not in calls:
             self._error("`call` must be one of `calls`", (*path, "call"))
-        signal = self._get((*path, "signal")) or {}
+        signal: dict[str, str] = {}
+        if self._get((*path, "signal")) is not _MISSING and self._keys((*path, "signal"), CALLS):
+            signal = {name: self._text((*path, "signal", name)) for name in self._get((*path, "signal"))}
         known = evidence in tuple(Evidence)
         return Outcome(
             evidence=Evidence(evidence) if known else Evidence.NONE,
             calls=calls,
             later=self._results((*path, "later"), event),
-            signal=dict(signal) if isinstance(signal, dict) else {},
+            signal=signal,
             call=call,
         )
 
     def _results(self, path: KeyPath, event: type[Event]) -> dict[str, str]:
-        if self._get(path) is None:
+        if self._get(path) is _MISSING or not self._keys(path, CALLS):
             return {}
-        if not self._keys(path, CALLS):
-            return {}
-        value: dict[str, Any] = self._get(path)
-        for call, result in value.items():
-            variable, _, name = str(result).partition(".")
-            if name and name.endswith("errno") and name in schema(event).get(variable, {}):
-                continue
-            if result not in RESULTS and result not in _errno_names():
-                hint = did_you_mean(str(result), (*RESULTS, *_errno_names()))
-                self._error(f"`{result}` is no result of a call", (*path, call), hint)
-        return {call: str(result) for call, result in value.items()}
+        return {call: self._result((*path, call), event) for call in self._get(path)}
+
+    def _result(self, path: KeyPath, event: type[Event]) -> str:
+        """What a call gives: a word, an errno, or the event's field that holds one."""
+        result = self._text(path)
+        variable, _, name = result.partition(".")
+        if name and name.endswith("errno") and (event is Event or name in schema(event).get(variable, {})):
+            return result
+        if result and result not in RESULTS and result not in _errno_names():
+            hint = did_you_mean(result, (*RESULTS, *_errno_names()))
+            self._error(f"`{result}` is no result of a call", path, hint)
+        return result
 
     def _samples(self) -> tuple[Sample, ...]:
         value = self._get(("samples",))
         if not isinstance(value, list):
-            self._error("here should be a list of samples", ("samples",))
+            self._wants("a list of samples", ("samples",))
             return ()
         samples = tuple(self._sample(("samples", index)) for index in range(len(value)))
         if not any(sample.expect.endpoint for sample in samples):
@@ -292,9 +360,10 @@ class _Reader:
         return samples
 
     def _sample(self, path: KeyPath) -> Sample:
-        self._keys(path, _SAMPLE_KEYS, ("name", "expect"))
+        if not self._keys(path, _SAMPLE_KEYS, ("name", "expect")):
+            return Sample("", "", "", Expectation())
         packets, capture = self._text((*path, "packets")), self._text((*path, "capture"))
-        if bool(packets) == bool(capture):
+        if ("packets" in self._get(path)) == ("capture" in self._get(path)):
             self._error("a sample has either `packets` or `capture`", path)
         return Sample(self._text((*path, "name")), packets, capture, self._expectation((*path, "expect")))
 
@@ -307,12 +376,16 @@ class _Reader:
             self._error("`frames` is a list of frame numbers", (*path, "frames"))
             frames = []
         endpoint = self._choice((*path, "endpoint"), SIDES)
-        errno = value.get("errno", {})
-        if errno and self._keys((*path, "errno"), SYSTEMS):
-            for system, name in errno.items():
-                if name not in _errno_names():
-                    self._error(f"`{name}` is no errno", (*path, "errno", system))
-        return Expectation(endpoint, tuple(frames), dict(errno) if isinstance(errno, dict) else {})
+        return Expectation(endpoint, tuple(frames), self._expected_errno((*path, "errno")))
+
+    def _expected_errno(self, path: KeyPath) -> dict[str, str]:
+        if self._get(path) is _MISSING or not self._keys(path, SYSTEMS):
+            return {}
+        expected = {system: self._text((*path, system)) for system in self._get(path)}
+        for system, name in expected.items():
+            if name and name not in _errno_names():
+                self._error(f"`{name}` is no errno", (*path, system), did_you_mean(name, _errno_names()))
+        return expected
 
 
 def _tester(condition: Condition) -> Callable[[Event], bool]:

@@ -23,10 +23,10 @@ _NAMES = {"linux": "Linux", "freebsd": "FreeBSD", "macos": "macOS", "windows": "
 
 
 def write_list(rules: Sequence[Rule]) -> None:
-    """Print one line a rule, sorted by id."""
-    width = max(len(rule.name) for rule in rules)
+    """Print each rule, sorted by id: what to call it, and its title below."""
     for rule in sorted(rules, key=lambda rule: rule.id):
-        click.echo(f"{rule.id}  {rule.severity.value:<7}  {rule.name:<{width}}  {rule.title}")
+        click.echo(f"{rule.id}  {rule.severity.value:<7}  {rule.name}")
+        click.echo(_wrap(rule.title, " " * 16))
 
 
 def write_rule(rule: Rule) -> None:

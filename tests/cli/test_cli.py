@@ -446,7 +446,7 @@ def test_explain_of_an_unknown_rule(capsys: Capsys) -> None:
 def test_rules_are_listed_by_id(capsys: Capsys) -> None:
     status, out, err = told(capsys, "rules")
     assert (status, err) == (0, "")
-    ids = [line.split()[0] for line in out.splitlines()]
+    ids = [line.split()[0] for line in out.splitlines() if not line.startswith(" ")]
     assert ids == sorted(rule.id for rule in load_rules(rules_folder()))
 
 
@@ -454,7 +454,7 @@ def test_one_rule_is_listed(capsys: Capsys) -> None:
     status, out, err = told(capsys, "rules", "rst-after-fin")
     assert (status, err) == (0, "")
     assert out.split()[:3] == ["ES301", "error", "rst-after-fin"]
-    assert len(out.splitlines()) == 1
+    assert max(map(len, out.splitlines())) < 80
     assert told(capsys, "rules", "ES301")[1] == out
 
 
