@@ -52,7 +52,8 @@ def test_a_stage_knows_no_other_stage(path: Path) -> None:
         "errors": set(),
         "data": {"data"},
         "pipeline": {*STAGES, "model", "errors"} - {"reports"},
-        "cli": {"cli", "pipeline", "reports", "matching", "model", "errors", ""},
+        "checks": {"checks", "model", "errors", "data"},
+        "cli": {"cli", "pipeline", "reports", "matching", "checks", "model", "errors", ""},
         "__init__": {"pipeline", "errors"},
         "__main__": {"cli"},
     }.get(own, {own, "model", "errors", "data", ""})

@@ -69,7 +69,7 @@ def _day(value: Any) -> date:
 def suppress(
     suppressions: Sequence[Suppression], problems: Sequence[Problem], path: str, today: date
 ) -> tuple[tuple[Problem, ...], set[str]]:
-    """A capture's problems, the suppressed ones marked, and the suppressions (``where``) that spoke of any."""
+    """A capture's problems, the suppressed ones marked, and which suppressions (``where``) spoke of any."""
     used = set()
     marked = []
     for problem in problems:

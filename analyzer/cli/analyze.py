@@ -20,7 +20,7 @@ _PROGRESS_FROM = 64 << 20
 
 @click.command("analyze", context_settings={"max_content_width": 80})
 @click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...", type=click.Path(path_type=str))
-@output_option
+@output_option()
 def command(captures: tuple[str, ...], outputs: list[Target]) -> int:
     """Say which errno each end of the captured connections got, from which call, and why.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO, TypeVar, cast
@@ -13,8 +13,7 @@ from typing import Any, NamedTuple, TextIO, TypeVar, cast
 import click
 
 from analyzer.errors import UserError
-from analyzer.model.report import Report
-from analyzer.reports.formats import FORMATS, writer
+from analyzer.reports.formats import FORMATS, Format, writer
 
 Command = TypeVar("Command", bound=Any)
 _STDOUT = ("-", "/dev/stdout")
@@ -25,47 +24,46 @@ class Target(NamedTuple):
 
     format: str
     path: str
+    known: Format
 
 
-def _target(text: str) -> Target:
+def _target(text: str, formats: Mapping[str, Format]) -> Target:
     name, sign, path = text.partition("=")
-    if name not in FORMATS:
+    if name not in formats:
         from analyzer.matching.diagnostics import did_you_mean
 
-        hint = did_you_mean(name, FORMATS) or f"there are {', '.join(FORMATS)}"
+        hint = did_you_mean(name, formats) or f"there are {', '.join(formats)}"
         raise UserError("unknown-format", f"-o {text}", f"there is no format `{name}`", hint)
     if sign and not path:
         raise UserError("no-file", f"-o {text}", "the name of the file is missing")
-    return Target(name, "" if path in _STDOUT else path)
+    return Target(name, "" if path in _STDOUT else path, formats[name])
 
 
-def output_option(command: Command) -> Command:
-    """Give a command the option; its parameter ``outputs`` is what ``opened`` takes."""
-    formats = "; ".join(f"{name}: {known.doc}" for name, known in FORMATS.items())
-    option = click.option(
+def output_option(formats: Mapping[str, Format] = FORMATS) -> Callable[[Command], Command]:
+    """Give a command the option; its parameter ``outputs`` is what ``opened`` takes (default: text)."""
+    listed = "; ".join(f"{name}: {known.doc}" for name, known in formats.items())
+    return click.option(
         "-o",
         "--output",
         "outputs",
         multiple=True,
-        callback=lambda _context, _parameter, given: [_target(text) for text in given],
+        callback=lambda _context, _parameter, given: [_target(text, formats) for text in given or ["text"]],
         metavar="FORMAT[=FILE]",
-        help=f"Write the report in this format, to FILE or stdout; may be given several times. {formats}. "
+        help=f"Write the report in this format, to FILE or stdout; may be given several times. {listed}. "
         "[default: text]",
     )
-    decorated: Command = option(command)
-    return decorated
 
 
 class Outputs:
     """Reports that will be written, their files open already."""
 
-    def __init__(self, targets: Sequence[tuple[str, TextIO]]) -> None:
+    def __init__(self, targets: Sequence[tuple[Format, TextIO]]) -> None:
         self._targets = targets
 
-    def write(self, report: Report) -> None:
-        """Write the report in every format."""
-        for name, out in self._targets:
-            writer(name)(report, out)
+    def write(self, report: object) -> None:
+        """Write the report (what the formats' modules take) in every format."""
+        for known, out in self._targets:
+            writer(known)(report, out)
 
 
 @contextmanager
@@ -75,10 +73,9 @@ def opened(targets: Sequence[Target], inputs: Sequence[str] = ()) -> Iterator[Ou
     Raises UserError, before any work is done, where two reports go to one place, a file cannot be written or
     is one of the ``inputs``. If the block fails, the files stay as they were.
     """
-    targets = targets or [Target("text", "")]
     _refuse_double(targets)
     with ExitStack() as files:
-        yield Outputs([(target.format, _open(target, inputs, files)) for target in targets])
+        yield Outputs([(target.known, _open(target, inputs, files)) for target in targets])
 
 
 def _refuse_double(targets: Sequence[Target]) -> None:

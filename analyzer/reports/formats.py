@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import NamedTuple, TextIO, TypeAlias
-
-from analyzer.model.report import Report
-
-Writer: TypeAlias = Callable[[Report, TextIO], None]
+from typing import Any, NamedTuple, TextIO
 
 
 class Format(NamedTuple):
@@ -25,7 +21,19 @@ FORMATS = {
 }
 
 
-def writer(name: str) -> Writer:
-    """The function that writes a report in the format of that name."""
-    write: Writer = import_module(f"analyzer.reports.{FORMATS[name].module}").write
+CHECK_FORMATS = {
+    "text": Format("check_text", "for people"),
+    "json": Format("check_json", "one document with everything"),
+    "junit": Format("junit", "JUnit XML"),
+    "sarif": Format("sarif", "SARIF 2.1.0"),
+    "github": Format("github", "annotations and a summary for GitHub Actions"),
+    "gitlab": Format("gitlab", "GitLab's code quality"),
+    "markdown": Format("markdown", "a comment of a pull request"),
+}
+"""Those of ``check``: their writers take a CheckRun."""
+
+
+def writer(format: Format) -> Callable[[Any, TextIO], None]:
+    """The function that writes a report in that format."""
+    write: Callable[[Any, TextIO], None] = import_module(f"analyzer.reports.{format.module}").write
     return write

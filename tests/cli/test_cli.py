@@ -19,7 +19,7 @@ from analyzer.cli.main import run
 from analyzer.matching.load import load_rules, rules_folder
 from tests.captures import ROOT, record_offsets, sample
 
-COMMANDS = ("analyze", "explain", "rules")
+COMMANDS = ("analyze", "check", "explain", "rules")
 FAILED = sample("rst-after-fin-send-first")
 ICMP = sample("icmp-host-unreachable-connect")
 CLEAN = sample("clean-request-response")

@@ -19,7 +19,7 @@ FAILED = sample("rst-after-fin-send-first")
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_has_its_module(name: str) -> None:
-    assert callable(writer(name))
+    assert callable(writer(FORMATS[name]))
     assert FORMATS[name].doc
 
 
@@ -114,7 +114,7 @@ def test_a_full_disk_is_told_in_a_line(capsys: Capsys) -> None:
 
 def test_a_file_is_there_only_when_it_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "report.txt"
-    with opened([Target("text", str(path))]):
+    with opened([Target("text", str(path), FORMATS["text"])]):
         assert not path.exists()
     assert path.exists()
 

@@ -1,0 +1,236 @@
+"""``errnoscope check CAPTURE|DIR...``: fails where something failed, for builds and tests."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from analyzer.cli.messages import complain
+from analyzer.cli.output import Target, opened, output_option
+from analyzer.errors import UserError
+from analyzer.reports.formats import CHECK_FORMATS
+
+if TYPE_CHECKING:
+    from analyzer.checks.expectations import Expectation
+    from analyzer.checks.judge import Judge
+    from analyzer.model.checked import Checked, CheckRun
+    from analyzer.model.rule import Rule
+
+EXIT_FINDINGS = 1
+"""Something counts: a problem, or an expectation that was not met."""
+
+_CAPTURE = re.compile(
+    r"(?P<name>.+?)\.(pcap|pcapng|cap|dmp)\d*(\.(gz|xz|zst|lz4))?", re.IGNORECASE | re.DOTALL
+)
+"""Names of captures, as directories are searched for them."""
+
+_BESIDE = ".expect.yaml"
+_FOLDER = "expect.yaml"
+
+
+@click.command("check", context_settings={"max_content_width": 80})
+@click.argument("captures", nargs=-1, required=True, metavar="CAPTURE|DIR...", type=click.Path(path_type=str))
+@output_option(CHECK_FORMATS)
+@click.option(
+    "--fail-on",
+    type=click.Choice(["error", "warning", "info"]),
+    default="warning",
+    show_default=True,
+    help="The least severity that fails; info is what most probably harmed nobody.",
+)
+@click.option("--recovered", is_flag=True, help="Failures that the program recovered from fail, too.")
+@click.option(
+    "--expect",
+    "expect",
+    metavar="FILE",
+    help="Expectations for captures that have no file of their own (NAME.expect.yaml beside the capture, or "
+    "expect.yaml in its folder).",
+)
+@click.option("--update", is_flag=True, help="Write NAME.expect.yaml from what was found.")
+@click.option("--baseline", metavar="FILE", help="Problems that this file knows do not fail.")
+@click.option("--write-baseline", metavar="FILE", help="Write what was found into a baseline.")
+@click.option("--suppress", metavar="FILE", help="Problems that do not fail, with a reason and a last day.")
+def command(captures: tuple[str, ...], outputs: list[Target], **options: Any) -> int:
+    """Fail if a connection failed: for builds and tests that record their traffic.
+
+    CAPTURE is a file as `analyze` reads it; DIR is searched for *.pcap, *.pcapng and *.cap, compressed ones
+    too. Each capture is judged by itself.
+
+    Exit status: 0 if nothing was found at or above --fail-on and all expectations were met; 1 if not; 2 if
+    the command was not used rightly, a capture cannot be read, or there is none.
+
+    \b
+    Examples:
+      errnoscope check captures/
+      errnoscope check captures/ -o text -o junit=report.xml
+      errnoscope check trace.pcap --update
+    """
+    from analyzer.matching.load import load_rules, rules_folder
+
+    paths = find_captures(captures)
+    rules = load_rules(rules_folder())
+    judge = _judge(rules, options)
+    with opened(outputs, paths) as reports:
+        run = check(paths, rules, judge, _expectations(rules, options["expect"]))
+        if options["update"]:
+            run = _updated(run, rules, judge)
+        if options["write_baseline"]:
+            run = _with_baseline(run, judge, options["write_baseline"])
+        reports.write(run)
+    for capture in run.captures:
+        if capture.error:
+            complain(capture.error)
+    return 2 if run.unreadable else 0 if run.passed else EXIT_FINDINGS
+
+
+def find_captures(names: Iterable[str]) -> list[str]:
+    """The captures that files and directories stand for, each once; raises UserError if there is none."""
+    found: dict[str, None] = {}
+    for name in names:
+        if not Path(name).is_dir():
+            found[name] = None
+            continue
+        inside = [path for path in sorted(Path(name).rglob("*")) if _CAPTURE.fullmatch(path.name)]
+        found.update(dict.fromkeys(str(path) for path in inside if path.is_file()))
+        if not inside:
+            hint = "a directory is searched for *.pcap, *.pcapng and *.cap, also compressed; name others"
+            raise UserError("no-capture", name, "there is no capture in this directory", hint)
+    return list(found)
+
+
+def check(
+    paths: Sequence[str],
+    rules: Sequence[Rule],
+    judge: Judge,
+    expectations: Callable[[str], Sequence[Expectation]] = lambda _: (),
+) -> CheckRun:
+    """Analyze and judge each capture; one that cannot be read is an error of its own."""
+    from analyzer.model.checked import Checked
+    from analyzer.pipeline import analyze
+
+    expected = {path: expectations(path) for path in paths}  # what is wrong in them is said before any work
+    checked: list[Checked] = []
+    for path in paths:
+        try:
+            report = analyze(path, rules=rules)
+        except UserError as error:
+            checked.append(Checked(path, None, error=error))
+        else:
+            checked.append(judge.judge(path, report, expected[path]))
+    return judge.run(checked, rules)
+
+
+def _judge(rules: Sequence[Rule], options: dict[str, Any]) -> Judge:
+    from analyzer.checks.baseline import read_baseline
+    from analyzer.checks.judge import Judge
+    from analyzer.checks.suppressions import read_suppressions
+    from analyzer.model.rule import Severity
+    from analyzer.reports.check_words import line
+
+    names = {rule.name for rule in rules}
+    baseline, suppress = options["baseline"], options["suppress"]
+    return Judge(
+        say=line,
+        today=datetime.now(UTC).date(),
+        fail_on=Severity(options["fail_on"]),
+        recovered=options["recovered"],
+        suppressions=_read(suppress, lambda file: read_suppressions(file, names)) if suppress else (),
+        baseline=read_baseline(_text(baseline), baseline) if baseline else None,
+    )
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        what = error.strerror if isinstance(error, OSError) else "this is not text"
+        raise UserError("unreadable", path, what or str(error)) from error
+
+
+def _read(path: str, read: Callable[[Any], tuple[list[Any], list[Any]]]) -> list[Any]:
+    """What a YAML file holds; raises UserError with all that is wrong in it."""
+    from analyzer.matching.diagnostics import DiagnosticsError
+    from analyzer.matching.yaml_lines import load_yaml
+
+    found, errors = read(load_yaml(Path(path)))
+    if errors:
+        raise DiagnosticsError("bad-check-file", errors)
+    return found
+
+
+def _own_file(path: str) -> Path:
+    """``NAME.expect.yaml`` beside ``NAME.pcap.gz``."""
+    match = _CAPTURE.fullmatch(Path(path).name)
+    return Path(path).with_name((match["name"] if match else Path(path).name) + _BESIDE)
+
+
+def _expectations(rules: Sequence[Rule], given: str | None) -> Callable[[str], Sequence[Expectation]]:
+    """A function from a capture's path to its expectations; each file is read once."""
+    from functools import cache
+
+    from analyzer.checks.expectations import read_expectations
+
+    names = {rule.name for rule in rules}
+
+    @cache
+    def read(file: str) -> list[Expectation]:
+        return _read(file, lambda content: read_expectations(content, names))
+
+    def of(path: str) -> Sequence[Expectation]:
+        places = [_own_file(path), Path(path).with_name(_FOLDER)]
+        file = next((str(place) for place in places if place.is_file()), given)
+        return read(file) if file else ()
+
+    return of
+
+
+def _updated(run: CheckRun, rules: Sequence[Rule], judge: Judge) -> CheckRun:
+    """Write a file for each capture with problems that would fail, or that has one already."""
+    from analyzer.checks.expectations import as_yaml, read_expectations
+    from analyzer.model.checked import Standing
+
+    names = {rule.name for rule in rules}
+    checked: list[Checked] = []
+    for capture in run.captures:
+        if capture.report is None or capture.error:
+            checked.append(capture)
+            continue
+        file = _own_file(capture.path)
+        kept = _read(str(file), lambda content: read_expectations(content, names)) if file.is_file() else []
+        kept = [expectation for expectation in kept if expectation.kind != "must"]
+        bare = judge.judge(capture.path, capture.report, [])
+        counted = [problem for problem in bare.problems if problem.standing is Standing.NEW]
+        if counted or file.is_file():
+            file.write_text(as_yaml(counted, kept), encoding="utf-8")
+            complain(f"wrote {os.fspath(file)}")
+        fresh = _read(str(file), lambda content: read_expectations(content, names)) if file.is_file() else []
+        checked.append(judge.judge(capture.path, capture.report, fresh))
+    return judge.run(checked, rules)
+
+
+def _with_baseline(run: CheckRun, judge: Judge, path: str) -> CheckRun:
+    """Write what counts, and what an older baseline knew and is still there; judge by that."""
+    from dataclasses import replace
+
+    from analyzer.checks.baseline import as_json, read_baseline
+    from analyzer.model.checked import Standing
+
+    counted = [
+        problem
+        for capture in run.captures
+        for problem in capture.problems
+        if problem.standing in (Standing.NEW, Standing.KNOWN)
+    ]
+    text = as_json(counted)
+    Path(path).write_text(text, encoding="utf-8")
+    complain(f"wrote {path}: {len({problem.key for problem in counted})} problems")
+    written = read_baseline(text, path)
+    captures = [replace(capture, problems=written.mark(capture.problems)) for capture in run.captures]
+    judge.baseline = written
+    return judge.run(captures, run.rules)

@@ -1,0 +1,70 @@
+"""What a check found, for people who read a build's log: no colour, no frames, a few lines a problem."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TextIO
+
+from analyzer.model.checked import Checked, CheckRun, ExpectationResult, Problem, Standing
+from analyzer.reports import check_words as words
+from analyzer.reports.layout import WIDTH, wrapped
+from analyzer.reports.printable import printable
+from analyzer.reports.words import count
+
+_SHOWN = 50
+"""Problems of a capture that are listed."""
+
+
+def write(run: CheckRun, out: TextIO) -> None:
+    """Write the report."""
+    for line in _run(run):
+        out.write(line.rstrip() + "\n")
+
+
+def _run(run: CheckRun) -> Iterable[str]:
+    for capture in run.captures:
+        yield f"{words.state(capture)}  {words.path(capture)}: {words.outcome(capture)}"
+        yield from _capture(capture)
+    for note in run.notes:
+        yield from _lines(f"note: {printable(note)}")
+    if run.vanished:
+        yield f"gone since the baseline was written ({count(len(run.vanished), 'problem')}):"
+        yield from (f"  {printable(key)}" for key in run.vanished)
+        yield "  --write-baseline writes it anew without them"
+    yield words.total(run)
+    if rules := dict.fromkeys(p.rule for capture in run.captures for p in capture.new):
+        yield from _lines(f"More: errnoscope explain {next(iter(rules))}; errnoscope analyze CAPTURE")
+
+
+def _capture(capture: Checked) -> Iterable[str]:
+    if capture.error:
+        yield from _lines(f"{printable(capture.error.where)}: {printable(capture.error.what)}", "  ")
+    for problem in capture.new[:_SHOWN]:
+        yield from _problem(problem)
+    if len(capture.new) > _SHOWN:
+        yield f"  ... and {len(capture.new) - _SHOWN:,} more"
+    for expectation in capture.unmet:
+        yield from _expectation(expectation)
+    for problem in capture.problems:
+        if problem.standing is Standing.SUPPRESSED:
+            yield from _lines(f"{words.line(problem)}: {printable(problem.reason)}", "  suppressed  ")
+
+
+def _problem(problem: Problem) -> Iterable[str]:
+    yield f"  {problem.severity.value:<7}  {words.line(problem)}"
+    yield from _lines(f"{words.sentence(problem)} {words.why(problem)}", " " * 11)
+    yield f"{' ' * 11}{words.sure(problem)}, {words.frames(problem)}"
+
+
+def _expectation(expectation: ExpectationResult) -> Iterable[str]:
+    yield f"  expectation not met: {printable(expectation.where)}"
+    if expectation.why:
+        yield from _lines(printable(expectation.why), f"    {'why':<9} ")
+    yield from _lines(printable(expectation.wanted), f"    {'expected':<9} ")
+    for index, line in enumerate(expectation.found):
+        yield f"    {'' if index else 'found':<9} {printable(line)}"
+
+
+def _lines(text: str, indent: str = "") -> Iterable[str]:
+    for index, line in enumerate(wrapped(text, WIDTH - len(indent))):
+        yield (" " * len(indent) if index else indent) + line

@@ -1,0 +1,87 @@
+"""Problems and what became of them as people read them; shared by the formats of `check`."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from analyzer.model.checked import Checked, CheckRun, Problem, Standing
+from analyzer.reports.printable import printable
+from analyzer.reports.words import count, headline
+
+SEVERITIES = ("error", "warning", "info")
+
+_STANDINGS = {
+    Standing.EXPECTED: "expected",
+    Standing.KNOWN: "in the baseline",
+    Standing.SUPPRESSED: "suppressed",
+    Standing.RECOVERED: "recovered",
+    Standing.BELOW: "below the limit",
+}
+
+
+def got(problem: Problem) -> str:
+    """``client send EPIPE``, or of a warning ``client``."""
+    return " ".join(word for word in (problem.side, problem.call, problem.result) if word)
+
+
+def line(problem: Problem) -> str:
+    """A problem in a line: what, where, which rule."""
+    flow = problem.flow.flow
+    return f"{got(problem)}  {flow.client} -> {flow.server}  {problem.rule}"
+
+
+def sentence(problem: Problem) -> str:
+    """What the program got, else what is wrong."""
+    if problem.verdict:
+        return headline(problem.verdict)
+    return f"{problem.finding.title} (the {problem.side})."
+
+
+def why(problem: Problem) -> str:
+    """What happened, in a sentence or two."""
+    finding = problem.finding
+    title = f"{finding.title}. " if problem.verdict else ""
+    return f"{title}{' '.join(finding.summary.split())}".strip()
+
+
+def sure(problem: Problem) -> str:
+    """How sure the verdict is; of a finding without one, its severity."""
+    return problem.verdict.confidence.value if problem.verdict else problem.severity.value
+
+
+def frames(problem: Problem) -> str:
+    """``frames 16 17``."""
+    numbers = problem.verdict.frames if problem.verdict else problem.finding.frames
+    more = " ..." if len(numbers) > 6 else ""
+    return f"frame{'' if len(numbers) == 1 else 's'} {' '.join(map(str, numbers[:6]))}{more}"
+
+
+def path(capture: Checked) -> str:
+    """The capture's path, safe to show."""
+    return printable(capture.path)
+
+
+def state(capture: Checked) -> str:
+    """``failed``, ``passed`` or ``unreadable``."""
+    if capture.error:
+        return "unreadable" if capture.report is None else "damaged"
+    return "passed" if capture.passed else "failed"
+
+
+def outcome(capture: Checked) -> str:
+    """How much was found, in a line."""
+    parts = [count(len(capture.new), "problem")] if capture.new else []
+    if capture.unmet:
+        parts.append(f"{count(len(capture.unmet), 'expectation')} not met")
+    if capture.report and not capture.report.totals.tcp_flows + capture.report.totals.udp_flows:
+        parts.append("there is no connection in it, so nothing was judged")
+    standings = Counter(problem.standing for problem in capture.problems)
+    parts += [f"{standings[kind]} {word}" for kind, word in _STANDINGS.items() if standings[kind]]
+    return ", ".join(parts) or "nothing found"
+
+
+def total(run: CheckRun) -> str:
+    """The whole call in a line."""
+    failed = sum(not capture.passed for capture in run.captures)
+    checked = f"{count(len(run.captures), 'capture')} checked"
+    return f"{checked}: {failed} failed" if failed else f"{checked}: all passed"

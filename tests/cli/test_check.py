@@ -1,0 +1,219 @@
+"""`errnoscope check` as a build meets it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from analyzer.cli.check import find_captures
+from analyzer.reports.formats import CHECK_FORMATS
+from tests.captures import sample
+from tests.cli.test_cli import Capsys, command, told
+
+FAILED = sample("rst-after-fin-send-first")
+CLEAN = sample("clean-request-response")
+STORM = sample("retransmission-storm-cut")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two captures in a directory, one of which has a failure."""
+    (tmp_path / "sub").mkdir()
+    shutil.copy(FAILED, tmp_path / "sub" / "bad.pcap")
+    shutil.copy(CLEAN, tmp_path / "good.pcap")
+    return tmp_path
+
+
+def test_nothing_found_is_0(capsys: Capsys) -> None:
+    status, out, err = told(capsys, "check", CLEAN)
+    assert (status, err) == (0, "")
+    assert out.endswith("1 capture checked: all passed\n")
+
+
+def test_a_failure_is_1(capsys: Capsys) -> None:
+    status, out, err = told(capsys, "check", FAILED)
+    assert (status, err) == (1, "")
+    assert "client send EPIPE" in out
+    assert max(map(len, out.splitlines()[1:])) <= 80
+
+
+def test_each_capture_is_judged_by_itself(capsys: Capsys, folder: Path) -> None:
+    status, out, _ = told(capsys, "check", folder)
+    assert status == 1
+    assert f"passed  {folder}/good.pcap: nothing found" in out
+    assert f"failed  {folder}/sub/bad.pcap: 1 problem" in out
+    assert "2 captures checked: 1 failed" in out
+
+
+@pytest.mark.parametrize(("level", "status"), [("info", 1), ("warning", 1), ("error", 0)])
+def test_fail_on(capsys: Capsys, level: str, status: int) -> None:
+    assert told(capsys, "check", STORM, "--fail-on", level)[0] == status
+
+
+# 2: nothing passes silently
+
+
+def test_no_capture_is_2(capsys: Capsys, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no capture")
+    status, out, err = told(capsys, "check", tmp_path)
+    assert (status, out) == (2, "")
+    assert "there is no capture in this directory\nhint: " in err
+
+
+def test_no_argument_is_2(capsys: Capsys) -> None:
+    assert told(capsys, "check")[0] == 2
+
+
+def test_a_missing_capture_is_2_beside_others(capsys: Capsys, tmp_path: Path) -> None:
+    status, out, err = told(
+        capsys, "check", FAILED, tmp_path / "missing.pcap", "-o", "text", "-o", "json=/dev/null"
+    )
+    assert status == 2
+    assert "client send EPIPE" in out
+    assert f"unreadable  {tmp_path}/missing.pcap" in out
+    assert "missing.pcap" in err
+
+
+def test_a_damaged_capture_is_2(capsys: Capsys, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.pcap"
+    bad.write_bytes(CLEAN.read_bytes() + b"\xff" * 64)
+    status, out, _ = told(capsys, "check", bad)
+    assert status == 2
+    assert f"damaged  {bad}" in out
+
+
+@pytest.mark.parametrize("option", ["--expect", "--baseline", "--suppress"])
+def test_a_missing_file_of_the_check_is_2(capsys: Capsys, tmp_path: Path, option: str) -> None:
+    status, out, err = told(capsys, "check", CLEAN, option, tmp_path / "missing")
+    assert (status, out) == (2, "")
+    assert "missing" in err
+
+
+def test_an_unknown_format_is_2(capsys: Capsys) -> None:
+    status, _, err = told(capsys, "check", CLEAN, "-o", "sarf")
+    assert status == 2
+    assert "did you mean `sarif`?" in err
+
+
+# Which files
+
+
+def test_a_directory_is_searched_for_captures(tmp_path: Path) -> None:
+    names = ["a.pcap", "b.pcapng", "c.cap", "d.pcap.gz", "e.pcap.zst", "f.pcap3", "sub/G.PCAP"]
+    for name in [*names, "h.txt", "pcap", "i.pcap.expect.yaml", "j.gz"]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    assert find_captures([str(tmp_path)]) == [str(tmp_path / name) for name in names]
+
+
+def test_a_capture_that_is_named_twice_is_read_once(folder: Path) -> None:
+    good = str(folder / "good.pcap")
+    assert find_captures([good, str(folder), good]) == [good, str(folder / "sub" / "bad.pcap")]
+
+
+# Expectations
+
+
+def test_update_writes_what_the_next_check_expects(capsys: Capsys, folder: Path) -> None:
+    assert told(capsys, "check", folder)[0] == 1
+    status, out, err = told(capsys, "check", folder, "--update")
+    assert status == 0
+    written = folder / "sub" / "bad.expect.yaml"
+    assert f"wrote {written}" in err
+    assert not (folder / "good.expect.yaml").exists()
+    assert "errno: EPIPE" in written.read_text()
+    status, out, err = told(capsys, "check", folder)
+    assert (status, err) == (0, "")
+    assert "1 expected" in out
+    before = written.read_text()
+    told(capsys, "check", folder, "--update")
+    assert written.read_text() == before
+
+
+def test_an_expectation_that_is_not_met_fails_a_clean_capture(capsys: Capsys, folder: Path) -> None:
+    (folder / "good.expect.yaml").write_text("must:\n  - errno: ECONNREFUSED\n    why: the port is closed\n")
+    status, out, _ = told(capsys, "check", folder / "good.pcap")
+    assert status == 1
+    assert f"expectation not met: {folder}/good.expect.yaml:2" in out
+    assert "expected  at least 1: errno ECONNREFUSED" in out
+    assert "found     none, and nothing else either" in out
+    assert "the port is closed" in out
+
+
+def test_a_folder_has_expectations_for_captures_without_their_own(capsys: Capsys, folder: Path) -> None:
+    (folder / "sub" / "expect.yaml").write_text("may: [{errno: EPIPE}]")
+    assert told(capsys, "check", folder)[0] == 0
+    (folder / "sub" / "bad.expect.yaml").write_text("must_not: [{errno: EPIPE}]")
+    assert told(capsys, "check", folder)[0] == 1
+
+
+def test_errors_of_an_expectation_file_are_all_told(capsys: Capsys, folder: Path) -> None:
+    file = folder / "good.expect.yaml"
+    file.write_text("must:\n  - errnoo: EPIPE\n    side: left\n")
+    status, out, err = told(capsys, "check", folder / "good.pcap")
+    assert (status, out) == (2, "")
+    assert f"{file}:2:5: error: unknown key `errnoo`" in err
+    assert "did you mean `errno`?" in err
+    assert f"{file}:3:11: error: 'left' is not known here" in err
+
+
+# Baseline and suppressions
+
+
+def test_a_baseline_from_writing_to_what_is_new(capsys: Capsys, folder: Path) -> None:
+    baseline = folder / "baseline.json"
+    status, _, err = told(capsys, "check", folder, "--write-baseline", baseline)
+    assert status == 0
+    assert "1 problem" in err
+    status, out, _ = told(capsys, "check", folder, "--baseline", baseline)
+    assert status == 0
+    assert "1 in the baseline" in out
+    shutil.copy(sample("connection-refused"), folder / "new.pcap")
+    status, out, _ = told(capsys, "check", folder, "--baseline", baseline)
+    assert status == 1
+    assert "connection-refused" in out
+    assert "client send EPIPE" not in out
+    (folder / "sub" / "bad.pcap").unlink()
+    status, out, _ = told(capsys, "check", folder / "good.pcap", "--baseline", baseline)
+    assert status == 0
+    assert "gone since the baseline was written (1 problem):\n  rst-after-fin client send EPIPE" in out
+
+
+def test_a_suppression_says_why(capsys: Capsys, folder: Path) -> None:
+    file = folder / "quiet.yaml"
+    file.write_text("suppress: [{errno: EPIPE, reason: the old client, until: 9999-12-31}]")
+    status, out, _ = told(capsys, "check", folder, "--suppress", file)
+    assert status == 0
+    assert "the old client" in out
+
+
+# Outputs
+
+
+def test_several_formats_at_once(capsys: Capsys, folder: Path) -> None:
+    files = {name: folder / f"out.{name}" for name in CHECK_FORMATS}
+    outputs = [word for name, file in files.items() for word in ("-o", f"{name}={file}")]
+    status, out, err = told(capsys, "check", folder, *outputs)
+    assert (status, out, err) == (1, "", "")
+    assert all("EPIPE" in file.read_text() for file in files.values())
+
+
+def test_json(capsys: Capsys, folder: Path) -> None:
+    _, out, _ = told(capsys, "check", folder, "-o", "json")
+    content = json.loads(out)
+    assert content["schema"] == "errnoscope.check/1"
+    assert not content["passed"]
+    assert [capture["state"] for capture in content["captures"]] == ["passed", "failed"]
+    bad = content["captures"][1]
+    (problem,) = bad["problems"]
+    assert (problem["endpoint"], problem["call"], problem["errno"]) == ("client", "send", "EPIPE")
+    assert bad["report"]["flows"][problem["flow"]]["verdicts"][0]["errno"] == "EPIPE"
+
+
+def test_in_a_pipe_of_its_own_process(folder: Path) -> None:
+    done = command("check", folder)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.isascii()
