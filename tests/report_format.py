@@ -55,6 +55,7 @@ SHAPE: dict[str, dict[str, type | tuple[type, ...]]] = {
         "client": dict,
         "server": dict,
         "client_guessed": bool,
+        "tunnel": (str, type(None)),
         "start": float,
         "end": float,
         "packets": int,

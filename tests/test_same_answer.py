@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import struct
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +17,18 @@ from analyzer.matching.match import Matcher
 from analyzer.model.finding import FlowResult
 from analyzer.model.rule import Rule, Sample
 from analyzer.pipeline import Engine, analyze
+from analyzer.reports import text
 from analyzer.reports.json_report import as_plain
 from analyzer.sources.open import open_capture
 from analyzer.sources.transcript import TranscriptSource, parse
+from tests.captures import frames_of
+from tests.decode.frames import framed, in_udp, vxlan
+from tests.sources.build import Frame, pcap
 
 RULES = load_rules(rules_folder())
 SAMPLES = rules_folder().parent / "samples"
 CAPTURES = sorted(SAMPLES.glob("*/*.pcap"))
+ON_ETHERNET = [path for path in CAPTURES if "any-interface" not in path.parent.name]
 TRANSCRIPTS = [
     pytest.param(sample, id=f"{rule.name}: {sample.name}")
     for rule in RULES
@@ -44,6 +51,36 @@ def test_batches_of_any_size_give_the_same_report(path: Path) -> None:
     expected = whole(path, 16_384)
     for size in (1, 7):
         assert whole(path, size) == expected
+
+
+def in_vxlan(frame: Frame) -> Frame:
+    """The same frame, carried between two other hosts."""
+    around = framed(in_udp(vxlan(frame.data, vni=42), 4789))
+    longer = len(around) - len(frame.data)
+    lengths = struct.pack("!H", frame.original + longer - 14)  # of the outer IP packet
+    return frame._replace(data=around[:16] + lengths + around[18:], original=frame.original + longer)
+
+
+@pytest.mark.parametrize("path", ON_ETHERNET[::3], ids=name)
+def test_a_tunnel_changes_nothing_but_its_name(path: Path, tmp_path: Path) -> None:
+    copy = tmp_path / path.name
+    copy.write_bytes(pcap(map(in_vxlan, frames_of(path.read_bytes()))))
+    plain, inside = whole(path, 16_384), whole(copy, 16_384)
+    for report, tunnel in ((plain, None), (inside, "VXLAN 42")):
+        assert all(flow.pop("tunnel") == tunnel for flow in report["flows"])
+    for part in ("flows", "incidents"):
+        assert inside[part] == plain[part]
+
+
+def test_the_text_names_the_tunnel(tmp_path: Path) -> None:
+    path, copy, out = (
+        SAMPLES / "rst-after-fin-send-first" / "client.pcap",
+        tmp_path / "in-a-tunnel.pcap",
+        io.StringIO(),
+    )
+    copy.write_bytes(pcap(map(in_vxlan, frames_of(path.read_bytes()))))
+    text.write(analyze(copy, rules=RULES), out)
+    assert " in VXLAN 42   20" in out.getvalue()
 
 
 def results_of(rules: list[Rule], packets: str, **options: Any) -> list[FlowResult]:

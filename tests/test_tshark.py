@@ -12,10 +12,13 @@ from typing import NamedTuple
 import pytest
 
 from analyzer.decode import decode
-from analyzer.model.columns import TCP, UDP
+from analyzer.model.columns import ROW_FIELDS, TCP, UDP
 from analyzer.model.flow import address_text
+from analyzer.model.tunnel import tunnel_text
 from analyzer.sources.open import open_capture
 from tests.captures import CAPTURES, capture_name, to_pcapng
+from tests.decode.frames import carriers, framed, tcp, v4, v6
+from tests.sources.build import Frame, pcap
 
 pytestmark = pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
 
@@ -135,11 +138,16 @@ def timestamps(told: dict[str, str]) -> tuple[int, int] | None:
 
 def our_rows(path: Path) -> Iterator[Row]:
     """The same of the decoder's columns."""
+    return (row for row, _ in our_rows_and_tunnels(path))
+
+
+def our_rows_and_tunnels(path: Path) -> Iterator[tuple[Row, int]]:
     with open_capture(str(path), 0) as source:
         for block in source.blocks():
             columns = decode(block)
             for row in range(len(columns)):
-                yield our_row({name: getattr(columns, name)[row].item() for name in columns.__slots__[4:]})
+                told = {name: getattr(columns, name)[row].item() for name in ROW_FIELDS}
+                yield our_row(told), told["tunnel"]
 
 
 def our_row(told: dict[str, int]) -> Row:
@@ -171,6 +179,73 @@ def test_columns_are_what_tshark_reads(path: Path) -> None:
     ours = list(our_rows(path))
     assert ours
     assert ours == tshark_rows(path)
+
+
+INNERMOST = (
+    "frame.number",
+    "frame.protocols",
+    "ip.src",
+    "ip.dst",
+    "ipv6.src",
+    "ipv6.dst",
+    "ip.ttl",
+    "ipv6.hlim",
+    "tcp.srcport",
+    "tcp.dstport",
+    "tcp.seq_raw",
+    "tcp.len",
+    "vxlan.vni",
+    "geneve.vni",
+    "gre.key",
+    "erspan.spanid",
+)
+
+
+def innermost(path: Path) -> Iterator[tuple[object, ...]]:
+    """Of each frame: number, addresses, TTL, ports, sequence number and payload inside, and the tunnel."""
+    fields = [part for name in INNERMOST for part in ("-e", name)]
+    line = ["tshark", "-n", "-r", str(path), "-T", "fields", "-E", "separator=/t", "-E", "occurrence=l"]
+    switches = ["-d", "udp.port==8472,vxlan", "-o", "tcp.relative_sequence_numbers:FALSE"]
+    done = subprocess.run([*line, *switches, *fields], capture_output=True, text=True, check=True)
+    for text in done.stdout.splitlines():
+        told = dict(zip(INNERMOST, text.split("\t"), strict=True))
+        protocols = told["frame.protocols"].split(":")
+        kind = next(name for name in reversed(protocols) if name in ("ip", "ipv6"))
+        found = [number(told[name]) for name in INNERMOST[8:12]]
+        ttl = number(told["ip.ttl" if kind == "ip" else "ipv6.hlim"])
+        addresses = (str(ip_address(told[f"{kind}.{end}"])) for end in ("src", "dst"))
+        yield (number(told["frame.number"]), *addresses, ttl, *found, tunnel_name(told, protocols))
+
+
+def tunnel_name(told: dict[str, str], protocols: list[str]) -> str:
+    for name, field in (("VXLAN", "vxlan.vni"), ("Geneve", "geneve.vni"), ("ERSPAN", "erspan.spanid")):
+        if told[field]:
+            return f"{name} {number(told[field])}"
+    if "erspan" in protocols:
+        return "ERSPAN"
+    if "gre" in protocols:
+        return f"GRE {number(told['gre.key'])}" if told["gre.key"] else "GRE"
+    return "IPIP" if sum(name in ("ip", "ipv6") for name in protocols) > 1 else ""
+
+
+def test_what_is_inside_of_tunnels_is_what_tshark_reads(tmp_path: Path) -> None:
+    inner = (v4(tcp() / b"hello"), v6(tcp("S") / b"you"))
+    around = [framed(ip) for packet in inner for version in (4, 6) for ip in carriers(packet, version)]
+    path = tmp_path / "tunnels.pcap"
+    path.write_bytes(pcap([Frame(frame, len(frame), turn) for turn, frame in enumerate(around)]))
+    ours = [
+        (
+            row.number,
+            *(row.source, row.target, row.ttl),
+            *(*row.ports, row.seq, row.payload),
+            tunnel_text(told),
+        )
+        for row, told in our_rows_and_tunnels(path)
+    ]
+    theirs = list(innermost(path))
+    assert len(ours) == len(around)
+    for mine, other in zip(ours, theirs, strict=True):
+        assert mine == other
 
 
 @pytest.mark.parametrize("path", CHOSEN[::8], ids=capture_name)

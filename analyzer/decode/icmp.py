@@ -54,6 +54,7 @@ def _quoted(messages: Packets, rejects: Rejects) -> tuple[Packets, NDArray[np.vo
         outer.at + _HEADER.itemsize,
         np.minimum(outer.end, outer.stop),  # padding is no quote
         outer.stop,
+        outer.tunnel,
     )
     quoted = ip.packets(inner, messages.version, rejects, quoted=True)
     other: Bools = (quoted.protocol != TCP) & (quoted.protocol != UDP)

@@ -12,7 +12,7 @@ from analyzer.decode.rows import Values
 from analyzer.decode.spans import Bools, Rejects, Spans, gather, take
 from analyzer.model.columns import Undecoded
 
-TCP, UDP = 6, 17
+IPV4, TCP, UDP, IPV6, GRE = 4, 6, 17, 41, 47
 ICMP = {4: 1, 6: 58}
 """Protocol number of ICMP, by IP version."""
 
@@ -43,6 +43,8 @@ _V6 = np.dtype(
         ("dst_lo", ">u8"),
     ]
 )
+_BEGIN = np.dtype([("first", "u1"), ("tos", "u1"), ("total", ">u2"), ("length", ">u2")])  # of either version
+_MORE, _OFFSET = 0x2000, 0x1FFF  # in ``fragment``
 _EXTENSION = np.dtype([("next", "u1"), ("length", "u1"), ("offset", ">u2"), ("rest", "V4")])
 
 _HOP_BY_HOP, _ROUTING, _FRAGMENT, _AH, _DESTINATION = 0, 43, 44, 51, 60
@@ -53,26 +55,37 @@ _MAX_EXTENSIONS = 8  # RFC 8200 section 4.1 expects each at most once, destinati
 _MAX_UNSTATED = 8 * 65_536
 """The longest packet that does not state its length: Linux hands no longer one to a card (GSO_MAX_SIZE)."""
 
+ANY_LENGTH = 2 * _MAX_UNSTATED
+"""More than any packet has: added where the end of what carries it says nothing of its length."""
+
 
 @dataclass(frozen=True, slots=True)
 class Packets:
     """IP packets of one version, in file order.
 
     spans: stand at the transport header, and stop where the IP packet ends; header: (k,) of ``_V4`` or
-    ``_V6``; protocol: uint8 (k,), of the transport header.
+    ``_V6``; protocol: uint8 (k,), of the transport header; more: those that are the first fragment of
+    several, None where none is.
     """
 
     version: int
     spans: Spans
     header: NDArray[np.void]
     protocol: NDArray[np.uint8]
+    more: Bools | None = None
 
     def __len__(self) -> int:
         return len(self.spans)
 
     def take(self, keep: NDArray[np.intp]) -> Packets:
         """The packets at the positions ``keep``."""
-        return Packets(self.version, self.spans.take(keep), take(self.header, keep), self.protocol.take(keep))
+        return Packets(
+            self.version,
+            self.spans.take(keep),
+            take(self.header, keep),
+            self.protocol.take(keep),
+            None if self.more is None else self.more.take(keep),
+        )
 
     def of_protocol(self, protocol: int) -> Packets:
         """The packets with that transport protocol."""
@@ -80,12 +93,14 @@ class Packets:
         return self if mask.all() else self.take(np.flatnonzero(mask))
 
     def endpoints(self) -> Values:
-        """Columns: who sent this to whom."""
+        """Columns: who sent this to whom, in which tunnel."""
+        tunnel: Values = {} if self.spans.tunnel is None else {"tunnel": self.spans.tunnel}
         if self.version == 4:
-            return {"version": 4, "src_lo": self.header["src"], "dst_lo": self.header["dst"]}
+            return {"version": 4, "src_lo": self.header["src"], "dst_lo": self.header["dst"], **tunnel}
         return {
             "version": 6,
             **{name: self.header[name] for name in ("src_hi", "src_lo", "dst_hi", "dst_lo")},
+            **tunnel,
         }
 
     def reporter(self) -> Values:
@@ -102,7 +117,7 @@ class Packets:
 
 
 def decode(spans: Spans, version: NDArray[np.uint8], rejects: Rejects) -> Iterator[Packets]:
-    """IP packets that carry TCP, UDP or ICMP, by IP version; refuses the others.
+    """IP packets that carry TCP, UDP, ICMP or another packet, by IP version; refuses the others.
 
     ``spans`` stand at the IP header, ``version`` (k,) is what the link layer says that it is.
     """
@@ -115,6 +130,20 @@ def decode(spans: Spans, version: NDArray[np.uint8], rejects: Rejects) -> Iterat
         else:
             continue
         yield packets(part, number, rejects)
+
+
+def makes_sense(spans: Spans, version: NDArray[np.uint8]) -> Bools:
+    """Whether an IP header of ``version`` (k,) stands at each place, whose packet ends where it can."""
+    header = spans.gather(_BEGIN)
+    room = spans.stop - spans.at
+    size = (header["first"] & 0x0F).astype(np.int64) * 4
+    total = header["total"].astype(np.int64)
+    is4 = (size >= _V4.itemsize) & ((total == 0) | (total >= size)) & (np.maximum(total, size) <= room)
+    is6 = header["length"].astype(np.int64) + _V6.itemsize <= room
+    least = np.where(version == 4, _V4.itemsize, _V6.itemsize)
+    said = (version != 0) & (header["first"] >> 4 == version)
+    good: Bools = said & ~spans.lack(least) & np.where(version == 4, is4, is6)
+    return good
 
 
 def packets(spans: Spans, version: int, rejects: Rejects, quoted: bool = False) -> Packets:
@@ -134,6 +163,7 @@ def _packets4(spans: Spans, rejects: Rejects, quoted: bool) -> Packets:
     size = (first & 0x0F).astype(np.int64) * 4
     total = spans.stop - spans.at if quoted else _wire_length(header["total"].astype(np.int64), spans)
     protocol = header["protocol"].copy()
+    fragment = header["fragment"] & (_MORE | _OFFSET)
     bad = (first >> 4 != 4) | (size < _V4.itemsize) | (total < size)
     keep = rejects.sift(
         spans,
@@ -141,10 +171,10 @@ def _packets4(spans: Spans, rejects: Rejects, quoted: bool) -> Packets:
         (bad, Undecoded.BAD_IP_HEADER),
         (spans.lack(size), Undecoded.TRUNCATED),
         (_is_other(protocol, 4), Undecoded.OTHER_PROTOCOL),
-        (header["fragment"] & 0x1FFF != 0, Undecoded.LATER_FRAGMENT),
+        (fragment & _OFFSET != 0, Undecoded.LATER_FRAGMENT),
     )
-    moved = Spans(spans.buffer, spans.index, spans.at + size, spans.end, spans.at + total)
-    result = Packets(4, moved, header, protocol)
+    more = fragment & _MORE != 0 if fragment.any() else None
+    result = Packets(4, spans.moved(spans.at + size, spans.at + total), header, protocol, more)
     return result if keep is None else result.take(keep)
 
 
@@ -163,8 +193,8 @@ def _packets6(spans: Spans, rejects: Rejects, quoted: bool) -> Packets:
         (_is_other(chain.protocol, 6) & ~_IS_EXTENSION[chain.protocol], Undecoded.OTHER_PROTOCOL),
         (chain.later, Undecoded.LATER_FRAGMENT),
     )
-    moved = Spans(spans.buffer, spans.index, chain.at, spans.end, spans.at + total)
-    result = Packets(6, moved, header, chain.protocol)
+    more = chain.more if chain.more.any() else None
+    result = Packets(6, spans.moved(chain.at, spans.at + total), header, chain.protocol, more)
     return result if keep is None else result.take(keep)
 
 
@@ -183,18 +213,28 @@ def _wire_length(stated: NDArray[np.int64], spans: Spans) -> NDArray[np.int64]:
 
 def _is_other(protocol: NDArray[np.uint8], version: int) -> Bools:
     mask: Bools = (protocol != TCP) & (protocol != UDP) & (protocol != ICMP[version])
+    return mask & ~is_carrier(protocol) if mask.any() else mask
+
+
+def is_carrier(protocol: NDArray[np.uint8]) -> Bools:
+    """Which of these IP protocols carry whole packets."""
+    mask: Bools = (protocol == GRE) | (protocol == IPV4) | (protocol == IPV6)
     return mask
 
 
 @dataclass(frozen=True, slots=True)
 class _Chain:
-    """What extension headers lead to, (k,) each: the transport header, or why there is none."""
+    """What extension headers lead to, (k,) each: the transport header, or why there is none.
+
+    later: a fragment but the first; more: the first of several.
+    """
 
     at: NDArray[np.int64]
     protocol: NDArray[np.uint8]
     bad: Bools
     cut: Bools
     later: Bools
+    more: Bools
 
 
 def _walk(spans: Spans, stop: NDArray[np.int64], protocol: NDArray[np.uint8]) -> _Chain:
@@ -206,7 +246,7 @@ def _walk(spans: Spans, stop: NDArray[np.int64], protocol: NDArray[np.uint8]) ->
     chain = _Chain(
         spans.at + _V6.itemsize,
         protocol,
-        *(np.zeros(count, dtype=np.bool_) for _ in range(3)),
+        *(np.zeros(count, dtype=np.bool_) for _ in range(4)),
     )
     rows = np.flatnonzero(_IS_EXTENSION[protocol])
     for _ in range(_MAX_EXTENSIONS):
@@ -232,6 +272,7 @@ def _step(spans: Spans, stop: NDArray[np.int64], chain: _Chain, rows: NDArray[np
     later = ~bad & (kind == _FRAGMENT) & (header["offset"] >> 3 != 0)
     chain.bad[rows[bad]] = True
     chain.later[rows[later]] = True
+    chain.more[rows[(kind == _FRAGMENT) & (header["offset"] & 1 != 0)]] = True
     rows = rows[~(bad | later)]
     return rows[_IS_EXTENSION[chain.protocol[rows]]]
 

@@ -14,7 +14,8 @@ from analyzer.model.columns import Undecoded
 Located = tuple[Spans, NDArray[np.uint8]]
 """Spans that stand at the IP header, and the IP version that the link layer names, uint8 (k,): 4 or 6."""
 
-_IPV4, _IPV6 = 0x0800, 0x86DD  # EtherTypes, IEEE 802 numbers
+IPV4, IPV6 = 0x0800, 0x86DD  # EtherTypes, IEEE 802 numbers
+ETHERNET = 0x6558  # a whole frame in a tunnel ("transparent Ethernet bridging")
 _TAGS = (0x8100, 0x88A8, 0x9100)  # IEEE 802.1Q, 802.1ad, and QinQ as it was before the standard
 _MAX_TAGS = 4
 
@@ -58,9 +59,19 @@ def _by_ethertype(spans: Spans, rejects: Rejects, size: int, ethertype: int) -> 
     short = spans.lack(size)
     kinds = spans.gather(">u2", ahead=ethertype).astype(np.uint16)
     at = spans.at + size
-    cut = _untag(spans, at, kinds)
-    version = _version(kinds == _IPV4, kinds == _IPV6)
+    version, cut = behind_ethertype(spans, at, kinds)
     return _found(spans, at, version, rejects, short if cut is None else short | cut)
+
+
+def behind_ethertype(
+    spans: Spans, at: NDArray[np.int64], kinds: NDArray[np.uint16]
+) -> tuple[NDArray[np.uint8], Bools | None]:
+    """The IP version behind these EtherTypes, uint8 (k,), 0 for no IP; and which frames end before that.
+
+    Moves ``at``, int64 (k,), to the IP header, and changes ``kinds``. No mask where no frame can be cut.
+    """
+    cut = _untag(spans, at, kinds)
+    return _version(kinds == IPV4, kinds == IPV6), cut
 
 
 def _untag(spans: Spans, at: NDArray[np.int64], kinds: NDArray[np.uint16]) -> Bools | None:
@@ -114,12 +125,12 @@ def _raw(spans: Spans, rejects: Rejects) -> Located:
 
 
 def _raw4(spans: Spans, rejects: Rejects) -> Located:
-    """LINKTYPE_IPV4: nothing."""
+    """LINKTYPEIPV4: nothing."""
     return spans, np.full(len(spans), 4, dtype=np.uint8)
 
 
 def _raw6(spans: Spans, rejects: Rejects) -> Located:
-    """LINKTYPE_IPV6: nothing."""
+    """LINKTYPEIPV6: nothing."""
     return spans, np.full(len(spans), 6, dtype=np.uint8)
 
 
@@ -132,7 +143,7 @@ def _found(
     spans: Spans, at: NDArray[np.int64], version: NDArray[np.uint8], rejects: Rejects, short: Bools
 ) -> Located:
     """Refuse what is ``short`` or no IP, move the rest to ``at``."""
-    moved = Spans(spans.buffer, spans.index, at, spans.end, spans.stop)
+    moved = spans.moved(at)
     keep = rejects.sift(moved, (short, Undecoded.TRUNCATED), (version == 0, Undecoded.OTHER_PROTOCOL))
     return (moved, version) if keep is None else (moved.take(keep), version.take(keep))
 

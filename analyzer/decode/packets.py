@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.decode import icmp, ip, link, tcp, udp
+from analyzer.decode import icmp, ip, link, tcp, tunnels, udp
+from analyzer.decode.link import Located
 from analyzer.decode.rows import Rows
 from analyzer.decode.spans import Rejects
 from analyzer.model.blocks import FrameBlock
-from analyzer.model.columns import PacketColumns
+from analyzer.model.columns import PacketColumns, Undecoded
 
 
 def decode(block: FrameBlock) -> PacketColumns:
@@ -18,19 +19,36 @@ def decode(block: FrameBlock) -> PacketColumns:
     The columns are copies: they stay valid when the source reuses the block's buffer.
     """
     rejects, rows = Rejects(len(block)), Rows(len(block))
-    for spans, version in link.locate(block, rejects):
-        for packets in ip.decode(spans, version, rejects):
-            _transport(packets, rejects, rows)
+    located = list(link.locate(block, rejects))
+    for depth in range(tunnels.MAX_DEPTH + 1):
+        inside: list[Located] = []
+        for spans, version in located:
+            for packets in ip.decode(spans, version, rejects):
+                inside += _transport(packets, rejects, rows, is_deepest=depth == tunnels.MAX_DEPTH)
+        located = inside
     return _columns(block, rejects, rows)
 
 
-def _transport(packets: ip.Packets, rejects: Rejects, rows: Rows) -> None:
-    """Hand packets of one IP version to the decoder of their protocol."""
+def _transport(packets: ip.Packets, rejects: Rejects, rows: Rows, *, is_deepest: bool) -> list[Located]:
+    """Hand packets of one IP version to the decoder of their protocol; returns what is inside of tunnels."""
     decoders = {ip.TCP: tcp.decode, ip.UDP: udp.decode, ip.ICMP[packets.version]: icmp.decode}
+    inside: list[Located] = []
+    count = 0
     for protocol, decoder in decoders.items():
         part = packets.of_protocol(protocol)
+        count += len(part)
+        if protocol == ip.UDP and len(part) and not is_deepest:
+            inside, part = tunnels.open_udp(part)
         if len(part):
             decoder(part, rejects, rows)
+    if count < len(packets):
+        carriers = packets.take(np.flatnonzero(ip.is_carrier(packets.protocol)))
+        if is_deepest:
+            everything = np.ones(len(carriers), dtype=np.bool_)
+            rejects.sift(carriers.spans, (everything, Undecoded.OTHER_PROTOCOL))
+        else:
+            inside += tunnels.open_carriers(carriers, rejects)
+    return inside
 
 
 def _columns(block: FrameBlock, rejects: Rejects, rows: Rows) -> PacketColumns:

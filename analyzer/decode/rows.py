@@ -34,6 +34,7 @@ _COLUMNS: dict[str, DTypeLike] = {
     "icmp_code": np.uint8,
     "reporter_hi": np.uint64,
     "reporter_lo": np.uint64,
+    "tunnel": np.uint64,
 }
 
 _DEFAULTS = {"scale": -1}

@@ -25,7 +25,8 @@ class Spans:
     index: of the frame in its block; at: the next header's first byte; end: one behind the last byte
     captured; stop: one behind the last byte that was on the wire, as far as is known. ``stop`` can lie
     before ``end`` (padding) and behind it (a short snapshot length). What is at or behind ``end`` belongs
-    to other frames: it may be read, never believed.
+    to other frames: it may be read, never believed. tunnel: uint64 (k,), what this travels in (see
+    ``model.tunnel``), None where it is in none.
     """
 
     buffer: NDArray[np.uint8]
@@ -33,6 +34,7 @@ class Spans:
     at: NDArray[np.int64]
     end: NDArray[np.int64]
     stop: NDArray[np.int64]
+    tunnel: NDArray[np.uint64] | None = None
 
     def __len__(self) -> int:
         return len(self.index)
@@ -51,8 +53,17 @@ class Spans:
     def take(self, keep: NDArray[np.intp]) -> Spans:
         """The frames at the positions ``keep``."""
         return Spans(
-            self.buffer, self.index.take(keep), self.at.take(keep), self.end.take(keep), self.stop.take(keep)
+            self.buffer,
+            self.index.take(keep),
+            self.at.take(keep),
+            self.end.take(keep),
+            self.stop.take(keep),
+            None if self.tunnel is None else self.tunnel.take(keep),
         )
+
+    def moved(self, at: NDArray[np.int64], stop: NDArray[np.int64] | None = None) -> Spans:
+        """The same frames at another header, and with another ``stop`` if given."""
+        return Spans(self.buffer, self.index, at, self.end, self.stop if stop is None else stop, self.tunnel)
 
     def lack(self, size: NDArray[np.int64] | int) -> Bools:
         """Frames of which fewer than ``size`` bytes were captured from ``at`` on."""

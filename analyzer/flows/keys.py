@@ -11,12 +11,14 @@ from analyzer.model.columns import TCP, Flag, PacketColumns
 
 
 def flow_keys(columns: PacketColumns) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
-    """A 64-bit mix of both endpoints and the protocol, whichever sent: uint64 (n,); and who sorts first."""
+    """A 64-bit mix of endpoints, protocol and tunnel, whichever end sent: uint64 (n,); who sorts first."""
     source = _mix(columns.src_hi, columns.src_lo, columns.sport)
     target = _mix(columns.dst_hi, columns.dst_lo, columns.dport)
     forward = source < target
     low, high = np.minimum(source, target), np.maximum(source, target)
     keys = _scramble(low ^ (high * _ODD) ^ columns.protocol) ^ columns.version
+    if columns.tunnel.any():
+        keys ^= _scramble(columns.tunnel)  # nothing where 0: the key may not depend on other rows
     return keys, forward
 
 

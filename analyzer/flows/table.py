@@ -53,6 +53,7 @@ SLOT = np.dtype(
         ("server_hi", "u8"),
         ("server_lo", "u8"),
         ("server_port", "u2"),
+        ("tunnel", "u8"),
         ("capture", "i4"),
         ("start", "i8"),
         ("end", "i8"),  # the largest time of its rows

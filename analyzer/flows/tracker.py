@@ -140,6 +140,7 @@ class Tracker:
         slots["client_forward"][found] = forward[first] == from_client
         slots["protocol"][found] = rows.protocol[first]
         slots["version"][found] = rows.version[first]
+        slots["tunnel"][found] = rows.tunnel[first]
         slots["capture"][found] = rows.capture
         slots["start"][found] = rows.time[first]
         return found

@@ -20,6 +20,7 @@ from analyzer.model.flow import (
     Totals,
     address_text,
 )
+from analyzer.model.tunnel import tunnel_text
 
 
 def segment_rows(batch: Batch, state: State, before: Rows, chosen: NDArray[np.int64]) -> Rows:
@@ -79,6 +80,7 @@ def flow_value(slot: Rows) -> Flow:
         client_guessed=bool(slot["client_guessed"]),
         capture=int(slot["capture"]),
         start=int(slot["start"]),
+        tunnel=tunnel_text(int(slot["tunnel"])),
     )
 
 

@@ -43,6 +43,7 @@ class PacketColumns:
 
     An ICMP row (``is_icmp``) carries addresses, ports, protocol and ``seq`` of the packet that it quotes, so
     that it is keyed as a row of that flow, sent by the quoted packet's source; ``reporter`` is who sent it.
+    A packet in a tunnel is a row by its inner headers, and nothing is said of the outer ones but ``tunnel``.
     IPv4 addresses are in the low 32 bits of ``*_lo`` with ``*_hi`` 0; ``version`` tells the two apart.
 
     ``packets`` is the number of frames of the block, decoded or not; ``clock_end`` the largest time seen in
@@ -65,7 +66,7 @@ class PacketColumns:
     dst_lo: NDArray[np.uint64]
     sport: NDArray[np.uint16]
     dport: NDArray[np.uint16]
-    ttl: NDArray[np.uint8]  # or hop limit; of the outermost packet that carries the row
+    ttl: NDArray[np.uint8]  # or hop limit; of the ICMP message, or else of the packet itself
     ip_id: NDArray[np.uint16]  # 0 for IPv6
     payload: NDArray[np.int64]  # bytes of payload on the wire, by the IP length
     seq: NDArray[np.uint32]
@@ -82,6 +83,7 @@ class PacketColumns:
     icmp_code: NDArray[np.uint8]
     reporter_hi: NDArray[np.uint64]  # source address of the ICMP message, 0 otherwise
     reporter_lo: NDArray[np.uint64]
+    tunnel: NDArray[np.uint64]  # what the packet travels in, see model.tunnel; 0 for none
 
     def __len__(self) -> int:
         return len(self.number)

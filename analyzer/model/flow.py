@@ -30,7 +30,8 @@ class Flow:
     """All packets seen between two endpoints, until closed.
 
     ``client`` sent the first SYN (UDP: the first datagram); ``client_guessed`` where no SYN was seen.
-    ``start`` is the time of the first packet in nanoseconds, ``capture`` the index of its capture.
+    ``start`` is the time of the first packet in nanoseconds, ``capture`` the index of its capture, ``tunnel``
+    what its packets travel in, such as ``VXLAN 42``, empty for none.
     """
 
     id: int
@@ -41,6 +42,7 @@ class Flow:
     client_guessed: bool
     capture: int
     start: int
+    tunnel: str = ""
 
 
 class Kind:

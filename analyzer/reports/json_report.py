@@ -68,6 +68,7 @@ def _flow(result: FlowResult) -> dict[str, Any]:
         "client": _endpoint(flow.client, result.systems[0]),
         "server": _endpoint(flow.server, result.systems[1]),
         "client_guessed": flow.client_guessed,
+        "tunnel": flow.tunnel or None,
         "capture": flow.capture,
         "start": seconds(flow.start),
         "end": seconds(result.end),

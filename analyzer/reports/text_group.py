@@ -29,7 +29,8 @@ def group_lines(
     """
     first = members[0]
     flow = first.flow
-    yield bold(f"{number}. {flow.client} -> {flow.server}   {moment(flow.start)}")
+    within = f" in {flow.tunnel}" if flow.tunnel else ""
+    yield bold(f"{number}. {flow.client} -> {flow.server}{within}   {moment(flow.start)}")
     if len(report.captures) > 1:
         yield f"{INDENT}in {printable(report.captures[flow.capture].path)}"
     yield ""

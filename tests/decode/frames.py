@@ -199,10 +199,133 @@ def vlans() -> Iterator[bytes]:
     yield ethernet(v4(tcp(flags="A")) + b"\xff" * 6)  # padding
 
 
+def vxlan(inside: bytes, vni: int = 42, flags: int = 8, protocol: int = 0) -> bytes:
+    return struct.pack("!BHBI", flags, 0, protocol, vni << 8) + inside
+
+
+def geneve(inside: bytes, vni: int = 7, kind: int = 0x6558, first: int = 2, flags: int = 0) -> bytes:
+    """With as many words of options as ``first`` says."""
+    return struct.pack("!BBHI", first, flags, kind, vni << 8) + b"\xee" * ((first & 0x3F) * 4) + inside
+
+
+def gre(inside: bytes, kind: int = 0x0800, flags: int = 0) -> bytes:
+    """With the fields that ``flags`` says; the key is 5."""
+    fields = b"".join(
+        word
+        for bit, word in ((0x8000, b"\xcc" * 4), (0x2000, b"\0\0\0\5"), (0x1000, b"\xdd" * 4))
+        if flags & bit
+    )
+    return struct.pack("!HH", flags, kind) + fields + inside
+
+
+def erspan(
+    inside: bytes, version: int = 2, session: int = 77, subheader: bool = False, kind: int = 0x80
+) -> bytes:
+    head = struct.pack("!HH", (version - 1) << 12 | 9, session)
+    if version == 2:
+        return head + bytes(4) + inside
+    return head + b"\xee" * 6 + bytes([kind, 0xFE | subheader]) + b"\x0c" * (8 * subheader) + inside
+
+
+def framed(ip: bytes) -> bytes:
+    return ethernet(ip, 0x0800 if ip[0] >> 4 == 4 else 0x86DD)
+
+
+def in_udp(inside: bytes, port: int, version: int = 4, **fields: object) -> bytes:
+    return (v4 if version == 4 else v6)(UDP(sport=55555, dport=port) / inside, **fields)
+
+
+def in_ip(inside: bytes, protocol: int, version: int = 4, **fields: object) -> bytes:
+    if version == 4:
+        return v4(Raw(inside), proto=protocol, **fields)
+    return v6(Raw(inside), nh=protocol, **fields)
+
+
+def carriers(ip: bytes, version: int = 4) -> Iterator[bytes]:
+    """An IP packet in every tunnel that the decoder opens, over this IP version."""
+    kind = 0x0800 if ip[0] >> 4 == 4 else 0x86DD
+    frame = framed(ip)
+    yield in_ip(ip, 4 if kind == 0x0800 else 41, version)
+    yield in_udp(vxlan(frame), 4789, version)
+    yield in_udp(vxlan(ip, flags=12, protocol=1 if kind == 0x0800 else 2), 4790, version)
+    yield in_udp(vxlan(frame, vni=0xFFFFFF, flags=12, protocol=3), 8472, version)
+    for first in (0, 1, 63):
+        yield in_udp(geneve(frame, first=first), 6081, version)
+    yield in_udp(geneve(ip, kind=kind), 6081, version)
+    for flags in (0, 0x2000, 0xB000, 0x9000):
+        yield in_ip(gre(ip, kind, flags), 47, version)
+        yield in_ip(gre(frame, 0x6558, flags), 47, version)
+    yield in_ip(gre(frame, 0x88BE), 47, version)
+    yield in_ip(gre(erspan(frame), 0x88BE, 0x1000), 47, version)
+    yield in_ip(gre(erspan(frame, 3), 0x22EB, 0x1000), 47, version)
+    yield in_ip(gre(erspan(frame, 3, session=0xFFFF, subheader=True), 0x22EB), 47, version)
+
+
+def no_tunnels(ip: bytes) -> Iterator[bytes]:
+    """What looks like a tunnel, and is none, or cannot be opened."""
+    frame = framed(ip)
+    for flags in (0, 4, 0xF7):
+        yield in_udp(vxlan(frame, flags=flags, protocol=3), 4789)
+    yield in_udp(vxlan(frame, flags=12, protocol=9), 4789)
+    yield in_udp(vxlan(frame), 4788)
+    yield in_udp(vxlan(ip), 4789)
+    yield in_udp(geneve(frame, first=0x42), 6081)
+    yield in_udp(geneve(frame, flags=0x80), 6081)
+    for kind in (0x0800, 0x86DD, 0x0806):
+        yield in_udp(geneve(ip, kind=kind), 6081)
+        yield in_udp(vxlan(ethernet(ip, kind)), 4789)
+    for flags in (1, 2, 0x4000, 0x6001):
+        yield in_ip(gre(ip, flags=flags), 47)
+    yield in_ip(gre(erspan(ip, 3, kind=0x88), 0x22EB), 47)  # a packet without a frame
+    for kind in (0x880B, 0x0806, 0x86DD):
+        yield in_ip(gre(ip, kind), 47)
+    yield in_ip(ip, 41 if ip[0] >> 4 == 4 else 4)
+    for whole in (in_udp(vxlan(frame), 4789), in_ip(gre(frame, 0x6558, 0xB000), 47), in_ip(ip, 4)):
+        for length in (*range(20, 76, 3), len(whole) - 1):
+            yield whole[:2] + struct.pack("!H", length) + whole[4:]  # ends before the packet inside does
+
+
+def tunnels() -> Iterator[bytes]:
+    """Tunnels around packets of all kinds, around other tunnels, in fragments and with VLAN tags inside."""
+    plain = [v4(tcp(options=OPTIONS[1]) / b"hello"), v6(tcp("S", options=OPTIONS[6]))]
+    for ip in plain:
+        for version in (4, 6):
+            yield from carriers(ip, version)
+        yield from no_tunnels(ip)
+    inner = [*internets(), *errors(), *transports()][::7]
+    for turn, ip in enumerate(inner):
+        around = list(carriers(ip, 4 + turn % 2 * 2))
+        yield around[turn % len(around)]
+    for tags in ((0x8100,), (0x88A8, 0x8100)):
+        yield in_udp(vxlan(ethernet(plain[0], tags=tags)), 4789)
+        yield in_udp(geneve(ethernet(plain[1], 0x86DD, tags=tags)), 6081)
+    yield in_udp(vxlan(bytes(Ether() / ARP())), 4789)
+    for wrap in (
+        lambda ip: in_ip(ip, 4),
+        lambda ip: in_udp(vxlan(framed(ip)), 4789),
+        lambda ip: in_ip(gre(ip), 47),
+    ):
+        ip = plain[0]
+        for _ in range(6):
+            ip = wrap(ip)
+            yield ip
+    long = v4(tcp() / bytes(64), len=9000)
+    for more in ("MF", 0):
+        yield in_udp(vxlan(framed(long)), 4789, flags=more)
+        yield in_ip(gre(framed(long), 0x6558, 0x2000), 47, flags=more)
+        yield in_ip(long, 4, flags=more)
+    yield v6(IPv6ExtHdrFragment(id=9, m=1) / UDP(dport=6081) / geneve(framed(long)))
+    for session in (1, 0x401):
+        yield in_ip(gre(erspan(framed(long), session=session), 0x88BE, 0x1000), 47)
+    for around in carriers(plain[0]):
+        yield icmp4(3, 1, around)
+        yield icmp4(3, 4, around[:28])
+
+
 @cache
 def packets() -> list[bytes]:
     """IP packets of all kinds."""
-    return [*transports(), *internets(), *errors()]
+    return [*transports(), *internets(), *errors(), *tunnels()]
 
 
 @cache

@@ -11,6 +11,7 @@ Row = dict[str, int]
 EXTENSIONS = {0, 43, 44, 51, 60}
 ERRORS = {4: {3, 4, 5, 11, 12}, 6: {1, 2, 3, 4}}
 ICMP = {4: 1, 6: 58}
+CARRIERS = (4, 41, 47)
 
 
 class RefusedError(Exception):
@@ -30,20 +31,48 @@ class Packet:
     protocol: int
     at: int
     stop: int
+    more: bool  # the first of several fragments
 
 
 def decode_frame(frame: bytes, original: int, link_type: int) -> Row | Undecoded:
     """The row of a frame (without number and times), or why there is none."""
     try:
         at, version = find_ip(frame, link_type)
-        packet = read_ip(frame, at, version, max(original, len(frame)), quoted=False)
-        if packet.protocol == 6:
-            return read_tcp(frame, packet)
-        if packet.protocol == 17:
-            return read_udp(frame, packet)
-        return read_icmp(frame, packet)
+        return read_packet(frame, at, version, max(original, len(frame)), tunnels=())
     except RefusedError as refused:
         return refused.reason
+
+
+def read_packet(frame: bytes, at: int, version: int, end: int, tunnels: tuple[int, ...]) -> Row:
+    """The row of the IP packet at ``at``, which travels in these tunnels, the outermost first."""
+    packet = read_ip(frame, at, version, end, quoted=False)
+    if packet.protocol in (4, 41, 47):
+        demand(len(tunnels) < 4, Undecoded.OTHER_PROTOCOL)
+        open_carrier = read_gre if packet.protocol == 47 else read_ip_in_ip
+        inside = open_carrier(frame, packet)
+        return read_inside(frame, packet, inside, tunnels)
+    if packet.protocol == 17:
+        row = read_udp(frame, packet)
+        port = number(frame, packet.at + 2, 2)
+        if len(tunnels) < 4 and port in UDP_TUNNELS:
+            try:
+                inside = UDP_TUNNELS[port](frame, packet)
+                demand_sense(frame, packet, inside)
+            except RefusedError:
+                pass
+            else:
+                return read_inside(frame, packet, inside, tunnels)
+    else:
+        row = (read_tcp if packet.protocol == 6 else read_icmp)(frame, packet)
+    return row | {"tunnel": nested(tunnels)}
+
+
+def nested(tunnels: tuple[int, ...]) -> int:
+    value = 0
+    for tunnel in tunnels:
+        around = value * 0x9E3779B97F4A7C15 % 2**64 >> 48 | 1 if value else 0
+        value = around << 48 | tunnel
+    return value
 
 
 def demand(condition: bool, reason: Undecoded) -> None:
@@ -91,6 +120,111 @@ def skip_tags(frame: bytes, at: int, kind: int) -> tuple[int, int]:
     return at, 4 if kind == 0x0800 else 6
 
 
+@dataclass
+class Inside:
+    """What is in a tunnel: an IP header begins at ``at``; ``stop`` is where it ends at the latest."""
+
+    tunnel: int
+    at: int
+    version: int
+    stop: int
+
+
+def read_inside(frame: bytes, packet: Packet, inside: Inside, tunnels: tuple[int, ...]) -> Row:
+    """What stands behind the end of the packet is padding."""
+    tunnels = (*tunnels, inside.tunnel)
+    return read_packet(frame[: packet.stop], inside.at, inside.version, inside.stop, tunnels)
+
+
+def stop_inside(packet: Packet, is_part: bool = False) -> int:
+    return packet.stop + (packet.more + is_part) * 16 * 65536
+
+
+def demand_sense(frame: bytes, packet: Packet, inside: Inside) -> None:
+    """An IP header, and the packet that it states fits in."""
+    demand_bytes(frame[: packet.stop], inside.at + (20 if inside.version == 4 else 40))
+    first, at, room = frame[inside.at], inside.at, inside.stop - inside.at
+    demand(first >> 4 == inside.version, Undecoded.BAD_IP_HEADER)
+    if inside.version == 4:
+        size, total = (first & 15) * 4, number(frame, at + 2, 2)
+        demand(20 <= size <= room and total <= room and not 0 < total < size, Undecoded.BAD_IP_HEADER)
+    else:
+        demand(40 + number(frame, at + 4, 2) <= room, Undecoded.BAD_IP_HEADER)
+
+
+def read_ip_in_ip(frame: bytes, packet: Packet) -> Inside:
+    return Inside(1 << 40, packet.at, 4 if packet.protocol == 4 else 6, stop_inside(packet))
+
+
+def read_gre(frame: bytes, packet: Packet) -> Inside:
+    at, stop, is_part = packet.at, stop_inside(packet), False
+    demand(at + 4 <= packet.stop, Undecoded.BAD_TRANSPORT_HEADER)
+    demand_bytes(frame, at + 4)
+    flags, kind = number(frame, at, 2), number(frame, at + 2, 2)
+    demand(not flags & 0x4007, Undecoded.OTHER_PROTOCOL)
+    whole = frame[: packet.stop]
+    try:
+        at += 4 + 4 * bool(flags & 0x8000)
+        tunnel = 2 << 40
+        if flags & 0x2000:
+            demand_bytes(whole, at + 4)
+            tunnel |= 1 << 32 | number(whole, at, 4)
+            at += 4
+        at += 4 * bool(flags & 0x1000)
+        if kind in (0x88BE, 0x22EB):
+            tunnel, is_frame = 5 << 40, True
+            if kind == 0x22EB or flags & 0x1000:
+                size = 12 if kind == 0x22EB else 8
+                demand_bytes(whole, at + size)
+                session = number(whole, at + 2, 2)
+                tunnel |= 1 << 32 | session & 0x3FF
+                is_part = bool(session & 0x400)
+                if kind == 0x22EB:
+                    is_frame = not whole[at + 10] >> 2 & 0x1F
+                    at += 8 * (whole[at + 11] & 1)
+                at += size
+            kind = 0x6558 if is_frame else 0
+        stop = stop_inside(packet, is_part)
+        if kind == 0x6558:
+            demand_bytes(whole, at + 14)
+            kind, at = number(whole, at + 12, 2), at + 14
+        demand_bytes(whole, at)
+        at, version = skip_tags(whole, at, kind)
+    except RefusedError as refused:
+        reason = refused.reason
+        if reason == Undecoded.TRUNCATED and packet.stop <= len(frame):
+            reason = Undecoded.BAD_TRANSPORT_HEADER
+        raise RefusedError(reason) from refused
+    return Inside(tunnel, at, version, stop)
+
+
+def read_vxlan(frame: bytes, packet: Packet) -> Inside:
+    at, whole = packet.at + 8, frame[: packet.stop]
+    demand_bytes(whole, at + 8)
+    demand(bool(whole[at] & 8), Undecoded.OTHER_PROTOCOL)
+    kind = {1: 0x0800, 2: 0x86DD, 3: 0x6558}.get(whole[at + 3], 0) if whole[at] & 4 else 0x6558
+    return behind_vni(whole, packet, 3, number(whole, at + 4, 3), kind, at + 8)
+
+
+def read_geneve(frame: bytes, packet: Packet) -> Inside:
+    at, whole = packet.at + 8, frame[: packet.stop]
+    demand_bytes(whole, at + 8)
+    demand(whole[at] >> 6 == 0 and not whole[at + 1] & 0x80, Undecoded.OTHER_PROTOCOL)
+    behind = at + 8 + 4 * (whole[at] & 0x3F)
+    return behind_vni(whole, packet, 4, number(whole, at + 4, 3), number(whole, at + 2, 2), behind)
+
+
+def behind_vni(whole: bytes, packet: Packet, tunnel: int, vni: int, kind: int, at: int) -> Inside:
+    if kind == 0x6558:
+        demand_bytes(whole, at + 14)
+        kind, at = number(whole, at + 12, 2), at + 14
+    at, version = skip_tags(whole, at, kind)
+    return Inside(tunnel << 40 | 1 << 32 | vni, at, version, stop_inside(packet))
+
+
+UDP_TUNNELS = {4789: read_vxlan, 4790: read_vxlan, 8472: read_vxlan, 6081: read_geneve}
+
+
 def read_ip(frame: bytes, at: int, version: int, end: int, quoted: bool) -> Packet:
     return (read_ipv4 if version == 4 else read_ipv6)(frame, at, end, quoted)
 
@@ -113,7 +247,7 @@ def read_ipv4(frame: bytes, at: int, end: int, quoted: bool) -> Packet:
     demand(stop >= at + size, Undecoded.BAD_IP_HEADER)
     demand_bytes(frame, at + size)
     protocol = frame[at + 9]
-    demand(protocol in (1, 6, 17), Undecoded.OTHER_PROTOCOL)
+    demand(protocol in (1, 6, 17, *CARRIERS), Undecoded.OTHER_PROTOCOL)
     demand(number(frame, at + 6, 2) % 0x2000 == 0, Undecoded.LATER_FRAGMENT)
     return Packet(
         version=4,
@@ -124,6 +258,7 @@ def read_ipv4(frame: bytes, at: int, end: int, quoted: bool) -> Packet:
         protocol=protocol,
         at=at + size,
         stop=stop,
+        more=bool(number(frame, at + 6, 2) & 0x2000),
     )
 
 
@@ -132,8 +267,8 @@ def read_ipv6(frame: bytes, at: int, end: int, quoted: bool) -> Packet:
     demand(frame[at] >> 4 == 6, Undecoded.BAD_IP_HEADER)
     length = number(frame, at + 4, 2)
     stop = ip_stop(at, 40 + length if length else 0, end, quoted)
-    protocol, behind, later = skip_extensions(frame, at + 40, frame[at + 6], stop)
-    demand(protocol in (6, 17, 58) or (later and protocol in EXTENSIONS), Undecoded.OTHER_PROTOCOL)
+    protocol, behind, later, more = skip_extensions(frame, at + 40, frame[at + 6], stop)
+    demand(protocol in (6, 17, 58, *CARRIERS) or (later and protocol in EXTENSIONS), Undecoded.OTHER_PROTOCOL)
     demand(not later, Undecoded.LATER_FRAGMENT)
     return Packet(
         version=6,
@@ -144,19 +279,21 @@ def read_ipv6(frame: bytes, at: int, end: int, quoted: bool) -> Packet:
         protocol=protocol,
         at=behind,
         stop=stop,
+        more=more,
     )
 
 
-def skip_extensions(frame: bytes, at: int, kind: int, stop: int) -> tuple[int, int, bool]:
-    """The protocol behind the extension headers, where it begins, and whether it is a later fragment's."""
-    steps = 0
+def skip_extensions(frame: bytes, at: int, kind: int, stop: int) -> tuple[int, int, bool, bool]:
+    """The protocol behind the extension headers, where it begins; is it in a later or a first fragment?"""
+    steps, more = 0, False
     while kind in EXTENSIONS:
         steps += 1
         demand(steps <= 8 and at + 8 <= stop, Undecoded.BAD_IP_HEADER)
         demand_bytes(frame, at + 8)
         if kind == 44:
             if number(frame, at + 2, 2) >> 3:
-                return frame[at], at + 8, True
+                return frame[at], at + 8, True, more
+            more |= bool(frame[at + 3] & 1)
             size = 8
         elif kind == 51:
             size = (frame[at + 1] + 2) * 4
@@ -164,7 +301,7 @@ def skip_extensions(frame: bytes, at: int, kind: int, stop: int) -> tuple[int, i
             size = (frame[at + 1] + 1) * 8
         demand(at + size <= stop, Undecoded.BAD_IP_HEADER)
         kind, at = frame[at], at + size
-    return kind, at, False
+    return kind, at, False, more
 
 
 def blank(packet: Packet, carrier: Packet) -> Row:
@@ -194,6 +331,7 @@ def blank(packet: Packet, carrier: Packet) -> Row:
         "icmp_code": 0,
         "reporter_hi": 0,
         "reporter_lo": 0,
+        "tunnel": 0,
     }
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from analyzer.decode import decode
 from analyzer.model.blocks import FrameBlock
 from analyzer.model.columns import ROW_FIELDS, PacketColumns, Undecoded
-from tests.decode.frames import KNOWN_AND_UNKNOWN, corpus
+from tests.decode.frames import KNOWN_AND_UNKNOWN, carriers, corpus, framed, in_udp, packets
 from tests.decode.scalar import decode_frame
 from tests.helpers import block_of
 
@@ -60,7 +60,7 @@ def mutated(frame: bytes, rng: random.Random) -> tuple[bytes, int]:
     """A frame with some bytes changed, perhaps cut, and its length on the wire, which may be a lie."""
     data = bytearray(frame)
     for _ in range(rng.choice((0, 1, 1, 2, 5))):
-        place = rng.randrange(min(len(data), 110))
+        place = rng.randrange(min(len(data), 200))
         data[place] = rng.choice((rng.randrange(256), data[place] ^ (1 << rng.randrange(8)), 0, 1, 255))
     kept = rng.randrange(len(data) + 1) if rng.random() < 0.4 else len(data)
     original = rng.choice((len(data), kept, 0, 70, 2**32 - 1)) if rng.random() < 0.3 else len(data)
@@ -124,6 +124,35 @@ def test_random_bytes(frames: list[tuple[int, bytes]]) -> None:
 @given(st.lists(st.tuples(st.sampled_from([b"\x45\x00", b"\x46\x00", b"\x60\x00"]), st.binary(max_size=120))))
 def test_random_bytes_that_begin_like_ip(parts: list[tuple[bytes, bytes]]) -> None:
     check(block_of([begin + rest for begin, rest in parts], link_type=101))
+
+
+def wrapped_in(ip: bytes, around: list[tuple[int, int]]) -> bytes:
+    for version, turn in around:
+        if len(ip) < 30_000:
+            choice = list(carriers(ip, version))
+            ip = choice[turn % len(choice)]
+    return ip
+
+
+NESTED = st.builds(
+    wrapped_in,
+    st.sampled_from([ip for ip in packets() if len(ip) < 200]),
+    st.lists(st.tuples(st.sampled_from((4, 6)), st.integers(0, 30)), max_size=6),
+)
+"""Packets in tunnels in tunnels, more of them than are looked into."""
+
+
+@quick
+@given(st.lists(NESTED, max_size=8), st.randoms(use_true_random=False))
+def test_tunnels_in_tunnels(ips: list[bytes], rng: random.Random) -> None:
+    changed = [mutated(framed(ip), rng) if rng.random() < 0.5 else (framed(ip), 0) for ip in ips]
+    check(block_of([frame for frame, _ in changed], original=[length for _, length in changed]))
+
+
+@quick
+@given(st.sampled_from((4789, 8472, 6081)), st.binary(max_size=90))
+def test_random_bytes_to_a_tunnel_port(port: int, payload: bytes) -> None:
+    check(block_of([framed(in_udp(payload, port))]))
 
 
 @quick

@@ -7,14 +7,34 @@ from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
-from scapy.layers.inet import TCP, UDP
+from scapy.contrib import geneve as scapy_geneve
+from scapy.layers import vxlan as scapy_vxlan
+from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop
+from scapy.layers.l2 import ARP, GRE, Ether
 from scapy.packet import Raw
 
 from analyzer.decode import decode
 from analyzer.model.blocks import FrameBlock
 from analyzer.model.columns import ROW_FIELDS, Flag, PacketColumns, Undecoded
-from tests.decode.frames import corpus, ethernet, icmp4, icmp6, tcp, v4, v6, wrapped
+from analyzer.model.tunnel import tunnel_text
+from tests.decode.frames import (
+    carriers,
+    corpus,
+    ethernet,
+    framed,
+    geneve,
+    gre,
+    icmp4,
+    icmp6,
+    in_ip,
+    in_udp,
+    tcp,
+    v4,
+    v6,
+    vxlan,
+    wrapped,
+)
 from tests.helpers import block_of
 
 SYN_OPTIONS = [("MSS", 1460), ("SAckOK", b""), ("Timestamp", (77, 0)), ("NOP", None), ("WScale", 7)]
@@ -170,6 +190,103 @@ def test_quotes_that_cannot_be_decoded() -> None:
     assert reason_of(ethernet(icmp4(3, 1, v4(Raw(b"esp"), proto=50)))) is Undecoded.OTHER_PROTOCOL
 
 
+INNER = v4(tcp("PA", options=TIMESTAMPS) / b"hello")
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_tunnels(version: int) -> None:
+    texts = []
+    for ip in (INNER, v6(tcp() / b"hello")):
+        texts.append([])
+        for around in carriers(ip, version):
+            found = row(framed(around))
+            has(found, version=ip[0] >> 4, sport=40000, dport=443, seq=0xFFFFFF00, payload=5)
+            assert found["ttl"] == (61 if ip is INNER else 57)
+            texts[-1].append(tunnel_text(found["tunnel"]))
+    assert (
+        texts[0]
+        == texts[1]
+        == [
+            "IPIP",
+            *("VXLAN 42", "VXLAN 42", "VXLAN 16777215"),
+            *("Geneve 7", "Geneve 7", "Geneve 7", "Geneve 7"),
+            *("GRE", "GRE", "GRE 5", "GRE 5", "GRE 5", "GRE 5", "GRE", "GRE"),
+            *("ERSPAN", "ERSPAN 77", "ERSPAN 77", "ERSPAN 1023"),
+        ]
+    )
+
+
+def test_tunnels_after_vlan_tags_and_with_tags_inside() -> None:
+    tagged = in_udp(vxlan(ethernet(INNER, tags=(0x8100,))), 4789)
+    has(row(ethernet(tagged, tags=(0x88A8, 0x8100))), dport=443)
+
+
+def test_a_tunnel_as_scapy_builds_it() -> None:
+    inner = Ether() / IP(INNER)
+    outer = Ether() / IP(src="192.0.2.1", dst="192.0.2.2") / UDP(sport=1)
+    found = row(bytes(outer / scapy_vxlan.VXLAN(vni=42) / inner))
+    assert (found["dport"], tunnel_text(found["tunnel"])) == (443, "VXLAN 42")
+    outer[UDP].dport = 6081
+    found = row(bytes(outer / scapy_geneve.GENEVE(vni=7) / inner))
+    assert (found["dport"], tunnel_text(found["tunnel"])) == (443, "Geneve 7")
+    found = row(bytes(Ether() / IP(dst="192.0.2.2") / GRE(key_present=1, key=5, seqnum_present=1) / inner))
+    assert (found["dport"], tunnel_text(found["tunnel"])) == (443, "GRE 5")
+
+
+def test_tunnels_in_tunnels_down_to_four() -> None:
+    ip, numbers = INNER, set()
+    for depth in range(1, 6):
+        ip = in_udp(vxlan(framed(ip), vni=depth), 4789)
+        found = row(framed(ip))
+        has(found, dport=443 if depth < 5 else 4789)
+        numbers.add(found["tunnel"])
+    assert len(numbers) == 5  # the tunnels around the innermost one tell flows apart
+    assert tunnel_text(found["tunnel"]) == "VXLAN 2 in another tunnel"
+
+
+def test_what_is_no_tunnel_is_plain_udp() -> None:
+    for payload in (
+        b"",
+        b"hello, this is anything but a tunnel, and longer than all of the headers together would be",
+        vxlan(framed(INNER), flags=0),
+        vxlan(INNER),
+        vxlan(bytes(Ether() / ARP())),
+        geneve(framed(INNER), flags=0x80),
+        geneve(framed(INNER), first=0x40),
+        vxlan(framed(INNER))[:-6],  # ends before the packet inside does
+    ):
+        for port in (4789, 8472, 6081):
+            has(row(framed(in_udp(payload, port))), dport=port, tunnel=0, payload=len(payload))
+    has(row(framed(in_udp(vxlan(framed(INNER)), 4788))), dport=4788, tunnel=0)
+
+
+def test_carriers_that_cannot_be_opened() -> None:
+    assert reason_of(framed(in_ip(gre(INNER, flags=1), 47))) is Undecoded.OTHER_PROTOCOL
+    assert reason_of(framed(in_ip(gre(INNER, kind=0x880B), 47))) is Undecoded.OTHER_PROTOCOL
+    assert reason_of(framed(in_ip(gre(INNER, flags=0x2000)[:6], 47))) is Undecoded.BAD_TRANSPORT_HEADER
+    assert reason_of(framed(in_ip(INNER, 41))) is Undecoded.BAD_IP_HEADER
+    frame = framed(in_ip(gre(INNER), 47))
+    assert reason_of(frame[:37], original=len(frame)) is Undecoded.TRUNCATED
+
+
+def test_an_icmp_error_in_a_tunnel_belongs_to_the_flow_in_it() -> None:
+    data, error = (row(framed(in_udp(vxlan(framed(ip)), 4789))) for ip in (INNER, icmp4(3, 1, INNER[:28])))
+    has(error, is_icmp=True, sport=40000, dport=443, tunnel=data["tunnel"], reporter_lo=0xC6336409)
+
+
+def test_an_icmp_error_about_a_tunnel_packet_belongs_to_the_outer_flow() -> None:
+    """The kernel does not hand it on to the socket inside: the tunnel device keeps it for itself."""
+    quote = in_udp(vxlan(framed(INNER)), 4789)
+    has(row(framed(icmp4(3, 1, quote))), is_icmp=True, protocol=17, dport=4789, tunnel=0)
+    assert reason_of(framed(icmp4(3, 1, in_ip(gre(INNER), 47)))) is Undecoded.OTHER_PROTOCOL
+
+
+def test_the_first_fragment_of_a_tunnel_packet_tells_the_length_of_the_packet_inside() -> None:
+    long = v4(tcp() / bytes(64), len=9000)
+    for around in (in_udp(vxlan(framed(long)), 4789, flags="MF"), in_ip(long, 4, flags="MF")):
+        has(row(framed(around)), dport=443, payload=9000 - 40)
+
+
 @pytest.mark.parametrize(
     ("frame", "reason"),
     [
@@ -180,7 +297,7 @@ def test_quotes_that_cannot_be_decoded() -> None:
         (ethernet(v4(tcp(), ihl=4)), Undecoded.BAD_IP_HEADER),
         (ethernet(v4(tcp(), len=19)), Undecoded.BAD_IP_HEADER),
         (ethernet(v4(tcp(), frag=1)), Undecoded.LATER_FRAGMENT),
-        (ethernet(v4(tcp(), proto=47)), Undecoded.OTHER_PROTOCOL),
+        (ethernet(v4(tcp(), proto=50)), Undecoded.OTHER_PROTOCOL),
         (ethernet(v4(tcp(), len=39)), Undecoded.BAD_TRANSPORT_HEADER),
         (ethernet(v4(tcp(dataofs=4))), Undecoded.BAD_TRANSPORT_HEADER),
         (ethernet(v4(tcp(dataofs=6))), Undecoded.BAD_TRANSPORT_HEADER),

@@ -58,6 +58,7 @@ def columns_of(packets: Sequence[Packet], first_number: int = 1, capture: int = 
         icmp_code=column(((p.icmp or (0, 0))[1] for p, _, _ in rows), np.uint8),
         reporter_hi=column((p.reporter[0] for p, _, _ in rows), np.uint64),
         reporter_lo=column((p.reporter[1] for p, _, _ in rows), np.uint64),
+        tunnel=column((p.tunnel for p, _, _ in rows), np.uint64),
     )
 
 

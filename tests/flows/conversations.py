@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from analyzer.flows.splits import LINGER_NS
 from analyzer.model.columns import TCP, UDP, Flag
 from analyzer.model.seq import add
+from analyzer.model.tunnel import HAS_ID, KIND_SHIFT, Tunnel
 from tests.flows.scalar import Packet
 
 SECOND = 10**9
@@ -22,13 +23,19 @@ PAIRS = (
     (4, (0, 0x0A000001), 40001, (0, 0x0A000002), 444),
     (4, (0, 0x0A000005), 5000, (0, 0x0A000006), 5000),  # ports that tell nothing
     (6, (0x20010DB8 << 32, 1), 40001, (0x20010DB8 << 32, 2), 443),
+    (4, (0, 0x0A000001), 40001, (0, 0x0A000002), 443),  # as the first, in a tunnel
+    (4, (0, 0x0A000001), 40001, (0, 0x0A000002), 443),  # in another
 )
+TUNNELS = (0, 0, 0, 0, 0, Tunnel.VXLAN << KIND_SHIFT | HAS_ID | 42, Tunnel.GRE << KIND_SHIFT)
+"""In what the packets of each pair travel."""
 INITIAL = (
     (1000, 9_000_000),
     (MODULUS - 40, MODULUS - 2),
     ((1 << 31) - 30, 0),
     (MODULUS - 1, MODULUS - 20),
     (7, (1 << 30) - 5),
+    (1000, 9_000_000),
+    (2000, 3000),
 )
 
 
@@ -213,6 +220,7 @@ def _packet(pair: int, side: int, time: int, **values: object) -> Packet:
         "sport": source[1],
         "target": target[0],
         "dport": target[1],
+        "tunnel": TUNNELS[pair],
     }
     return Packet(time, **(fields | values))  # type: ignore[arg-type]  # one mapping for fields of several types
 

@@ -10,6 +10,7 @@ from analyzer.flows.tracker import MAX_QUIET
 from analyzer.model.columns import TCP, UDP, Flag
 from analyzer.model.flow import CLIENT, NOTHING, Endpoint, Flow, FlowEnd, Kind, Segment, Totals, address_text
 from analyzer.model.seq import add, distance
+from analyzer.model.tunnel import tunnel_text
 
 FAR = 1 << 30
 
@@ -40,6 +41,7 @@ class Packet:
     scale: int = -1
     icmp: tuple[int, int] | None = None
     reporter: tuple[int, int] = (0, 0)
+    tunnel: int = 0
 
     @property
     def ends(self) -> frozenset[tuple[tuple[int, int], int]]:
@@ -120,7 +122,7 @@ def track(packets: list[Packet], triggers: int, capture: int = 0) -> Result:
         clock = max(clock, packet.time)
         if not packet.protocol:
             continue
-        key = (packet.version, packet.protocol, packet.ends)
+        key = (packet.version, packet.protocol, packet.ends, packet.tunnel)
         flow = newest.get(key)
         if flow and begins_another(flow, packet, clock):
             let_go(flow, min(clock, flow.clock + LINGER_NS), closed=True)
@@ -164,6 +166,7 @@ def begin(packet: Packet, number: int, clock: int, capture: int) -> Open:
         client_guessed=guessed,
         capture=capture,
         start=packet.time,
+        tunnel=tunnel_text(packet.tunnel),
     )
     return Open(flow, client, clock)
 
