@@ -11,6 +11,7 @@ from os import PathLike, fspath
 
 import numpy as np
 
+from analyzer.decode.link import LINK_TYPES
 from analyzer.decode.packets import decode
 from analyzer.errors import UserError
 from analyzer.flows.tracker import Tracker
@@ -27,6 +28,7 @@ from analyzer.model.rule import Rule
 from analyzer.sockets.profiles import profile
 from analyzer.sockets.shadow import ShadowFlow
 from analyzer.sources.open import open_capture
+from analyzer.sources.reading import link_type_name
 from analyzer.sources.transcript import TranscriptSource, parse
 from analyzer.verdicts.decide import decide, without_refined
 from analyzer.verdicts.incidents import incidents
@@ -116,6 +118,7 @@ class Engine:
         self.events: list[Event] = []
         self._packets = 0
         self._undecoded = np.zeros(len(Undecoded), np.int64)
+        self._unknown_links: set[int] = set()
 
     def run(self, source: Source, progress: Progress | None = None) -> list[FlowResult]:
         """Read a source to its end."""
@@ -130,6 +133,8 @@ class Engine:
         columns = decode(block)
         self._packets += columns.packets
         self._undecoded += columns.undecoded
+        if columns.undecoded[Undecoded.UNKNOWN_LINK_TYPE]:
+            self._unknown_links |= set(np.unique(block.link_types).tolist()) - LINK_TYPES
         tracked = self._tracker.feed(columns)
         for flow in tracked.flows:
             self._watch(flow)
@@ -164,6 +169,10 @@ class Engine:
     def problems(self) -> Iterator[str]:
         """What this capture cannot show, as sentences."""
         tracker = self._tracker
+        if self._unknown_links:
+            names = ", ".join(link_type_name(number) for number in sorted(self._unknown_links))
+            count = int(self._undecoded[Undecoded.UNKNOWN_LINK_TYPE])
+            yield f"{count} frames have a link type that is not known, and were not looked at: {names}"
         if tracker.guessed_flows:
             yield (
                 f"{tracker.guessed_flows} of {tracker.tcp_flows} TCP connections began before the capture: "

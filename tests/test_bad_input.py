@@ -370,3 +370,13 @@ def test_addresses_of_every_length_fit_the_report(tmp_path: Path, address: str) 
     report = survive(tmp_path, pcap(frames))
     assert report is not None
     assert [verdict.errno for result in report.flows for verdict in result.verdicts] == ["ECONNREFUSED"]
+
+
+def test_link_types_that_are_not_known_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "usb.pcap"
+    path.write_bytes(pcap([Frame(b"\x55" * 60, 60, 0)] * 2, link_type=220))
+    report = analyze(path)
+    assert report.totals.undecoded == {"unknown-link-type": 2}
+    assert report.captures[0].problems == [
+        "2 frames have a link type that is not known, and were not looked at: USB_LINUX_MMAPPED"
+    ]

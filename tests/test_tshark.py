@@ -17,7 +17,7 @@ from analyzer.model.flow import address_text
 from analyzer.model.tunnel import tunnel_text
 from analyzer.sources.open import open_capture
 from tests.captures import CAPTURES, capture_name, to_pcapng
-from tests.decode.frames import carriers, framed, tcp, v4, v6
+from tests.decode.frames import LINK_TYPES, carriers, framed, tcp, v4, v6, wrapped
 from tests.sources.build import Frame, pcap
 
 pytestmark = pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
@@ -246,6 +246,25 @@ def test_what_is_inside_of_tunnels_is_what_tshark_reads(tmp_path: Path) -> None:
     assert len(ours) == len(around)
     for mine, other in zip(ours, theirs, strict=True):
         assert mine == other
+
+
+ALSO_IN_TSHARK = [kind for kind in LINK_TYPES if kind not in (0, 1, 113, 276, 166)]
+"""Not those that the samples have, nor LINKTYPE_PPP_PPPD, which tshark 4.0 cannot read."""
+
+
+@pytest.mark.parametrize("link_type", ALSO_IN_TSHARK)
+def test_other_links_are_what_tshark_reads(link_type: int, tmp_path: Path) -> None:
+    packets = [v4(tcp("S") / bytes(size)) for size in range(6)] + [v6(tcp() / b"you")]
+    if link_type == 228:
+        packets.pop()
+    elif link_type == 229:
+        packets = packets[-1:]
+    frames = [wrapped(ip, link_type) for ip in packets]
+    path = tmp_path / "link.pcap"
+    path.write_bytes(pcap([Frame(f, len(f), turn) for turn, f in enumerate(frames)], link_type=link_type))
+    ours = list(our_rows(path))
+    assert len(ours) == len(frames)
+    assert ours == tshark_rows(path)
 
 
 @pytest.mark.parametrize("path", CHOSEN[::8], ids=capture_name)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.decode import wireless
+from analyzer.decode.ethertype import LLC, PPPOE, find_ip, from_ppp, version_of
 from analyzer.decode.spans import Bools, Rejects, Spans, gather
 from analyzer.model.blocks import FrameBlock
 from analyzer.model.columns import Undecoded
@@ -14,10 +16,7 @@ from analyzer.model.columns import Undecoded
 Located = tuple[Spans, NDArray[np.uint8]]
 """Spans that stand at the IP header, and the IP version that the link layer names, uint8 (k,): 4 or 6."""
 
-IPV4, IPV6 = 0x0800, 0x86DD  # EtherTypes, IEEE 802 numbers
-ETHERNET = 0x6558  # a whole frame in a tunnel ("transparent Ethernet bridging")
-_TAGS = (0x8100, 0x88A8, 0x9100)  # IEEE 802.1Q, 802.1ad, and QinQ as it was before the standard
-_MAX_TAGS = 4
+_PPP = np.dtype([("first", "u1"), ("second", "u1")])
 
 _NULL_IPV4 = (2,)  # AF_INET is 2 everywhere
 _NULL_IPV6 = (24, 28, 30)  # AF_INET6 of NetBSD and OpenBSD, FreeBSD, Darwin
@@ -54,49 +53,75 @@ def _sll2(spans: Spans, rejects: Rejects) -> Located:
     return _by_ethertype(spans, rejects, size=20, ethertype=0)
 
 
+def _cisco(spans: Spans, rejects: Rejects) -> Located:
+    """LINKTYPE_C_HDLC: address, control, EtherType (RFC 1547 section 4.3.1)."""
+    return _by_ethertype(spans, rejects, size=4, ethertype=2)
+
+
 def _by_ethertype(spans: Spans, rejects: Rejects, size: int, ethertype: int) -> Located:
-    """A header of ``size`` bytes with an EtherType at ``ethertype``, then any VLAN tags."""
-    short = spans.lack(size)
+    """A header of ``size`` bytes with an EtherType at ``ethertype``."""
     kinds = spans.gather(">u2", ahead=ethertype).astype(np.uint16)
-    at = spans.at + size
-    version, cut = behind_ethertype(spans, at, kinds)
+    return _behind(spans, spans.at + size, kinds, rejects, spans.lack(size))
+
+
+def _behind(
+    spans: Spans, at: NDArray[np.int64], kinds: NDArray[np.uint16], rejects: Rejects, short: Bools
+) -> Located:
+    """What EtherTypes lead to; refuses what is ``short``."""
+    version, cut = find_ip(spans, at, kinds)
     return _found(spans, at, version, rejects, short if cut is None else short | cut)
 
 
-def behind_ethertype(
-    spans: Spans, at: NDArray[np.int64], kinds: NDArray[np.uint16]
-) -> tuple[NDArray[np.uint8], Bools | None]:
-    """The IP version behind these EtherTypes, uint8 (k,), 0 for no IP; and which frames end before that.
+def _ppp(spans: Spans, rejects: Rejects) -> Located:
+    """LINKTYPE_PPP and LINKTYPE_PPP_PPPD."""
+    at, kinds = _ppp_protocol(spans)
+    return _behind(spans, at, kinds, rejects, spans.lack(4))
 
-    Moves ``at``, int64 (k,), to the IP header, and changes ``kinds``. No mask where no frame can be cut.
+
+def _ppp_hdlc(spans: Spans, rejects: Rejects) -> Located:
+    """LINKTYPE_PPP_HDLC: as Cisco's HDLC where the address is one of its."""
+    at, kinds = _ppp_protocol(spans)
+    address = spans.gather("u1").view(np.uint8)
+    is_cisco = (address == 0x0F) | (address == 0x8F)
+    at = np.where(is_cisco, spans.at + 4, at)
+    kinds = np.where(is_cisco, spans.gather(">u2", ahead=2).astype(np.uint16), kinds)
+    return _behind(spans, at, kinds, rejects, spans.lack(4))
+
+
+def _ppp_protocol(spans: Spans) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
+    """Behind address and control (RFC 1662), if they are there, and the protocol (RFC 1661); its EtherType.
+
+    pppd writes a direction for the address, 0 or 1. A protocol below 256 can be one byte, which is odd.
     """
-    cut = _untag(spans, at, kinds)
-    return _version(kinds == IPV4, kinds == IPV6), cut
+    begin = spans.gather(_PPP)
+    framed = (begin["second"] == 3) & ((begin["first"] == 0xFF) | (begin["first"] <= 1))
+    at = spans.at + 2 * framed
+    protocol = gather(spans.buffer, ">u2", at).astype(np.uint16)
+    is_short = protocol & 0x0100 != 0
+    return at + np.where(is_short, 1, 2), from_ppp(np.where(is_short, protocol >> 8, protocol))
 
 
-def _untag(spans: Spans, at: NDArray[np.int64], kinds: NDArray[np.uint16]) -> Bools | None:
-    """Step over VLAN tags (2 bytes of tag, the next EtherType): moves ``at`` and ``kinds`` in place.
-
-    Returns the mask of frames that end inside a tag, None where no frame has any tag.
-    """
-    rows = np.flatnonzero(_is_tag(kinds))
-    if not len(rows):
-        return None
-    cut = np.zeros(len(spans), dtype=np.bool_)
-    for _ in range(_MAX_TAGS):
-        lacking = at[rows] + 4 > spans.end[rows]
-        cut[rows[lacking]] = True
-        rows = rows[~lacking]
-        kinds[rows] = gather(spans.buffer, ">u2", at[rows] + 2)
-        at[rows] += 4
-        rows = rows[_is_tag(kinds[rows])]
-    return cut
+def _ppp_with_direction(spans: Spans, rejects: Rejects) -> Located:
+    """LINKTYPE_PPP_WITH_DIR: one byte before PPP."""
+    return _ppp(spans.moved(spans.at + 1), rejects)
 
 
-def _is_tag(kinds: NDArray[np.uint16]) -> Bools:
-    first, second, third = _TAGS
-    mask: Bools = (kinds == first) | (kinds == second) | (kinds == third)
-    return mask
+def _pppoe(spans: Spans, rejects: Rejects) -> Located:
+    """LINKTYPE_PPP_ETHER: a PPPoE header."""
+    kinds = np.full(len(spans), PPPOE, dtype=np.uint16)
+    return _behind(spans, spans.at.copy(), kinds, rejects, spans.lack(0))
+
+
+def _wireless(spans: Spans, rejects: Rejects) -> Located:
+    """LINKTYPE_IEEE802_11: LLC behind a header of its own."""
+    spans = wireless.behind_header(spans, rejects)
+    kinds = np.full(len(spans), LLC, dtype=np.uint16)
+    return _behind(spans, spans.at.copy(), kinds, rejects, spans.lack(0))
+
+
+def _radiotap(spans: Spans, rejects: Rejects) -> Located:
+    """LINKTYPE_IEEE802_11_RADIO: what the card says of the frame, then the same."""
+    return _wireless(wireless.behind_radiotap(spans, rejects), rejects)
 
 
 def _null(spans: Spans, rejects: Rejects) -> Located:
@@ -111,7 +136,7 @@ def _loop(spans: Spans, rejects: Rejects) -> Located:
 
 
 def _by_family(spans: Spans, rejects: Rejects, family: NDArray[np.uint32]) -> Located:
-    version = _version(np.isin(family, _NULL_IPV4), np.isin(family, _NULL_IPV6))
+    version = version_of(np.isin(family, _NULL_IPV4), np.isin(family, _NULL_IPV6))
     return _found(spans, spans.at + 4, version, rejects, spans.lack(4))
 
 
@@ -129,14 +154,16 @@ def _raw4(spans: Spans, rejects: Rejects) -> Located:
     return spans, np.full(len(spans), 4, dtype=np.uint8)
 
 
+def _ipnet(spans: Spans, rejects: Rejects) -> Located:
+    """LINKTYPE_IPNET of Solaris: 24 bytes, the address family second."""
+    family = spans.gather("u1", ahead=1).view(np.uint8)
+    version = version_of(family == 2, family == 26)
+    return _found(spans, spans.at + 24, version, rejects, spans.lack(24))
+
+
 def _raw6(spans: Spans, rejects: Rejects) -> Located:
     """LINKTYPEIPV6: nothing."""
     return spans, np.full(len(spans), 6, dtype=np.uint8)
-
-
-def _version(is4: Bools, is6: Bools) -> NDArray[np.uint8]:
-    """4, 6, or 0 for what is no IP."""
-    return is4 * np.uint8(4) + is6 * np.uint8(6)
 
 
 def _found(
@@ -151,11 +178,23 @@ def _found(
 _READERS: dict[int, Callable[[Spans, Rejects], Located]] = {
     0: _null,
     1: _ethernet,
+    9: _ppp,
+    50: _ppp_hdlc,
+    51: _pppoe,
     101: _raw,
+    104: _cisco,
+    105: _wireless,
     108: _loop,
     113: _sll,
+    127: _radiotap,
+    166: _ppp,
+    204: _ppp_with_direction,
+    226: _ipnet,
     228: _raw4,
     229: _raw6,
     276: _sll2,
 }
 """By LINKTYPE_ value. To read another link type, write its function and name it here."""
+
+LINK_TYPES = frozenset(_READERS)
+"""LINKTYPE_ values of the frames that can be read."""

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.decode import ip, link
+from analyzer.decode import ip
+from analyzer.decode.ethertype import ETHERNET, IPV4, IPV6, NO_IP, find_ip
 from analyzer.decode.ip import Packets
-from analyzer.decode.link import ETHERNET, Located
+from analyzer.decode.link import Located
 from analyzer.decode.spans import Bools, Rejects, Spans, gather
 from analyzer.model.columns import Undecoded
 from analyzer.model.tunnel import HAS_ID, KIND_SHIFT, NESTED_SHIFT, Tunnel
@@ -29,8 +30,8 @@ _ETHERNET_SIZE = 14
 
 _VXLAN = np.dtype([("flags", "u1"), ("rest", "V2"), ("next", "u1"), ("vni", ">u4")])  # VNI: the upper 24 bits
 _VXLAN_HAS_VNI, _VXLAN_HAS_NEXT = 0x08, 0x04
-_VXLAN_NEXT = np.zeros(256, dtype=np.uint16)
-_VXLAN_NEXT[[1, 2, 3]] = link.IPV4, link.IPV6, ETHERNET  # draft-ietf-nvo3-vxlan-gpe section 3.2
+_VXLAN_NEXT = np.full(256, NO_IP, dtype=np.uint16)
+_VXLAN_NEXT[[1, 2, 3]] = IPV4, IPV6, ETHERNET  # draft-ietf-nvo3-vxlan-gpe section 3.2
 _GENEVE = np.dtype([("first", "u1"), ("flags", "u1"), ("protocol", ">u2"), ("vni", ">u4")])
 _GENEVE_CONTROL = 0x80
 
@@ -163,7 +164,7 @@ def _erspan(spans: Spans, inside: _Inside, rows: NDArray[np.intp], numbered: Boo
     subheader = 8 * (header["last"] & _HAS_SUBHEADER)
     inside.at[rows] += np.where(third, 12 + subheader, 8 * numbered)
     is_frame = ~third | (header["type"] & _FRAME_TYPE == 0)
-    inside.ethertype[rows] = np.where(is_frame, ETHERNET, 0)
+    inside.ethertype[rows] = np.where(is_frame, ETHERNET, NO_IP)
     session = np.where(headed, _identified(header["session"] & _SESSION), np.uint64(0))
     inside.tunnel[rows] = _value(spans.take(rows), Tunnel.ERSPAN, session)
     if inside.is_part is not None:
@@ -209,5 +210,5 @@ def _link(packets: Packets, inside: _Inside) -> tuple[Spans, NDArray[np.uint8], 
     ethertype[framed] = gather(spans.buffer, ">u2", spans.at[framed] + _ETHERTYPE)
     spans.at[framed] += _ETHERNET_SIZE
     cut = spans.lack(0)
-    version, deeper_cut = link.behind_ethertype(spans, spans.at, ethertype)
+    version, deeper_cut = find_ip(spans, spans.at, ethertype)
     return spans, version, cut if deeper_cut is None else cut | deeper_cut

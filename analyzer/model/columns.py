@@ -35,6 +35,7 @@ class Undecoded(IntEnum):
     BAD_IP_HEADER = 3
     BAD_TRANSPORT_HEADER = 4
     LATER_FRAGMENT = 5
+    ENCRYPTED = 6
 
 
 @dataclass(frozen=True, slots=True)

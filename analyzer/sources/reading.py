@@ -320,6 +320,7 @@ _LINK_TYPES = {
     192: "PPI",
     204: "PPP_WITH_DIR",
     220: "USB_LINUX_MMAPPED",
+    226: "IPNET",
     227: "CAN_SOCKETCAN",
     228: "IPV4",
     229: "IPV6",

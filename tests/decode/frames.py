@@ -19,8 +19,8 @@ from scapy.layers.ipsec import AH
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet, Raw
 
-LINK_TYPES = (0, 1, 101, 108, 113, 228, 229, 276)
-KNOWN_AND_UNKNOWN = (*LINK_TYPES, 105, 147, 65535)
+LINK_TYPES = (0, 1, 9, 50, 51, 101, 104, 105, 108, 113, 127, 166, 204, 226, 228, 229, 276)
+KNOWN_AND_UNKNOWN = (*LINK_TYPES, 147, 65535)
 
 V4 = {"src": "10.1.2.3", "dst": "192.0.2.77", "ttl": 61, "id": 0xBEEF}
 V6 = {"src": "2001:db8:1::a", "dst": "fe80::1234:5678:9abc:def0", "hlim": 57}
@@ -67,10 +67,55 @@ def wrapped(ip: bytes, link_type: int) -> bytes:
         return bytes(14) + kind + ip
     if link_type == 276:
         return kind + b"\xaa" * 18 + ip
+    if link_type in (9, 50, 166, 204):
+        return b"\1" * (link_type == 204) + ppp(ip, len(ip) % 2 * (1 + (link_type == 166)), len(ip) // 2 % 2)
+    if link_type == 51:
+        return pppoe(ip)
+    if link_type == 104:
+        return b"\x0f\0" + kind + ip
+    if link_type == 105:
+        return wireless(ip, control=0x08 | 0x80 * (len(ip) % 2), flags=len(ip) % 4)
+    if link_type == 127:
+        return radiotap(wireless(ip))
+    if link_type == 226:
+        return bytes([1, 2 if is4 else 26, 0, 1]) + struct.pack("!I", len(ip)) + b"\xaa" * 16 + ip
     if link_type in (0, 108):
         order = "<" if link_type == 0 and len(ip) % 2 else "!"
         return struct.pack(order + "I", 2 if is4 else (24, 28, 30)[len(ip) % 3]) + ip
     return ip
+
+
+def ppp(ip: bytes, framed: int = 0, short: int = 0) -> bytes:
+    protocol = 0x21 if ip[0] >> 4 == 4 else 0x57
+    return (b"", b"\xff\3", b"\0\3")[framed] + struct.pack("!B" if short else "!H", protocol) + ip
+
+
+def pppoe(ip: bytes, code: int = 0, kind: int = 0x11, protocol: int = 0) -> bytes:
+    protocol = protocol or (0x21 if ip[0] >> 4 == 4 else 0x57)
+    return struct.pack("!BBHHH", kind, code, 0xBEEF, len(ip) + 2, protocol) + ip
+
+
+def snap(ip: bytes, oui: bytes = b"\0\0\0", kind: int = 0) -> bytes:
+    kind = kind or (0x0800 if ip[0] >> 4 == 4 else 0x86DD)
+    return b"\xaa\xaa\3" + oui + struct.pack("!H", kind) + ip
+
+
+def wireless(ip: bytes, control: int = 0x08, flags: int = 1, fragment: int = 0, qos: int = 0) -> bytes:
+    """An 802.11 frame; LLC and SNAP begin the payload."""
+    header = bytes([control, flags]) + b"\x55" * 20 + bytes([0x70 | fragment, 9])
+    header += b"\x66" * 6 * (flags & 3 == 3)
+    if control & 0x80:
+        header += bytes([qos, 0]) + b"\x77" * (4 * bool(flags & 0x80))
+    return header + snap(ip)
+
+
+def radiotap(frame: bytes, version: int = 0, length: int = 13) -> bytes:
+    return struct.pack("<BBH", version, 0, length) + b"\x99" * (length - 4) + frame
+
+
+def mpls(ip: bytes, labels: int = 1) -> bytes:
+    stack = [struct.pack("!I", 77 << 12 | (place == labels - 1) << 8 | 64) for place in range(labels)]
+    return b"".join(stack) + ip
 
 
 def tcp(flags: str = "PA", **fields: object) -> Packet:
@@ -192,8 +237,28 @@ def vlans() -> Iterator[bytes]:
     for count in range(6):
         yield ethernet(ip, tags=(tags * 2)[:count])
         yield ethernet(v6(tcp()), 0x86DD, tags=(tags * 2)[:count])
+    yield ethernet(ip, tags=(0x8100,) * 8)
+    yield ethernet(ip, tags=(0x8100,) * 9)
     yield bytes(Ether() / ARP())
     yield ethernet(ip, kind=0x8847)
+    for packet in (ip, v6(tcp())):
+        for labels in (1, 2, 8, 9):
+            for kind in (0x8847, 0x8848):
+                yield ethernet(mpls(packet, labels), kind, tags=(0x8100,) * (labels % 2))
+        yield ethernet(snap(packet), kind=len(packet))
+        yield ethernet(pppoe(packet), kind=0x8864, tags=(0x8100,))
+    yield ethernet(mpls(b"\0\0\0\0" + ethernet(ip)), 0x8847)  # Ethernet over MPLS is not read
+    for kind in (0, 0x05FF, 0x0600):
+        yield ethernet(snap(ip), kind)
+        yield ethernet(snap(ip, kind=0x0100), kind)
+    yield ethernet(snap(ip, oui=b"\0\0\x0c"), 100)
+    yield ethernet(snap(ip, kind=0x8100), 100)
+    yield ethernet(b"\x42\x42\3", 3)  # LLC that ends before SNAP would
+    yield ethernet(pppoe(ip, code=9), kind=0x8864)
+    yield ethernet(pppoe(ip, kind=0x21), kind=0x8864)
+    for protocol in (0xC021, 0x57, 0x0281):
+        yield ethernet(pppoe(mpls(ip) if protocol == 0x0281 else ip, protocol=protocol), kind=0x8864)
+    yield ethernet(pppoe(ip), kind=0x8863)
     yield ethernet(ip, kind=0x86DD)  # says IPv6, is IPv4
     yield ethernet(ip, kind=len(ip))  # IEEE 802.3 with a length
     yield ethernet(v4(tcp(flags="A")) + b"\xff" * 6)  # padding
@@ -337,5 +402,14 @@ def corpus() -> list[tuple[int, bytes]]:
         step = 5 if link_type in LINK_TYPES else 60
         frames += [(link_type, wrapped(ip, link_type)) for ip in packets()[::step]]
     frames.append((113, bytes(14) + b"\x81\x00" + ethernet(packets()[0], tags=(0x8100,))[14:]))
+    ip = packets()[0]
+    for control in (0x08, 0x00, 0x48, 0x88, 0xC8, 0x0A, 0x84):
+        for flags in (0, 1, 3, 0x41, 0x81, 0x83):
+            frame = wireless(ip, control, flags)
+            frames += [(105, frame), (127, radiotap(frame, length=8 + flags))]
+    frames += [(105, wireless(ip, fragment=1)), (105, wireless(ip, 0x88, qos=0x80))]
+    frames += [(127, radiotap(wireless(ip), version=1)), (127, b"\0\0\7\0" + wireless(ip))]
+    frames += [(127, b"\0\0\xff\xff" + wireless(ip)), (50, b"\x8f\0\x08\0" + ip), (50, b"\x0f\0\x20\0" + ip)]
+    frames += [(kind, b"\xff\3\xc0\x21\1\1\0\4") for kind in (9, 50, 166, 204)]
     frames += [(0, b"\x00\x00\x00\x07" + packets()[0]), (108, b"\x02\x00\x00\x00" + packets()[0])]
     return frames

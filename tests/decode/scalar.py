@@ -37,8 +37,9 @@ class Packet:
 def decode_frame(frame: bytes, original: int, link_type: int) -> Row | Undecoded:
     """The row of a frame (without number and times), or why there is none."""
     try:
-        at, version = find_ip(frame, link_type)
-        return read_packet(frame, at, version, max(original, len(frame)), tunnels=())
+        end = max(original, len(frame))
+        at, version = find_ip(frame, link_type, end)
+        return read_packet(frame, at, version, end, tunnels=())
     except RefusedError as refused:
         return refused.reason
 
@@ -89,11 +90,12 @@ def number(frame: bytes, at: int, size: int) -> int:
     return int.from_bytes(frame[at : at + size], "big")
 
 
-def find_ip(frame: bytes, link_type: int) -> tuple[int, int]:
-    if link_type in (1, 113, 276):
-        place, size = {1: (12, 14), 113: (14, 16), 276: (0, 20)}[link_type]
+def find_ip(frame: bytes, link_type: int, end: int) -> tuple[int, int]:
+    """Where the IP header of a frame of ``end`` bytes on the wire begins, and its version."""
+    if link_type in ETHERTYPES:
+        place, size = ETHERTYPES[link_type]
         demand_bytes(frame, size)
-        return skip_tags(frame, size, number(frame, place, 2))
+        return skip_shims(frame, size, number(frame, place, 2), end)
     if link_type in (0, 108):
         demand_bytes(frame, 4)
         families = {number(frame, 0, 4)}
@@ -101,21 +103,84 @@ def find_ip(frame: bytes, link_type: int) -> tuple[int, int]:
             families.add(int.from_bytes(frame[:4], "little"))
         demand(bool(families & {2, 24, 28, 30}), Undecoded.OTHER_PROTOCOL)
         return 4, 4 if 2 in families else 6
+    if link_type in (9, 50, 166, 204):
+        return find_in_ppp(frame, link_type, end)
+    if link_type == 51:
+        return skip_shims(frame, 0, 0x8864, end)
+    if link_type in (105, 127):
+        return find_in_wireless(frame, link_type, end)
     if link_type == 101:
         demand_bytes(frame, 1)
         demand(frame[0] >> 4 in (4, 6), Undecoded.BAD_IP_HEADER)
         return 0, frame[0] >> 4
+    if link_type == 226:
+        demand_bytes(frame, 24)
+        demand(frame[1] in (2, 26), Undecoded.OTHER_PROTOCOL)
+        return 24, 4 if frame[1] == 2 else 6
     demand(link_type in (228, 229), Undecoded.UNKNOWN_LINK_TYPE)
     return 0, {228: 4, 229: 6}[link_type]
 
 
-def skip_tags(frame: bytes, at: int, kind: int) -> tuple[int, int]:
-    for _ in range(4):
-        if kind not in (0x8100, 0x88A8, 0x9100):
+ETHERTYPES = {1: (12, 14), 104: (2, 4), 113: (14, 16), 276: (0, 20)}
+PPP_TYPES = {0x21: 0x0800, 0x57: 0x86DD, 0x281: 0x8847}
+
+
+def find_in_ppp(frame: bytes, link_type: int, end: int) -> tuple[int, int]:
+    at = link_type == 204
+    demand_bytes(frame, at + 4)
+    if link_type == 50 and frame[0] in (0x0F, 0x8F):
+        return skip_shims(frame, 4, number(frame, 2, 2), end)
+    if frame[at] in (0xFF, 0, 1) and frame[at + 1] == 3:
+        at += 2
+    size = 1 if frame[at] % 2 else 2
+    return skip_shims(frame, at + size, PPP_TYPES.get(number(frame, at, size), NO_IP), end)
+
+
+def find_in_wireless(frame: bytes, link_type: int, end: int) -> tuple[int, int]:
+    at = 0
+    if link_type == 127:
+        demand_bytes(frame, 4)
+        at = int.from_bytes(frame[2:4], "little")
+        demand(frame[0] == 0 and at >= 8, Undecoded.OTHER_PROTOCOL)
+    demand_bytes(frame, at + 2)
+    control, flags = frame[at], frame[at + 1]
+    demand(control & 0x4F == 0x08, Undecoded.OTHER_PROTOCOL)
+    demand(not flags & 0x40, Undecoded.ENCRYPTED)
+    qos = at + (30 if flags & 3 == 3 else 24)
+    has_qos = bool(control & 0x80)
+    behind = qos + has_qos * (6 if flags & 0x80 else 2)
+    demand_bytes(frame, behind)
+    demand(frame[at + 22] % 16 == 0, Undecoded.LATER_FRAGMENT)
+    demand(not (has_qos and frame[qos] & 0x80), Undecoded.OTHER_PROTOCOL)
+    return skip_shims(frame, behind, 0, end)
+
+
+NO_IP = 0xFFFF
+
+
+def skip_shims(frame: bytes, at: int, kind: int, end: int) -> tuple[int, int]:
+    """Over VLAN tags, LLC, labels and PPPoE."""
+    for _ in range(8):
+        if kind in (0x8100, 0x88A8, 0x9100):
+            demand_bytes(frame, at + 4)
+            kind, at = number(frame, at + 2, 2), at + 4
+        elif kind in (0x8847, 0x8848):
+            demand_bytes(frame, at + 5)
+            if frame[at + 2] & 1:
+                kind = {4: 0x0800, 6: 0x86DD}.get(frame[at + 4] >> 4, NO_IP)
+            at += 4
+        elif kind == 0x8864:
+            demand_bytes(frame, at + 8)
+            known = number(frame, at, 2) == 0x1100
+            kind, at = PPP_TYPES.get(number(frame, at + 6, 2), NO_IP) if known else NO_IP, at + 8
+        elif kind < 0x600:
+            demand(at + 8 <= len(frame) or end > len(frame), Undecoded.OTHER_PROTOCOL)
+            demand_bytes(frame, at + 8)
+            known = frame[at : at + 6] == b"\xaa\xaa\3\0\0\0"
+            kind, at = number(frame, at + 6, 2) if known else NO_IP, at + 8
+            demand(kind >= 0x600, Undecoded.OTHER_PROTOCOL)
+        else:
             break
-        demand_bytes(frame, at + 4)
-        kind = number(frame, at + 2, 2)
-        at += 4
     demand(kind in (0x0800, 0x86DD), Undecoded.OTHER_PROTOCOL)
     return at, 4 if kind == 0x0800 else 6
 
@@ -183,13 +248,13 @@ def read_gre(frame: bytes, packet: Packet) -> Inside:
                     is_frame = not whole[at + 10] >> 2 & 0x1F
                     at += 8 * (whole[at + 11] & 1)
                 at += size
-            kind = 0x6558 if is_frame else 0
+            kind = 0x6558 if is_frame else NO_IP
         stop = stop_inside(packet, is_part)
         if kind == 0x6558:
             demand_bytes(whole, at + 14)
             kind, at = number(whole, at + 12, 2), at + 14
         demand_bytes(whole, at)
-        at, version = skip_tags(whole, at, kind)
+        at, version = skip_shims(whole, at, kind, stop)
     except RefusedError as refused:
         reason = refused.reason
         if reason == Undecoded.TRUNCATED and packet.stop <= len(frame):
@@ -202,7 +267,7 @@ def read_vxlan(frame: bytes, packet: Packet) -> Inside:
     at, whole = packet.at + 8, frame[: packet.stop]
     demand_bytes(whole, at + 8)
     demand(bool(whole[at] & 8), Undecoded.OTHER_PROTOCOL)
-    kind = {1: 0x0800, 2: 0x86DD, 3: 0x6558}.get(whole[at + 3], 0) if whole[at] & 4 else 0x6558
+    kind = {1: 0x0800, 2: 0x86DD, 3: 0x6558}.get(whole[at + 3], NO_IP) if whole[at] & 4 else 0x6558
     return behind_vni(whole, packet, 3, number(whole, at + 4, 3), kind, at + 8)
 
 
@@ -218,7 +283,7 @@ def behind_vni(whole: bytes, packet: Packet, tunnel: int, vni: int, kind: int, a
     if kind == 0x6558:
         demand_bytes(whole, at + 14)
         kind, at = number(whole, at + 12, 2), at + 14
-    at, version = skip_tags(whole, at, kind)
+    at, version = skip_shims(whole, at, kind, stop_inside(packet))
     return Inside(tunnel << 40 | 1 << 32 | vni, at, version, stop_inside(packet))
 
 
