@@ -53,7 +53,7 @@ def test_a_stage_knows_no_other_stage(path: Path) -> None:
         "data": {"data"},
         "pipeline": {*STAGES, "model", "errors"} - {"reports"},
         "checks": {"checks", "model", "errors", "data"},
-        "cli": {"cli", "pipeline", "reports", "matching", "checks", "model", "errors", ""},
+        "cli": {"cli", "pipeline", "reports", "matching", "checks", "logs", "data", "model", "errors", ""},
         "pytest_plugin": {"pipeline", "recording", "reports", "model", "data"},
         "recording": set(),
         "__init__": {"pipeline", "errors"},

@@ -1,31 +1,190 @@
-"""``errnoscope explain NAME``: a rule as its file tells it."""
+"""``errnoscope explain WORD...``: a rule, an errno, or what a log line means."""
 
 from __future__ import annotations
 
+import json
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
 import click
 
+from analyzer.cli.messages import complain
 from analyzer.errors import UserError
+
+if TYPE_CHECKING:
+    from analyzer.model.log_line import LogLine
+    from analyzer.model.rule import Rule
+
+_MOST = 10
+"""Different meanings of piped lines that are told in full."""
 
 
 @click.command("explain", context_settings={"max_content_width": 80})
-@click.argument("name")
-def command(name: str) -> None:
-    """Explain a rule, by its name or id: what it means, how it is known, what to do.
+@click.argument("words", nargs=-1, required=True, metavar="WORD...")
+@click.option(
+    "--platform",
+    default="",
+    metavar="NAME",
+    help="Where numbers are looked up: linux, linux/mips, freebsd, macos, windows; by default where they fit",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How to print it.",
+)
+def command(words: tuple[str, ...], *, platform: str, output: str) -> int:
+    """Explain a rule, an errno, or a line of a log.
 
-    For an errno's name it lists the rules by which a program gets it on Linux.
+    WORD is a rule's name or id, an errno's name or number, or a whole line in quotation marks; - reads lines
+    from standard input. Exit status 2 if none of it is understood.
+
+    \b
+    Examples:
+      errnoscope explain ECONNRESET
+      errnoscope explain 54 --platform macos
+      errnoscope explain "curl: (52) Empty reply from server"
+      journalctl -u nginx | errnoscope explain -
     """
-    from analyzer.matching.diagnostics import did_you_mean
+    from analyzer.data import load
     from analyzer.matching.load import load_rules, rules_folder
-    from analyzer.reports.rule_text import write_list, write_rule
 
+    known = load("errno")["platforms"]
+    if platform and platform not in known:
+        from analyzer.matching.diagnostics import did_you_mean
+
+        hint = did_you_mean(platform, known) or f"one of {', '.join(known)}"
+        raise UserError("unknown-platform", f"--platform {platform}", "there is no such platform", hint)
+    text = " ".join(words).strip()
     rules = load_rules(rules_folder())
+    if text == "-":
+        return _lines(sys.stdin, rules, platform, output)
+    plain, lines = _word(text, rules, platform) or _line(text, rules, platform)
+    if output == "json":
+        _print_json(plain)
+    else:
+        for line in lines:
+            click.echo(line.rstrip())
+    return 0
+
+
+Told = tuple[dict[str, Any], Iterable[str]]
+"""What is said, as plain values and as lines."""
+
+
+def _word(text: str, rules: Sequence[Rule], platform: str) -> Told | None:
+    """A rule, an errno or another word that is looked up as it is; None if it is something else."""
+    from analyzer.data import load
+    from analyzer.logs.errnos import by_text
+    from analyzer.reports.log_text import errno_lines, plain_errno, topic_lines
+    from analyzer.reports.rule_text import plain_rule, rule_lines
+
+    folded = text.casefold()
     for rule in rules:
-        if name.casefold() in (rule.name, rule.id.casefold()):
-            write_rule(rule)
-            return
-    giving = [rule for rule in rules if name.upper() in rule.outcomes["linux"].calls.values()]
-    if giving:
-        write_list(giving)
-        return
-    hint = did_you_mean(name, [rule.name for rule in rules]) or "`errnoscope rules` lists them"
-    raise UserError("unknown-rule", name, "there is no rule of this name or id", hint)
+        if folded in (rule.name, rule.id.casefold()):
+            return plain_rule(rule), rule_lines(rule)
+    known = load("errno")
+    aliases = known["aliases"]["linux"]
+    upper = text.upper().removeprefix("WSA")
+    name = aliases.get(upper, upper)
+    if name not in known["errno"]:
+        name = by_text(text)
+    if name:
+        return plain_errno(name, rules), errno_lines(name, rules)
+    number = re.fullmatch(r"(?:os ?|wsa ?)?(?:error|errno)?[:=# ]*(\d{1,5})", folded)
+    if number and (told := _number(int(number[1]), rules, platform)):
+        return told
+    for topic in load("errno_notes")["topics"]:
+        if folded in map(str.casefold, topic["names"]):
+            return {"topic": topic["title"], "text": topic["text"]}, topic_lines(topic)
+    return None
+
+
+def _number(number: int, rules: Sequence[Rule], platform: str) -> Told | None:
+    """What a number is, on each platform that has it."""
+    from analyzer.logs.errnos import by_number, platforms_of
+    from analyzer.reports.log_text import errno_lines, number_line, plain_errno
+
+    everywhere = platforms_of(number)
+    if platform:
+        name = by_number(number, platform)
+        everywhere = {platform: name} if name else {}
+    if not everywhere:
+        return None
+    name = next(iter(everywhere.values()))
+    plain = plain_errno(name, rules) | {"number": number, "platforms": everywhere}
+    return plain, [number_line(number, everywhere), "", *errno_lines(name, rules)]
+
+
+def _line(text: str, rules: Sequence[Rule], platform: str) -> Told:
+    from analyzer.logs.recognise import recognise
+    from analyzer.reports.log_text import line_lines, plain_line
+
+    reading = recognise(text, platform)
+    if reading is None:
+        raise _not_understood(text, rules)
+    return plain_line(reading, rules), line_lines(reading, rules)
+
+
+def _not_understood(text: str, rules: Sequence[Rule]) -> UserError:
+    from analyzer.data import load
+    from analyzer.matching.diagnostics import did_you_mean
+
+    names = [*(rule.name for rule in rules), *load("errno")["errno"]]
+    hint = "" if " " in text else did_you_mean(text, names)
+    shown = text if len(text) <= 200 else f"{text[:200]} ..."
+    return UserError(
+        "not-understood",
+        shown,
+        "neither a rule, nor an errno, nor a log line that is known",
+        hint
+        or "quote the whole line; or name the errno in it: errnoscope explain ECONNRESET. "
+        "For rules: `errnoscope rules` lists them",
+    )
+
+
+def _lines(stream: Iterable[str], rules: Sequence[Rule], platform: str, output: str) -> int:
+    """Lines from a pipe: each meaning once, with how often it was there."""
+    from analyzer.logs.recognise import recognise
+    from analyzer.reports.log_text import line_lines, plain_line
+
+    meanings: dict[object, tuple[LogLine, int]] = {}
+    missed = 0
+    for line in stream:
+        if not line.strip():
+            continue
+        reading = recognise(line.rstrip("\n"), platform)
+        if reading is None:
+            missed += 1
+            continue
+        key = (reading.program, reading.results, reading.calls, reading.means)
+        first, number = meanings.get(key, (reading, 0))
+        meanings[key] = (first, number + 1)
+    if missed:
+        complain(
+            f"{missed} of {missed + sum(n for _, n in meanings.values())} lines say nothing that is known"
+        )
+    if not meanings:
+        raise UserError(
+            "not-understood", "standard input", "no line that is known", "errnoscope explain --help"
+        )
+    told = sorted(meanings.values(), key=lambda pair: -pair[1])
+    if output == "json":
+        _print_json([plain_line(reading, rules) | {"count": number} for reading, number in told])
+        return 0
+    for index, (reading, number) in enumerate(told[:_MOST]):
+        click.echo("\n" if index else "", nl=False)
+        click.echo(f"{number} x  " if number > 1 else "", nl=False)
+        for line in line_lines(reading, rules):
+            click.echo(line.rstrip())
+    if len(told) > _MOST:
+        click.echo(f"\n{len(told) - _MOST} more meanings; -o json has them all.")
+    return 0
+
+
+def _print_json(content: object) -> None:
+    click.echo(json.dumps(content, indent=2))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -29,22 +29,48 @@ def write_list(rules: Sequence[Rule]) -> None:
         click.echo(_wrap(rule.title, " " * 16))
 
 
-def write_rule(rule: Rule) -> None:
-    """Print all that the rule's file says, samples aside."""
-    click.echo(f"{rule.name} ({rule.id}, {rule.severity.value})")
-    click.echo(_wrap(rule.title, "  "))
-    _section("What it means", rule.explanation)
-    click.echo("\nWhat the program gets")
+def rule_lines(rule: Rule) -> Iterable[str]:
+    """All that the rule's file says, samples aside."""
+    yield f"{rule.name} ({rule.id}, {rule.severity.value})"
+    yield _wrap(rule.title, "  ")
+    yield _section("What it means", rule.explanation)
+    yield "\nWhat the program gets"
     for system, outcome in rule.outcomes.items():
-        click.echo(_wrap(f"{_NAMES[system]}: {_outcome(outcome)}", "  ", hanging="    "))
-    _section("What to do", rule.fix)
-    _section("When it fires", f"on {rule.event}, if {' '.join(rule.condition.split())}")
+        yield _wrap(f"{_NAMES[system]}: {_outcome(outcome)}", "  ", hanging="    ")
+    yield _section("What to do", rule.fix)
+    yield _section("When it fires", f"on {rule.event}, if {' '.join(rule.condition.split())}")
     if rule.references:
-        click.echo("\nSee")
+        yield "\nSee"
         for reference in rule.references:
-            click.echo(_wrap(reference, "  ", hanging="    "))
+            yield _wrap(reference, "  ", hanging="    ")
     if rule.refines:
-        _section("Refines", ", ".join(rule.refines))
+        yield _section("Refines", ", ".join(rule.refines))
+
+
+def plain_rule(rule: Rule) -> dict[str, Any]:
+    """The same as dictionaries and lists."""
+    return {
+        "rule": rule.name,
+        "id": rule.id,
+        "severity": rule.severity.value,
+        "title": rule.title,
+        "explanation": rule.explanation,
+        "fix": rule.fix,
+        "event": rule.event,
+        "condition": rule.condition,
+        "refines": list(rule.refines),
+        "references": list(rule.references),
+        "outcomes": {
+            system: {
+                "evidence": outcome.evidence.value,
+                "call": outcome.call or None,
+                "calls": outcome.calls,
+                "later": outcome.later,
+                "signal": outcome.signal,
+            }
+            for system, outcome in rule.outcomes.items()
+        },
+    }
 
 
 def write_fields(event: type[Event], schema: Mapping[str, Mapping[str, Any]]) -> None:
@@ -59,8 +85,8 @@ def write_fields(event: type[Event], schema: Mapping[str, Mapping[str, Any]]) ->
     click.echo()
 
 
-def _section(title: str, text: str) -> None:
-    click.echo(f"\n{title}\n{_wrap(text, '  ')}")
+def _section(title: str, text: str) -> str:
+    return f"\n{title}\n{_wrap(text, '  ')}"
 
 
 def _wrap(text: str, indent: str, hanging: str = "") -> str:

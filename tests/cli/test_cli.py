@@ -119,7 +119,7 @@ def test_what_can_be_read_is_reported_beside_what_cannot(capsys: Capsys, tmp_pat
         (["analyze"], "Missing argument 'CAPTURE...'"),
         (["analyze", "--colour", "x"], "No such option '--colour'"),
         (["analyze", "-o", "xml", "x"], "there is no format `xml`"),
-        (["explain"], "Missing argument 'NAME'"),
+        (["explain"], "Missing argument 'WORD...'"),
     ],
     ids=" ".join,
 )
@@ -438,7 +438,7 @@ def test_every_rule_is_explained(capsys: Capsys, rule) -> None:
 def test_explain_of_an_unknown_rule(capsys: Capsys) -> None:
     status, out, err = told(capsys, "explain", "rst-after-fi")
     assert (status, out) == (2, "")
-    assert "rst-after-fi: there is no rule of this name or id" in err
+    assert "rst-after-fi: neither a rule, nor an errno, nor a log line that is known" in err
     assert "did you mean `rst-after-fin`?" in err
     assert "`errnoscope rules` lists them" in told(capsys, "explain", "zzz")[2]
 

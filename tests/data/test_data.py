@@ -199,7 +199,7 @@ def errno_names(value: object) -> Iterator[str]:
         yield value
 
 
-@pytest.mark.parametrize("name", ["profiles/linux", "logs"])
+@pytest.mark.parametrize("name", ["profiles/linux", "logs", "errno_notes"])
 def test_every_errno_named_is_known(name: str) -> None:
     names = set(errno_names(load(name)))
     assert len(names) > 8

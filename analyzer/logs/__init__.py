@@ -1,0 +1,1 @@
+"""Log lines: what they say, as values."""

@@ -1,0 +1,44 @@
+"""Errnos by number and text, on each platform."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from analyzer.data import load
+
+WINDOWS = "windows"
+
+
+def by_number(number: int, platform: str) -> str:
+    """The errno with this number on a platform; empty where that has none, or this is none of networks'."""
+    return _numbers(platform).get(number, "")
+
+
+def platforms_of(number: int) -> dict[str, str]:
+    """Each platform that knows this number, and the errno that it is there."""
+    known = {platform: by_number(number, platform) for platform in load("errno")["platforms"]}
+    return {platform: name for platform, name in known.items() if name}
+
+
+def guess(number: int) -> tuple[str, str]:
+    """Errno and platform of a number of an untold platform: generic Linux, else the first that has it."""
+    return next(((name, platform) for platform, name in platforms_of(number).items()), ("", ""))
+
+
+def by_text(text: str) -> str:
+    """The errno with this text (strerror), letters' case and a full stop aside; empty if there is none."""
+    return _texts().get(text.strip().rstrip(".").casefold(), "")
+
+
+@cache
+def _numbers(platform: str) -> dict[int, str]:
+    entries = load("errno")["errno"].items()
+    return {entry["numbers"][platform]: name for name, entry in entries if platform in entry["numbers"]}
+
+
+@cache
+def _texts() -> dict[str, str]:
+    entries = load("errno")["errno"].items()
+    return {
+        entry[key].casefold(): name for name, entry in entries for key in ("text", "bsd_text") if key in entry
+    }

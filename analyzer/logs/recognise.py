@@ -1,0 +1,158 @@
+"""A log line and what it means: patterns with their sources stand in data/log_lines.yaml."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cache
+from ipaddress import ip_address
+from typing import Any, NamedTuple
+
+from analyzer.data import load
+from analyzer.logs.errnos import WINDOWS, by_number, by_text, guess
+from analyzer.model.log_line import LogLine
+
+MAX_LENGTH = 4096
+"""Characters of a line that are looked at."""
+
+_IPV4 = r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.]*\d)"
+_ENDPOINT = re.compile(
+    rf"(?P<v4>{_IPV4})(?::(?P<p4>\d{{1,5}}))?|\[(?P<v6>[0-9A-Fa-f:.]+)\](?::(?P<p6>\d{{1,5}}))?"
+)
+_PORT = re.compile(r"\bport[ =:]+(?P<port>\d{1,5})\b", re.IGNORECASE)
+
+
+class _Found(NamedTuple):
+    results: tuple[str, ...]
+    number: int | None = None
+    platform: str = ""
+
+
+def recognise(line: str, platform: str = "") -> LogLine | None:
+    """What a line says, or None where it says nothing that is known.
+
+    ``platform`` (of data/errno.yaml) is where numbers are looked up; by default where they fit, Linux first.
+    """
+    text = line[:MAX_LENGTH].strip()
+    for pattern, entry in _patterns():
+        if match := pattern.search(text):
+            found = _found(entry, match, text, platform)
+            if found.results:
+                return _reading(line, text, entry, found)
+    return _by_text(line, text)
+
+
+def _reading(line: str, text: str, entry: dict[str, Any], found: _Found) -> LogLine:
+    addresses, ports = _endpoints(text)
+    notes = load("errno_notes")
+    calls = entry.get("call")
+    if calls is None:
+        name = found.results[0]
+        calls = (notes["errno"].get(name) or notes["results"].get(name) or {"calls": []})["calls"]
+    return LogLine(
+        line=line,
+        program=entry["program"],
+        results=found.results,
+        calls=tuple(calls),
+        number=found.number,
+        platform=found.platform,
+        means=entry["means"],
+        trap=entry.get("trap", ""),
+        evidence=entry["evidence"],
+        addresses=addresses,
+        ports=ports,
+    )
+
+
+def _found(entry: dict[str, Any], match: re.Match[str], text: str, platform: str) -> _Found:
+    if "result" in entry:
+        return _Found((entry["result"],))
+    if "results" in entry:
+        return _Found(tuple(entry["results"]))
+    if entry.get("from_windows_text"):
+        return _windows(text)
+    groups = {name: value for name, value in match.groupdict().items() if value}
+    if "windows" in groups:
+        number = int(groups["windows"])
+        return _named(by_number(number, WINDOWS), number, WINDOWS)
+    if "number" in groups and len(groups["number"]) < 6:
+        return _numbered(int(groups["number"]), platform)
+    if "name" in groups:
+        name = groups["name"]
+        return _named(load("errno")["aliases"]["linux"].get(name, name) if name in _names() else "")
+    return _named(_text_in(groups["text"])) if "text" in groups else _Found(())
+
+
+def _numbered(number: int, platform: str) -> _Found:
+    if platform:
+        return _named(by_number(number, platform), number, platform)
+    name, where = guess(number)
+    return _named(name, number, where)
+
+
+def _named(name: str, number: int | None = None, platform: str = "") -> _Found:
+    return _Found((name,), number, platform) if name else _Found(())
+
+
+def _windows(text: str) -> _Found:
+    for sentence, number in load("log_lines")["windows"].items():
+        if sentence.casefold() in text.casefold():
+            return _named(by_number(number, WINDOWS), number, WINDOWS)
+    return _Found(())
+
+
+def _text_in(text: str) -> str:
+    """The errno whose text begins this one."""
+    return by_text(text) or next(
+        (n for known, n in _searched() if text.strip().casefold().startswith(known)), ""
+    )
+
+
+def _by_text(line: str, text: str) -> LogLine | None:
+    """A line that holds some errno's text, or is one."""
+    entry: dict[str, Any] = {"program": "", "means": "", "evidence": "report"}
+    found = _windows(text)
+    if not found.results:
+        folded = text.casefold()
+        name = by_text(text) or next((name for known, name in _searched() if known in folded), "")
+        found = _named(name)
+    return _reading(line, text, entry, found) if found.results else None
+
+
+def _endpoints(text: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Addresses and ports in a line, each once, in their order."""
+    addresses: dict[str, None] = {}
+    ports: dict[int, None] = {}
+    for match in _ENDPOINT.finditer(text):
+        try:
+            addresses[str(ip_address(match["v4"] or match["v6"]))] = None
+        except ValueError:
+            continue
+        if port := match["p4"] or match["p6"]:
+            ports[int(port)] = None
+    ports.update({int(match["port"]): None for match in _PORT.finditer(text)})
+    return tuple(addresses), tuple(port for port in ports if 0 < port <= 0xFFFF)
+
+
+@cache
+def _patterns() -> list[tuple[re.Pattern[str], dict[str, Any]]]:
+    return [(re.compile(entry["pattern"]), entry) for entry in load("log_lines")["patterns"]]
+
+
+@cache
+def _searched() -> list[tuple[str, str]]:
+    """Texts that are looked for anywhere in a line, the longest first, and their errnos."""
+    known = load("errno")["errno"]
+    texts: Iterable[tuple[str, str]] = (
+        (known[name][key].casefold(), name)
+        for name in load("log_lines")["texts"]
+        for key in ("text", "bsd_text")
+        if key in known[name]
+    )
+    return sorted(texts, key=lambda pair: -len(pair[0]))
+
+
+@cache
+def _names() -> frozenset[str]:
+    known = load("errno")
+    return frozenset(known["errno"]) | frozenset(known["aliases"]["linux"])

@@ -1,0 +1,192 @@
+"""What a log line, an errno or another word means, for people; and the same as plain values."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from analyzer.data import load
+from analyzer.model.log_line import LogLine
+from analyzer.model.rule import CALLS, Rule
+from analyzer.reports.layout import INDENT, labelled, wrapped
+from analyzer.reports.printable import printable
+from analyzer.reports.words import call_name
+
+_PLATFORMS = {"linux": "Linux", "freebsd": "FreeBSD", "macos": "macOS", "windows": "Windows"}
+_OTHER = {"OK", "EOF", "BLOCKS", "OWN"}
+_RULES = 8
+
+
+def rules_giving(result: str, rules: Sequence[Rule], calls: Sequence[str] = ()) -> list[Rule]:
+    """The rules by which a program on Linux gets this result, from one of these calls if any are named."""
+    return [rule for rule in rules if rule.severity.value == "error" and _gives(rule, result, calls)]
+
+
+def _gives(rule: Rule, result: str, calls: Sequence[str]) -> bool:
+    outcome = rule.outcomes["linux"]
+    if result in _OTHER:  # beside an errno that another call gets it is no failure of its own
+        errnos = [value for value in outcome.calls.values() if value not in _OTHER]
+        return result in outcome.calls.values() and (not errnos or result == outcome.calls.get(outcome.call))
+    found = {call for call, value in outcome.calls.items() if value == result or _of_icmp(value, result)}
+    return bool(found & set(calls) if set(calls) & set(CALLS) else found)
+
+
+def _of_icmp(value: str, errno: str) -> bool:
+    """Whether a field that holds an ICMP message's errno can be this one."""
+    if not value.startswith("icmp."):
+        return value.endswith("soft_errno") and _of_icmp("icmp.errno", errno)
+    tables = load("profiles/linux")["icmp"]
+    return any(entry.get("errno") == errno for version in ("v4", "v6") for entry in tables[version].values())
+
+
+def line_lines(reading: LogLine, rules: Sequence[Rule]) -> Iterable[str]:
+    """A log line in full."""
+    yield printable(reading.line.strip())
+    yield ""
+    yield from labelled("program", reading.program or "any: the line does not tell")
+    if calls := [call_name(call) for call in reading.calls if call != "any"]:
+        yield from labelled("call", " or ".join(calls))
+    yield from labelled("got", " or ".join(_result(result, reading) for result in reading.results))
+    if reading.means:
+        yield from labelled("means", reading.means)
+    if reading.trap:
+        yield from labelled("beware", reading.trap)
+    for result in reading.results:
+        yield from _behind(result, rules, reading.calls, heading=len(reading.results) > 1)
+    yield from _capture(reading)
+
+
+def _result(result: str, reading: LogLine) -> str:
+    known = load("errno")["errno"]
+    if result in known:
+        where = f", {_platform(reading.platform)}" if reading.platform else ""
+        number = reading.number if reading.number is not None else known[result]["numbers"].get("linux")
+        return f'{result} ({number}{where}: "{known[result]["text"]}")'
+    return f"{load('errno_notes')['results'][result]['title']}, no errno"
+
+
+def errno_lines(name: str, rules: Sequence[Rule]) -> Iterable[str]:
+    """An errno in full: its numbers, and what makes it."""
+    entry = load("errno")["errno"][name]
+    yield f"{name}: {entry['text']}"
+    yield ""
+    numbers: dict[int, list[str]] = {}
+    for platform, number in entry["numbers"].items():
+        numbers.setdefault(number, []).append(_platform(platform))
+    told = "; ".join(f"{number} {', '.join(platforms)}" for number, platforms in numbers.items())
+    yield from labelled("number", told)
+    calls = load("errno_notes")["errno"].get(name, {}).get("calls", [])
+    yield from labelled(
+        "calls", ", ".join("any call" if call == "any" else call_name(call) for call in calls)
+    )
+    yield from _behind(name, rules, ())
+
+
+def number_line(number: int, platforms: dict[str, str]) -> str:
+    """What a number is where."""
+    names: dict[str, list[str]] = {}
+    for platform, name in platforms.items():
+        names.setdefault(name, []).append(_platform(platform))
+    return f"{number} is " + "; ".join(f"{name} on {', '.join(where)}" for name, where in names.items())
+
+
+def topic_lines(topic: dict[str, Any]) -> Iterable[str]:
+    """A word that is neither errno nor rule."""
+    yield topic["title"]
+    yield ""
+    for line in wrapped(topic["text"], 75):
+        yield INDENT + line
+    if "errno" in topic:
+        yield ""
+        yield from labelled("more", f"errnoscope explain {topic['errno']}", whole=True)
+
+
+def _behind(
+    result: str, rules: Sequence[Rule], calls: Sequence[str], *, heading: bool = False
+) -> Iterable[str]:
+    """What makes it, which rules find it, and where books differ."""
+    notes = load("errno_notes")
+    entry = notes["errno"].get(result) or notes["results"].get(result) or {}
+    yield ""
+    if heading:
+        yield result if result not in notes["results"] else notes["results"][result]["title"]
+    causes = entry.get("wire", [])
+    if not causes:
+        yield from labelled("wire", "nothing: it never shows in a capture")
+    for index, cause in enumerate(causes):
+        yield from labelled("wire" if index == 0 else "", cause)
+    if "host" in entry:
+        yield from labelled("host", entry["host"])
+    if "books" in entry:
+        yield from labelled("but", entry["books"])
+    giving = rules_giving(result, rules, calls)
+    for index, rule in enumerate(giving[:_RULES]):
+        yield from labelled("rules" if index == 0 else "", f"{rule.name}: {rule.title}")
+    for index, rule in enumerate(giving[:_RULES]):
+        if len(giving) <= 2:
+            yield from labelled("do", rule.fix)
+        elif index == 0:
+            yield from labelled(
+                "do", f"find out which: errnoscope explain {rule.name} (and so on) says what to do"
+            )
+
+
+def _capture(reading: LogLine) -> Iterable[str]:
+    yield ""
+    yield from labelled("capture", tcpdump(reading), whole=True)
+    yield from labelled("", "errnoscope analyze trace.pcap", whole=True)
+
+
+def tcpdump(reading: LogLine) -> str:
+    """A command that records what the line speaks of."""
+    hosts = [address for address in reading.addresses if address not in ("0.0.0.0", "::")]  # noqa: S104
+    parts = [f"host {hosts[0]}"] if len(hosts) == 1 else []
+    if len(hosts) > 1:
+        parts = ["(" + " or ".join(f"host {host}" for host in hosts[:4]) + ")"]
+    if reading.ports:
+        ports = " or ".join(f"port {port}" for port in reading.ports[:4])
+        parts.append(f"({ports})" if len(reading.ports) > 1 and parts else ports)
+    where = " and ".join(parts)
+    wanted = f"({where}) or icmp or icmp6" if where else "tcp or icmp or icmp6"
+    return f"tcpdump -i any -w trace.pcap {shlex.quote(wanted)}"
+
+
+def _platform(platform: str) -> str:
+    system, _, machine = platform.partition("/")
+    name = _PLATFORMS.get(system, system.replace("windows_crt", "Windows' C runtime"))
+    return f"{name} on {machine}" if machine else name
+
+
+def plain_line(reading: LogLine, rules: Sequence[Rule]) -> dict[str, Any]:
+    """A log line as dictionaries and lists."""
+    return {
+        "line": reading.line,
+        "program": reading.program or None,
+        "calls": list(reading.calls),
+        "results": [plain_errno(result, rules, reading.calls) for result in reading.results],
+        "number": reading.number,
+        "platform": reading.platform or None,
+        "means": reading.means,
+        "trap": reading.trap,
+        "evidence": reading.evidence,
+        "capture": tcpdump(reading),
+    }
+
+
+def plain_errno(name: str, rules: Sequence[Rule], calls: Sequence[str] = ()) -> dict[str, Any]:
+    """An errno, or EOF, BLOCKS, OWN, as dictionaries and lists."""
+    notes = load("errno_notes")
+    entry = notes["errno"].get(name) or notes["results"].get(name) or {}
+    known = load("errno")["errno"].get(name, {})
+    return {
+        "name": name,
+        "errno": name in load("errno")["errno"],
+        "text": known.get("text", entry.get("title", "")),
+        "numbers": known.get("numbers", {}),
+        "calls": entry.get("calls", []),
+        "wire": entry.get("wire", []),
+        "host": entry.get("host", ""),
+        "books": entry.get("books", ""),
+        "rules": [rule.name for rule in rules_giving(name, rules, calls)],
+    }

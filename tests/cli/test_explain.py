@@ -1,0 +1,176 @@
+"""`errnoscope explain` of errnos, numbers, words and log lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from analyzer.data import load
+from analyzer.matching.load import load_rules, rules_folder
+from analyzer.reports.log_text import rules_giving
+from tests.cli.test_cli import Capsys, command, told
+
+LINE = (
+    "recv() failed (104: Connection reset by peer) while reading response header from upstream, "
+    'client: 10.0.0.5, upstream: "http://10.0.0.1:8080/"'
+)
+RULES = load_rules(rules_folder())
+
+
+@pytest.mark.parametrize("name", load("errno")["errno"])
+def test_every_errno_is_explained(capsys: Capsys, name: str) -> None:
+    status, out, err = told(capsys, "explain", name)
+    assert (status, err) == (0, "")
+    assert "\n   wire " in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["econnreset"], "ECONNRESET"),
+        (["WSAECONNRESET"], "ECONNRESET"),
+        (["104"], "ECONNRESET"),
+        (["errno", "104"], "ECONNRESET"),
+        (["errno=104"], "ECONNRESET"),
+        (["os error 104"], "ECONNRESET"),
+        (["WSA", "error", "10054"], "ECONNRESET"),
+        (["10054"], "ECONNRESET"),
+        (["54"], "ECONNRESET"),
+        (["54", "--platform", "macos"], "ECONNRESET"),
+        (["131", "--platform", "linux/mips"], "ECONNRESET"),
+        (["Connection reset by peer"], "ECONNRESET"),
+        (["Permission", "denied"], "EACCES"),
+        (["ENOTSUP"], "EOPNOTSUPP"),
+    ],
+)
+def test_an_errno_by_whatever_name(capsys: Capsys, words: list[str], name: str) -> None:
+    status, out, err = told(capsys, "explain", *words)
+    assert (status, err) == (0, "")
+    assert f"{name}: {load('errno')['errno'][name]['text']}\n" in out
+
+
+def test_a_number_that_means_different_things(capsys: Capsys) -> None:
+    out = told(capsys, "explain", "103")[1]
+    assert out.startswith("103 is ECONNABORTED on Linux; EALREADY on Windows' C runtime\n")
+
+
+def test_a_number_that_the_platform_does_not_have(capsys: Capsys) -> None:
+    status, out, err = told(capsys, "explain", "54", "--platform", "linux")
+    assert (status, out) == (2, "")
+    assert "54: neither" in err
+    status, _, err = told(capsys, "explain", "54", "--platform", "mac")
+    assert status == 2
+    assert "did you mean `macos`?" in err
+
+
+@pytest.mark.parametrize("word", ["SIGPIPE", "141", "keepalive", "SO_KEEPALIVE", "GOAWAY", "accept"])
+def test_other_words(capsys: Capsys, word: str) -> None:
+    status, out, err = told(capsys, "explain", word)
+    assert (status, err) == (0, "")
+    assert len(out.splitlines()) > 3
+
+
+def test_a_log_line(capsys: Capsys) -> None:
+    status, out, err = told(capsys, "explain", LINE)
+    assert (status, err) == (0, "")
+    assert out.startswith(LINE)
+    assert "   program  nginx\n   call     recv()\n   got      ECONNRESET (104, Linux" in out
+    assert "reset-by-peer: The peer reset the connection" in out
+    filter_ = "'((host 10.0.0.5 or host 10.0.0.1) and port 8080) or icmp or icmp6'"
+    assert f"tcpdump -i any -w trace.pcap {filter_}\n" in out
+
+
+def test_the_command_to_capture_with_is_one(capsys: Capsys, tmp_path: Path) -> None:
+    program = shutil.which("tcpdump", path=f"{os.environ['PATH']}:/usr/sbin")
+    if not program:
+        pytest.skip("tcpdump is not installed")
+    for line in (
+        LINE,
+        "dial tcp [2001:db8::1]:443: connect: connection refused",
+        "curl: (52) Empty reply from server",
+    ):
+        out = told(capsys, "explain", line)[1]
+        (wanted,) = re.findall(r"tcpdump -i any -w trace.pcap '(.*)'", out)
+        assert (
+            subprocess.run(
+                [program, "-d", "-y", "EN10MB", wanted], capture_output=True, check=False
+            ).returncode
+            == 0
+        )
+
+
+def test_a_timer_is_no_errno(capsys: Capsys) -> None:
+    out = told(
+        capsys, "explain", "upstream timed out (110: Connection timed out) while connecting to upstream"
+    )[1]
+    assert "the program's own timer, no errno" in out
+    assert "nginx writes 110 itself" in out
+
+
+def test_what_is_not_understood_says_what_to_try(capsys: Capsys) -> None:
+    status, out, err = told(capsys, "explain", "all", "is", "well")
+    assert (status, out) == (2, "")
+    assert (
+        "all is well: neither a rule, nor an errno, nor a log line that is known\nhint: quote the whole line"
+        in err
+    )
+    assert "did you mean `ECONNRESET`?" in told(capsys, "explain", "ECONRESET")[2]
+
+
+def test_a_hostile_line_does_not_rule_the_terminal(capsys: Capsys) -> None:
+    out = told(capsys, "explain", "\x1b]0;owned\x07 Connection reset by peer\x1b[2J")[1]
+    assert "\x1b" not in out
+    assert "\x07" not in out
+
+
+def test_lines_from_a_pipe() -> None:
+    lines = f"{LINE}\nall is well\n{LINE}\n\ncurl: (52) Empty reply from server\n"
+    done = command("explain", "-", input=lines)
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"2 x  {LINE}")
+    assert "\ncurl: (52) Empty reply from server\n" in done.stdout
+    assert "1 of 4 lines say nothing that is known" in done.stderr
+    assert command("explain", "-", input="all is well\n").returncode == 2
+
+
+def test_json(capsys: Capsys) -> None:
+    line = json.loads(told(capsys, "explain", LINE, "-o", "json")[1])
+    assert (line["program"], line["calls"], line["number"]) == ("nginx", ["recv"], 104)
+    assert line["results"][0]["name"] == "ECONNRESET"
+    errno = json.loads(told(capsys, "explain", "ECONNRESET", "-o", "json")[1])
+    assert errno["numbers"]["windows"] == 10054
+    assert "reset-by-peer" in errno["rules"]
+    rule = json.loads(told(capsys, "explain", "rst-after-fin", "-o", "json")[1])
+    assert rule["id"] == "ES301"
+    piped = json.loads(command("explain", "-", "-o", "json", input=f"{LINE}\n").stdout)
+    assert piped[0]["count"] == 1
+
+
+@pytest.mark.parametrize(
+    ("errno", "calls", "rule"),
+    [
+        ("ECONNREFUSED", ["connect"], "connection-refused"),
+        ("ECONNRESET", ["recv"], "reset-by-peer"),
+        ("EPIPE", ["send"], "rst-after-fin"),
+        ("ETIMEDOUT", ["connect"], "connect-timeout"),
+        ("ETIMEDOUT", ["recv"], "retransmission-timeout"),
+        ("EHOSTUNREACH", ["connect"], "icmp-unreachable-during-connect"),
+        ("ENOPROTOOPT", ["connect"], "icmp-unreachable-during-connect"),
+    ],
+)
+def test_rules_that_give_it(errno: str, calls: list[str], rule: str) -> None:
+    assert rule in {found.name for found in rules_giving(errno, RULES, calls)}
+
+
+def test_rules_that_do_not() -> None:
+    assert "retransmission-timeout" not in {
+        rule.name for rule in rules_giving("ETIMEDOUT", RULES, ["connect"])
+    }
+    assert rules_giving("EFAULT", RULES) == []
