@@ -14,7 +14,7 @@ import numpy as np
 from analyzer.decode.link import LINK_TYPES
 from analyzer.decode.packets import decode
 from analyzer.errors import UserError
-from analyzer.flows.tracker import Tracker
+from analyzer.flows.tracker import MAX_QUIET, Tracker
 from analyzer.matching.load import load_rules, rules_folder
 from analyzer.matching.match import Matcher
 from analyzer.model.blocks import MAX_FRAMES, FrameBlock, Source
@@ -177,6 +177,21 @@ class Engine:
             yield (
                 f"{tracker.guessed_flows} of {tracker.tcp_flows} TCP connections began before the capture: "
                 "which end is the client is a guess"
+            )
+        if tracker.one_sided_flows:
+            yield (
+                f"{tracker.one_sided_flows} of {tracker.tcp_flows} TCP connections show packets of one end "
+                "only: the capture did not see the other direction, or nobody answered"
+            )
+        if tracker.shortened_flows:
+            yield (
+                f"in {tracker.shortened_flows} connections over {MAX_QUIET} segments mattered before the "
+                "first one that a rule looks for: those after the first were not looked at"
+            )
+        if tracker.copies:
+            yield (
+                f"{tracker.copies} packets were captured more than once (a mirror port, several interfaces "
+                "or both sides of a router): their copies count for nothing"
             )
         if tracker.unseen:
             yield (

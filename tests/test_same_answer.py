@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from analyzer.reports import text
 from analyzer.reports.json_report import as_plain
 from analyzer.sources.open import open_capture
 from analyzer.sources.transcript import TranscriptSource, parse
-from tests.captures import frames_of
+from tests.captures import frames_of, record_offsets
 from tests.decode.frames import framed, in_udp, vxlan
 from tests.sources.build import Frame, pcap
 
@@ -81,6 +82,28 @@ def test_the_text_names_the_tunnel(tmp_path: Path) -> None:
     copy.write_bytes(pcap(map(in_vxlan, frames_of(path.read_bytes()))))
     text.write(analyze(copy, rules=RULES), out)
     assert " in VXLAN 42   20" in out.getvalue()
+
+
+@pytest.mark.parametrize("path", CAPTURES, ids=name)
+def test_frames_that_were_captured_three_times_give_the_same_verdicts(path: Path, tmp_path: Path) -> None:
+    """As by every interface on a bridge at once: each frame again 50 and 100 microseconds later."""
+    data = path.read_bytes()
+    copied = bytearray(data[:24])
+    for start, end in pairwise(record_offsets(data)):
+        seconds, fraction = struct.unpack_from("<II", data, start)
+        for later in (0, 50, 100):
+            copied += struct.pack("<II", seconds, fraction + later) + data[start + 8 : end]
+    file = tmp_path / "copied.pcap"
+    file.write_bytes(copied)
+
+    def told(capture: Path) -> list[tuple[Any, ...]]:
+        return [
+            (flow.flow.client, verdict.rule, verdict.side, verdict.errno, verdict.confidence)
+            for flow in analyze(capture, rules=RULES).flows
+            for verdict in flow.verdicts
+        ]
+
+    assert told(file) == told(path)
 
 
 def results_of(rules: list[Rule], packets: str, **options: Any) -> list[FlowResult]:

@@ -14,28 +14,27 @@ from analyzer.model.columns import PacketColumns
 
 Mask = NDArray[np.bool_]
 
-LAST = (
-    # family, name in Totals, column of the row that it is taken from
-    ("last", "last_number", "number"),
-    ("last", "last_time", "time"),
-    ("data", "last_data_number", "number"),
-    ("data", "last_data_time", "time"),
-    ("data", "last_data_seq", "seq"),
-    ("data", "last_data_length", "payload"),
-    ("turn", "turn_time", "time"),
-    ("resent", "resent_number", "number"),
-    ("resent", "resent_time", "time"),
-    ("resent", "resent_seq", "seq"),
-    ("resent", "resent_length", "payload"),
-    ("window", "window", "window"),
-    ("window", "window_number", "number"),
-    ("probe", "probe_number", "number"),
-    ("probe", "probe_time", "time"),
-)
-"""Totals that are a column's value in the last row of some kind that this end sent."""
-FAMILIES = {family: tuple(name for of, name, _ in LAST if of == family) for family, _, _ in LAST}
-"""The names in Totals of each family."""
-_COLUMN = {name: column for _, name, column in LAST}
+FAMILIES = {
+    "last": {"last_number": "number", "last_time": "time"},
+    "data": {
+        "last_data_number": "number",
+        "last_data_time": "time",
+        "last_data_seq": "seq",
+        "last_data_length": "payload",
+    },
+    "turn": {"turn_time": "time"},
+    "resent": {
+        "resent_number": "number",
+        "resent_time": "time",
+        "resent_seq": "seq",
+        "resent_length": "payload",
+    },
+    "unseen": {"unseen_number": "number"},
+    "window": {"window": "window", "window_number": "number"},
+    "probe": {"probe_number": "number", "probe_time": "time"},
+}
+"""Totals that are a column's value in the last row of some kind that this end sent: by that kind, their names
+and the column that each is taken from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +42,9 @@ class Batch:
     """Rows sorted by flow.
 
     group: int64 (n,), starts: int64 (g,), slot: int64 (g,), side: uint8 (n,); forward: bool (n,), sent by
-    the endpoint that sorts first; superseded: int64 (k,), slots whose flow is over because another took
-    its endpoints, and superseded_at: int64 (k,), the clock at that one's first row.
+    the endpoint that sorts first; stray: bool (n,), SYNs that may begin another flow; superseded: int64
+    (k,), slots whose flow is over because another took its endpoints, and superseded_at: int64 (k,), the
+    clock when that one began.
     """
 
     rows: PacketColumns
@@ -53,22 +53,23 @@ class Batch:
     slot: NDArray[np.int64]
     side: NDArray[np.uint8]
     forward: Mask
+    stray: Mask
     superseded: NDArray[np.int64]
     superseded_at: NDArray[np.int64]
 
     def last_values(
-        self, before: Rows, found: NDArray[np.int64], rows: NDArray[np.int64], side: int, *names: str
-    ) -> tuple[NDArray[Any], ...]:
-        """Totals of one end, named in LAST, just before each of ``rows``: (k,) each.
+        self, before: Rows, found: NDArray[np.int64], rows: NDArray[np.int64], side: int, family: str
+    ) -> dict[str, NDArray[Any]]:
+        """Totals of one end, those of one of the FAMILIES, just before each of ``rows``: (k,) each, by name.
 
-        ``found`` are all rows of that family, ``before`` the slots (g,) as they were before the batch.
+        ``found`` are all rows of that kind, ``before`` the slots (g,) as they were before the batch.
         """
         group = self.group[rows]
         last = last_before(found, rows, self.starts[group])
-        return tuple(
-            np.where(last >= 0, getattr(self.rows, _COLUMN[name])[last], before[name][:, side][group])
-            for name in names
-        )
+        return {
+            name: np.where(last >= 0, getattr(self.rows, column)[last], before[name][:, side][group])
+            for name, column in FAMILIES[family].items()
+        }
 
     def floors(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """The first row of the flow of each of these: int64 (k,)."""
@@ -80,7 +81,7 @@ class Side:
     """One end just before each row.
 
     ``sums`` are int64 (n,) each by their name in Totals, counted from the begin of the batch; ``found``
-    int64 (k,) each by their family in LAST, the rows of that kind; ``opened`` int64 (g,) the first row of
+    int64 (k,) each by their name in FAMILIES, the rows of that kind; ``opened`` int64 (g,) the first row of
     the batch without SYN, n where there is none.
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.flows.batch import Batch, Mask, Sides
+from analyzer.flows.batch import Batch, Sides
 from analyzer.flows.marks import Marks
 from analyzer.flows.running import count_since, last_before, last_of_groups
 from analyzer.flows.table import Rows
@@ -19,34 +19,40 @@ leaves without reading what it does not need, which is everyday; timeouts are se
 
 def kinds(batch: Batch, marks: Marks, sides: Sides, before: Rows, after: Rows) -> NDArray[np.uint16]:
     """Kind bits of each row: uint16 (n,). Writes what is going on at each side into ``after``."""
-    flags = batch.rows.flags
+    found = _OF_FLAGS[batch.rows.flags]
     repeated, recovered = _repetitions(batch, marks, before, after)
-    found = np.zeros(len(flags), np.uint16)
-    for kind, condition in (
-        (Kind.SYN, (flags & Flag.SYN) != 0),
-        (Kind.FIN, (flags & Flag.FIN) != 0),
-        (Kind.RST, (flags & Flag.RST) != 0),
-        (Kind.ICMP, batch.rows.is_icmp),
-        (Kind.RESENT, marks.resent),
-        (Kind.REPEATED, repeated | (marks.resent & ((flags & Flag.SYN) != 0))),
+    resent = np.concatenate([side.found["resent"] for side in sides])
+    for kind, rows in (
+        (Kind.ICMP, np.flatnonzero(batch.rows.is_icmp)),
+        (Kind.RESENT, resent),
+        (Kind.REPEATED, resent[(batch.rows.flags[resent] & Flag.SYN) != 0]),
+        (Kind.REPEATED, repeated),
         (Kind.RECOVERED, recovered),
-        (Kind.PROBE, marks.probe),
+        (Kind.PROBE, np.flatnonzero(marks.probe)),
         (Kind.REPEATED, _probed_before(batch, sides, before)),
         (Kind.ZERO_WINDOW, _first_zeros(batch, marks, sides, before)),
         (Kind.UNANSWERED, _unanswered(batch, marks, sides, before)),
     ):
-        found[condition] |= kind
+        found[rows] |= kind
+    found[marks.copy] = 0
     return found
 
 
-def _repetitions(batch: Batch, marks: Marks, before: Rows, after: Rows) -> tuple[Mask, Mask]:
-    """Rows that send again what had been sent again already, and those that end a run: bool (n,).
+_HEADER = ((Flag.SYN, Kind.SYN), (Flag.FIN, Kind.FIN), (Flag.RST, Kind.RST))
+_OF_FLAGS = np.array([sum(kind for flag, kind in _HEADER if flags & flag) for flags in range(256)], np.uint16)
+"""The kinds that stand in the header: uint16 (256,)."""
+
+
+def _repetitions(
+    batch: Batch, marks: Marks, before: Rows, after: Rows
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows that send again what had been sent again already, and those that end a run: int64 (k,) each.
 
     A run that is worth its end being told is such a repetition, or a SYN or FIN sent again.
     """
     n = len(batch.side)
     opens = (batch.rows.flags & (Flag.SYN | Flag.FIN)) != 0
-    repeated, recovered = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+    repeated, recovered = [], []
     for side in (CLIENT, SERVER):
         own = batch.side == side
         again = marks.resent & own
@@ -57,16 +63,16 @@ def _repetitions(batch: Batch, marks: Marks, before: Rows, after: Rows) -> tuple
         stuck = np.where(inside, again[previous], before["stuck"][:, side][group])
         same = np.where(inside, batch.rows.seq[previous], before["resent_seq"][:, side][group])
         repeats = again[rows] & stuck & (same == batch.rows.seq[rows])
-        repeated[rows[repeats]] = True
+        repeated.append(rows[repeats])
         told = np.zeros(n, np.bool_)  # of this side alone: a row may also move on what the other one sent
         told[rows[repeats | (again[rows] & opens[rows])]] = True
         telling = np.where(inside, told[previous], before["repeating"][:, side][group])
-        recovered[rows[~again[rows] & telling]] = True
+        recovered.append(rows[~again[rows] & telling])
         final = last_of_groups(rows, batch.starts, n)
         known = final >= 0
         after["stuck"][known, side] = again[final[known]]
         after["repeating"][known, side] = told[final[known]]
-    return repeated, recovered
+    return np.concatenate(repeated), np.concatenate(recovered)
 
 
 def _probed_before(batch: Batch, sides: Sides, before: Rows) -> NDArray[np.int64]:
@@ -89,8 +95,8 @@ def _first_zeros(batch: Batch, marks: Marks, sides: Sides, before: Rows) -> NDAr
         rows = zeros[batch.side[zeros] == side]
         if len(rows):
             announced = sides[side].found["window"]
-            number, window = batch.last_values(before, announced, rows, side, "window_number", "window")
-            found.append(rows[np.flatnonzero((number == 0) | (window != 0))])
+            last = batch.last_values(before, announced, rows, side, "window")
+            found.append(rows[np.flatnonzero((last["window_number"] == 0) | (last["window"] != 0))])
     return np.concatenate(found)
 
 
@@ -105,11 +111,11 @@ def _unanswered(batch: Batch, marks: Marks, sides: Sides, before: Rows) -> NDArr
     ends = np.flatnonzero((batch.rows.flags & (Flag.FIN | Flag.RST)) != 0)
     group = batch.group[ends]
     first = last_before(ends, ends, batch.starts[group]) < 0
-    first &= ~(before["reset"] | before["finished"].any(axis=1))[group]
+    first &= ~before["reset"][group] & ~before["finished"][group].any(axis=1)
     rows = ends[first & ~marks.fresh[ends]]
-    (asked, asked_time), (told, _) = (
-        batch.last_values(before, sides[side].found["data"], rows, side, "last_data_number", "last_data_time")
-        for side in (CLIENT, SERVER)
+    asked, told = (
+        batch.last_values(before, sides[side].found["data"], rows, side, "data") for side in (CLIENT, SERVER)
     )
-    waited = (batch.side[rows] == SERVER) | (batch.rows.time[rows] - asked_time >= PATIENCE_NS)
-    return rows[np.flatnonzero((asked > told) & waited)]
+    due = asked["last_data_number"] > told["last_data_number"]
+    waited = batch.rows.time[rows] - asked["last_data_time"] >= PATIENCE_NS
+    return rows[np.flatnonzero(due & (waited | (batch.side[rows] == SERVER)))]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.flows.batch import Batch, Mask
+from analyzer.flows.copies import Copies
 from analyzer.flows.running import FAR, RunningMax, last_before
 from analyzer.flows.table import Rows
 from analyzer.model.columns import TCP, Flag, PacketColumns
@@ -20,8 +21,9 @@ Tops = tuple[RunningMax, RunningMax]
 class Marks:
     """bool (n,) each."""
 
+    copy: Mask  # in the capture already: none of the others
     counted: Mask  # a TCP or UDP packet, not ICMP
-    sent: Mask  # ... and not a reset
+    sent: Mask  # ... and not a reset, nor a stray SYN
     fresh: Mask  # carries payload that was not sent before
     turn: Mask  # ... and the last such row came from the other end, or there was none
     resent: Mask  # carries nothing that was not sent before, and is no probe
@@ -32,22 +34,36 @@ class Marks:
     probe: Mask  # a keepalive or zero-window probe
 
 
-def mark(batch: Batch, before: Rows, seqs: Tops, acks: Tops, ends: NDArray[np.uint32], sent: Mask) -> Marks:
-    """Look at each row; ``ends`` are the sequence numbers after it, ``sent`` tells what is no ICMP or RST."""
+def mark(
+    batch: Batch,
+    before: Rows,
+    copies: Copies,
+    seqs: Tops,
+    acks: Tops,
+    ends: NDArray[np.uint32],
+    sent: Mask,
+) -> Marks:
+    """Look at each row; ``ends`` are the numbers after it, ``sent`` tells what is no ICMP, RST, stray SYN."""
     rows = batch.rows
     own_end, own_known = _of_sender(batch, seqs)
     other_end, other_known = _of_sender(batch, seqs[::-1])
     own_ack, own_acked = _of_sender(batch, acks)
     other_ack, other_acked = _of_sender(batch, acks[::-1])
     tcp = sent & (rows.protocol == TCP)
-    opens = (rows.flags & (Flag.SYN | Flag.FIN)) != 0
-    ahead = _ahead(ends, own_end)
-    behind = own_known & (ahead <= 0) & (ahead > -FAR)
     has_ack = tcp & ((rows.flags & Flag.ACK) != 0)
+    ahead, more = _ahead(ends, own_end), _ahead(rows.ack, own_ack)
+    advances = (ahead > 0) & (ahead < FAR)
+    moves_on = has_ack & (~own_acked | ((more > 0) & (more < FAR)))
+    idle = ~tcp | (own_known & ~advances & ~moves_on)
+    asks = tcp & (rows.seq == own_end - np.uint32(1))
+    copy = copies.find(batch, before["flow"], idle, asks)
+    if copy.any():
+        sent, tcp, has_ack, moves_on = (mask & ~copy for mask in (sent, tcp, has_ack, moves_on))
+    opens = (rows.flags & (Flag.SYN | Flag.FIN)) != 0
+    behind = own_known & (ahead <= 0) & (ahead > -FAR)
     unseen_by = _ahead(rows.ack, other_end)
     begins_ahead = _ahead(rows.seq, own_end)
-    more = _ahead(rows.ack, own_ack)
-    fresh = sent & (rows.payload > 0) & (~own_known | ((ahead > 0) & (ahead < FAR)))
+    fresh = sent & (rows.payload > 0) & (~own_known | advances)
     announces = has_ack & ((rows.flags & Flag.SYN) == 0)
     probe = _probes(
         batch,
@@ -58,12 +74,13 @@ def mark(batch: Batch, before: Rows, seqs: Tops, acks: Tops, ends: NDArray[np.ui
         other_ack == own_end,
     )
     return Marks(
-        counted=~rows.is_icmp,
+        copy=copy,
+        counted=~rows.is_icmp & ~copy,
         sent=sent,
         fresh=fresh,
         turn=_turns(batch, fresh, before),
         resent=tcp & ((rows.payload > 0) | opens) & behind & ~probe,
-        moves_on=has_ack & (~own_acked | ((more > 0) & (more < FAR))),
+        moves_on=moves_on,
         unseen=has_ack & other_known & (unseen_by > 0) & (unseen_by < FAR),
         gap=tcp & own_known & (begins_ahead > 0) & (begins_ahead < FAR),
         announces=announces,
@@ -108,8 +125,8 @@ def _probes(
         closed = np.zeros(len(rows), np.bool_)
         for side in (CLIENT, SERVER):
             found = np.flatnonzero(announces & (batch.side == side))
-            number, window = batch.last_values(before, found, rows, side, "window_number", "window")
-            closed |= (other == side) & (number != 0) & (window == 0)
+            last = batch.last_values(before, found, rows, side, "window")
+            closed |= (other == side) & (last["window_number"] != 0) & (last["window"] == 0)
         probe[rows[np.flatnonzero(closed)]] = True
     return probe
 

@@ -2,16 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.data import load
 from analyzer.flows.table import Rows
-from analyzer.model.columns import TCP, Flag, PacketColumns
+from analyzer.model.columns import ROW_FIELDS, TCP, Flag, PacketColumns
+from analyzer.model.seq import add
 
-LINGER_NS = 120 * 10**9
-"""A closed flow waits so long for late segments: twice Linux's TIME_WAIT of 60 s (TCP_TIMEWAIT_LEN)."""
+LINGER_NS = 2 * int(load("profiles/linux")["time_wait"]["length_s"]) * 10**9
+"""A closed flow waits so long for late segments: twice Linux's TIME_WAIT, which no other system's exceeds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """A SYN on a connection that is open: of its own number, and by which end (who sorts first).
+
+    Either that is challenged and tells nothing (RFC 9293 section 3.10.7.4), or the other end acknowledges it:
+    then it was the first packet of another connection. ``columns`` are its values, in the order of
+    ROW_FIELDS.
+    """
+
+    seq: int
+    forward: bool
+    columns: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """begins: int64 (k,), rows that begin another connection; handed: the SYN that each of them acknowledges.
+
+    strays: int64 (m,), the rows that are such SYNs; open: for pairs of endpoints, by their index, what their
+    last connection has of them.
+    """
+
+    begins: NDArray[np.int64]
+    handed: dict[int, Stray]
+    strays: NDArray[np.int64]
+    open: dict[int, Stray]
 
 
 def find_splits(
@@ -20,12 +52,14 @@ def find_splits(
     starts: NDArray[np.int64],
     is_carried: NDArray[np.bool_],
     carried: Rows,
-) -> NDArray[np.int64]:
-    """Rows that begin another connection between the same endpoints: int64 (k,).
+    strays: Mapping[int, Stray],
+) -> Splits:
+    """Look where another connection begins between the same endpoints.
 
-    That is a pause longer than LINGER_NS after the end, or a SYN with a new initial sequence number after
-    a FIN or RST. ``starts`` int64 (g,) are the first rows of each pair of endpoints, ``carried`` (g,) the
-    slots of their newest flow where ``is_carried``. Looked at one by one are only control rows of pairs
+    That is a pause longer than LINGER_NS after the end, a SYN with a new initial sequence number after a FIN
+    or RST, or the acknowledgement of one that came before the end. ``starts`` int64 (g,) are the first rows
+    of each pair of endpoints, ``carried`` (g,) the slots of their newest flow where ``is_carried``,
+    ``strays`` what is remembered of such flows by number. Looked at one by one are only control rows of pairs
     where a split is possible.
     """
     group = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(rows))))
@@ -36,58 +70,127 @@ def find_splits(
     has_earlier = is_carried[group]
     has_earlier[1:] |= group[1:] == group[:-1]
     syn_only = (rows.flags & (Flag.SYN | Flag.ACK)) == Flag.SYN
-    candidates = np.zeros(len(starts), np.bool_)
+    candidates = is_carried & carried["has_stray"]
     candidates[group[(pause | syn_only) & has_earlier]] = True
     control = candidates[group] & (pause | ((rows.flags & (Flag.SYN | Flag.FIN | Flag.RST)) != 0))
     ends = np.append(starts[1:], len(rows))
+    begins: list[int] = []
+    handed: dict[int, Stray] = {}
     found: list[int] = []
+    left: dict[int, Stray] = {}
     for index in np.flatnonzero(candidates).tolist():
-        inside = starts[index] + np.flatnonzero(control[starts[index] : ends[index]])
-        life = Life.carried(carried[index]) if is_carried[index] else Life()
-        found.extend(life.splits(rows, forward, inside, pause))
-    return np.array(found, np.int64)
+        start, end = int(starts[index]), int(ends[index])
+        life = Life(start)
+        if is_carried[index]:
+            life = Life.carried(carried[index], start, strays.get(int(carried[index]["flow"])))
+        life.walk(rows, forward, start + np.flatnonzero(control[start:end]), pause)
+        begins.extend(life.begins)
+        handed.update(life.handed)
+        found.extend(life.strays)
+        if life.stray:
+            left[index] = life.stray
+    return Splits(np.array(begins, np.int64), handed, np.array(found, np.int64), left)
 
 
 @dataclass(slots=True)
 class Life:
-    """What decides whether a row begins another connection between the same endpoints."""
+    """What decides whether a row begins another connection between the same endpoints.
 
-    opened: int | None = None  # initial sequence number of the last SYN
-    finished: int = 0  # bit 0 and 1: a FIN from the endpoint that sorts last, first
+    ``start`` is its first row, ``talked`` whether one without SYN is known; ``opened`` the
+    number of each end's last SYN, ``finished`` who sent FIN (True: who sorts first).
+    """
+
+    start: int
+    talked: bool = False
+    opened: dict[bool, int] = field(default_factory=dict)
+    finished: set[bool] = field(default_factory=set)
     reset: bool = False
+    stray: Stray | None = None
+    begins: list[int] = field(default_factory=list)
+    handed: dict[int, Stray] = field(default_factory=dict)
+    strays: list[int] = field(default_factory=list)
 
     @classmethod
-    def carried(cls, slot: Rows) -> Life:
+    def carried(cls, slot: Rows, start: int, stray: Stray | None) -> Life:
         """As a slot remembers it."""
         return cls(
-            opened=int(slot["opened"]) if slot["has_opened"] else None,
-            finished=int(slot["finished"][0]) | int(slot["finished"][1]) << 1,
+            start,
+            talked=bool(slot["opened_time"].any()),
+            opened={bool(end): int(slot["opened"][end]) for end in (0, 1) if slot["has_opened"][end]},
+            finished={bool(end) for end in (0, 1) if slot["finished"][end]},
             reset=bool(slot["reset"]),
+            stray=stray,
         )
 
-    def splits(
+    def walk(
         self,
         rows: PacketColumns,
         forward: NDArray[np.bool_],
         control: NDArray[np.int64],
         pause: NDArray[np.bool_],
-    ) -> list[int]:
-        """Those of the rows ``control`` at which another connection begins."""
-        found: list[int] = []
+    ) -> None:
+        """Look at the rows ``control``, in order."""
         for row in control.tolist():
-            flags = int(rows.flags[row])
-            if self._begins_another(flags, int(rows.seq[row]), bool(pause[row]), int(rows.protocol[row])):
-                found.append(row)
-                self.opened, self.finished, self.reset = None, 0, False
-            if flags & (Flag.SYN | Flag.ACK) == Flag.SYN:
-                self.opened = int(rows.seq[row])
+            flags, seq, sender = int(rows.flags[row]), int(rows.seq[row]), bool(forward[row])
+            syn = flags & (Flag.SYN | Flag.ACK) == Flag.SYN
+            if self._begins_another(syn, seq, sender, bool(pause[row]), int(rows.protocol[row])):
+                self._begin(row)
+            elif self.stray and self._acknowledges(self.stray, flags, int(rows.ack[row]), sender):
+                handed = self.handed[row] = self.stray
+                self._begin(row)
+                self.opened[handed.forward] = handed.seq
+            if syn and self._is_stray(rows, row, seq, sender):
+                self.strays.append(row)
+                if self.stray is None or (self.stray.seq, self.stray.forward) != (seq, sender):
+                    values = tuple(getattr(rows, name)[row].item() for name in ROW_FIELDS)
+                    self.stray = Stray(seq, sender, values)
+            elif syn:
+                self.opened[sender] = seq
             if flags & Flag.FIN:
-                self.finished |= 1 << int(forward[row])
+                self.finished.add(sender)
             self.reset |= bool(flags & Flag.RST)
-        return found
 
-    def _begins_another(self, flags: int, seq: int, pause: bool, protocol: int) -> bool:
-        if pause and (self.reset or self.finished == 3 or protocol != TCP):
+    def _begin(self, row: int) -> None:
+        self.begins.append(row)
+        self.start, self.talked, self.opened, self.finished = row, False, {}, set()
+        self.reset, self.stray = False, None
+
+    def _begins_another(self, syn: bool, seq: int, sender: bool, pause: bool, protocol: int) -> bool:
+        if pause and (self.reset or len(self.finished) == 2 or protocol != TCP):
             return True
-        new_syn = flags & (Flag.SYN | Flag.ACK) == Flag.SYN and seq != self.opened
-        return new_syn and (self.reset or self.finished != 0)
+        new = syn and seq != self.opened.get(sender)
+        return new and (self.reset or bool(self.finished))
+
+    @staticmethod
+    def _acknowledges(stray: Stray, flags: int, ack: int, sender: bool) -> bool:
+        """SYN-ACK, or RST where nobody listens."""
+        answer = flags & Flag.ACK and flags & (Flag.SYN | Flag.RST)
+        return bool(answer) and sender != stray.forward and ack == add(stray.seq, 1)
+
+    def _is_stray(self, rows: PacketColumns, row: int, seq: int, sender: bool) -> bool:
+        """It is not the SYN of this connection, nor the other end's of a simultaneous open."""
+        if sender in self.opened:
+            return seq != self.opened[sender]
+        if not self.talked:
+            before = slice(self.start, row)
+            plain = ~rows.is_icmp[before] & ((rows.flags[before] & (Flag.SYN | Flag.RST)) == 0)
+            self.talked = bool(plain.any())
+        return self.talked
+
+
+def hand_over(
+    rows: PacketColumns, at: NDArray[np.int64], handed: list[Stray]
+) -> tuple[PacketColumns, NDArray[np.int64]]:
+    """Put each SYN before the row ``at`` that acknowledges it, with that row's clock.
+
+    Returns the rows, and the row that each of them stands for: an acknowledgement twice where it has a SYN.
+    """
+    added = [stray.columns for stray in handed]
+    values: dict[str, Any] = {}
+    for index, name in enumerate(ROW_FIELDS):
+        column = getattr(rows, name)
+        values[name] = np.append(column, np.array([columns[index] for columns in added], column.dtype))
+    order = np.insert(np.arange(len(rows)), at, len(rows) + np.arange(len(at)))
+    stands_for = np.insert(np.arange(len(rows)), at, at)
+    together = replace(rows, **values).take(order)
+    return replace(together, clock=rows.clock[stands_for]), stands_for

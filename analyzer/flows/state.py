@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.flows.batch import LAST, Batch, Mask, Side, State
+from analyzer.flows.batch import FAMILIES, Batch, Mask, Side, State
+from analyzer.flows.copies import Copies
 from analyzer.flows.kinds import kinds
 from analyzer.flows.marks import Marks, Tops, mark, seq_ends
 from analyzer.flows.running import count_since, last_of_groups, running_max, sum_before
@@ -14,14 +15,14 @@ from analyzer.model.columns import TCP, Flag
 from analyzer.model.flow import CLIENT, SERVER
 
 
-def follow(batch: Batch, before: Rows, after: Rows) -> State:
+def follow(batch: Batch, before: Rows, after: Rows, copies: Copies) -> State:
     """Both ends' state before each row; writes what it is after the last one into ``after`` (slots, (g,))."""
     rows = batch.rows
     ends = seq_ends(rows)
-    sent = ~rows.is_icmp & ((rows.flags & Flag.RST) == 0)
+    sent = ~rows.is_icmp & ((rows.flags & Flag.RST) == 0) & ~batch.stray
     seqs = _both(batch, before, after, ends, sent & (rows.protocol == TCP), "seq_end", "has_seq")
     acks = _both(batch, before, after, rows.ack, sent & ((rows.flags & Flag.ACK) != 0), "ack", "has_ack")
-    marks = mark(batch, before, seqs, acks, ends, sent)
+    marks = mark(batch, before, copies, seqs, acks, ends, sent)
     client, server = (
         Side(
             seqs[side],
@@ -74,14 +75,17 @@ def _side(
         "data": marks.fresh,
         "turn": marks.turn,
         "resent": marks.resent,
+        "unseen": marks.unseen,
         "window": marks.announces,
         "probe": marks.probe,
     }
     found = {family: np.flatnonzero(mask & own) for family, mask in families.items()}
-    final = {family: last_of_groups(rows, batch.starts, len(own)) for family, rows in found.items()}
-    for family, name, column in LAST:
-        known = final[family] >= 0
-        after[name][known, side] = getattr(batch.rows, column)[final[family][known]]
+    for family, columns in FAMILIES.items():
+        if len(found[family]):
+            final = last_of_groups(found[family], batch.starts, len(own))
+            known = np.flatnonzero(final >= 0)
+            for name, column in columns.items():
+                after[name][known, side] = getattr(batch.rows, column)[final[known]]
     return sums, found
 
 

@@ -15,6 +15,7 @@ _TOTALS = (
     ("ack", "u4"),
     ("has_ack", "?"),
     ("unseen", "u4"),
+    ("unseen_number", "u4"),
     ("gaps", "u4"),
     ("opened_time", "i8"),
     ("last_number", "u4"),
@@ -61,9 +62,10 @@ SLOT = np.dtype(
         ("rows", "i8"),
         ("significant", "i8"),  # rows that matter, so far
         ("reset", "?"),
-        ("opened", "u4"),  # initial sequence number of the last SYN
-        ("has_opened", "?"),
-        ("finished", "?", (2,)),  # a FIN from the endpoint that sorts last, first
+        ("has_stray", "?"),  # a SYN came that may begin another flow
+        ("opened", "u4", (2,)),  # number of the last SYN of the endpoint that sorts last, first
+        ("has_opened", "?", (2,)),
+        ("finished", "?", (2,)),  # a FIN from them
         *((name, kind, (2,)) for name, kind in _TOTALS),  # by side, from here on
         ("stuck", "?", (2,)),  # sent something again, and no more was acknowledged since
         ("repeating", "?", (2,)),  # ... and that not for the first time, or a SYN or FIN

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.flows.batch import Batch
+from analyzer.flows.copies import Copies
 from analyzer.flows.keys import first_is_from_client, flow_keys, run_starts
 from analyzer.flows.running import last_of_groups
-from analyzer.flows.splits import LINGER_NS, find_splits
+from analyzer.flows.splits import LINGER_NS, Stray, find_splits, hand_over
 from analyzer.flows.state import follow
 from analyzer.flows.table import FlowTable, QuietRows, Rows, put, take
 from analyzer.flows.values import flow_ends, flow_value, segment_rows, segments
@@ -46,6 +47,8 @@ class Tracker:
         self._triggers = triggers
         self._table = FlowTable()
         self._quiet = QuietRows()
+        self._copies = Copies()
+        self._strays: dict[int, Stray] = {}
         self._flows_seen = 0
         self._batches = 0
         self._clock = 0
@@ -53,11 +56,18 @@ class Tracker:
         self.udp_flows = 0
         self.guessed_flows = 0
         self.unseen = 0
+        self.one_sided_flows = 0
+        self.shortened_flows = 0
 
     @property
     def clock(self) -> int:
         """The largest time seen so far (nanoseconds since the epoch)."""
         return self._clock
+
+    @property
+    def copies(self) -> int:
+        """Packets that the capture held already."""
+        return self._copies.count
 
     def feed(self, columns: PacketColumns) -> Tracked:
         """Take the next rows."""
@@ -68,7 +78,7 @@ class Tracker:
             batch = self._group(replace(columns, clock=np.maximum(columns.clock, self._clock)))
             segments, flows = self._advance(batch)
             ended.extend(self._ends(batch.superseded, batch.superseded_at, closed=True))
-            self._table.release(batch.superseded)
+            self._release(batch.superseded)
         self._clock = max(self._clock, columns.clock_end)
         self._batches += 1
         if self._batches % _SWEEP_EVERY == 0:
@@ -87,24 +97,41 @@ class Tracker:
         rows = columns.take(order)
         first = run_starts(keys)
         carried = self._table.find(keys[first])
-        splits = find_splits(rows, forward, first, carried >= 0, self._table.slots[carried])
-        begins = np.zeros(len(keys), np.bool_)
+        splits = find_splits(rows, forward, first, carried >= 0, self._table.slots[carried], self._strays)
+        split = np.zeros(len(keys), np.bool_)
+        split[splits.begins] = True
+        stray = np.zeros(len(keys), np.bool_)
+        stray[splits.strays] = True
+        arrival = rows.number  # flow numbers follow the capture
+        if splits.handed:
+            at = np.array(sorted(splits.handed), np.int64)
+            rows, stands_for = hand_over(rows, at, [splits.handed[row] for row in at.tolist()])
+            syn = at + np.arange(len(at))
+            keys, forward, arrival = keys[stands_for], forward[stands_for], arrival[stands_for]
+            split, stray = split[stands_for], stray[stands_for]
+            forward[syn] ^= True
+            split[syn + 1] = False
+            first = run_starts(keys)
+        begins = split.copy()
         begins[first] = True
-        begins[splits] = True
         starts = np.flatnonzero(begins)
         group = np.cumsum(begins) - 1
-        at_once = np.isin(first, splits)  # the flow of the batch before is over
+        at_once = split[first]  # the flow of the batch before is over
         slot = np.full(len(starts), -1, np.int64)
         slot[group[first]] = np.where(at_once, -1, carried)
         fresh = slot < 0
         followed = np.append(keys[starts][1:] == keys[starts][:-1], np.False_)
-        slot[fresh] = self._open(rows, keys, forward, starts[fresh])
+        slot[fresh] = self._open(rows, keys, forward, starts[fresh], arrival[starts[fresh]])
         replaced = at_once & (carried >= 0)
         superseded = np.concatenate([carried[replaced], slot[followed]])
         next_start = starts[np.flatnonzero(followed) + 1]
         superseded_at = rows.clock[np.concatenate([first[replaced], next_start])]
         side = (forward != self._table.slots["client_forward"][slot][group]).astype(np.uint8)
-        return Batch(rows, group, starts, slot, side, forward, superseded, superseded_at)
+        newest = slot[group[np.append(first[1:], len(keys)) - 1]]
+        for index, kept in splits.open.items():
+            self._table.slots["has_stray"][newest[index]] = True
+            self._strays[int(self._table.slots["flow"][newest[index]])] = kept
+        return Batch(rows, group, starts, slot, side, forward, stray, superseded, superseded_at)
 
     def _open(
         self,
@@ -112,9 +139,10 @@ class Tracker:
         keys: NDArray[np.uint64],
         forward: NDArray[np.bool_],
         first: NDArray[np.int64],
+        arrival: NDArray[np.int64],
     ) -> NDArray[np.int64]:
-        """New slots for the flows that begin at rows ``first``."""
-        order = np.argsort(rows.number[first], kind="stable")  # flow numbers follow the capture
+        """New slots for the flows that begin at rows ``first``, numbered in the order of ``arrival``."""
+        order = np.argsort(arrival, kind="stable")
         found = np.empty(len(first), np.int64)
         found[order] = self._table.allocate(keys[first[order]])
         slots = self._table.slots
@@ -154,16 +182,17 @@ class Tracker:
         np.maximum(after["end"], before["end"], out=after["end"])
         after["clock"] = batch.rows.clock[ends]
         after["rows"] += np.diff(np.append(batch.starts, len(batch.rows)))
-        state = follow(batch, before, after)
+        state = follow(batch, before, after, self._copies)
         self._note_control(batch, after)
-        tcp = after["protocol"] == TCP
-        significant = np.flatnonzero(((state.kinds & SIGNIFICANT) != 0) & tcp[batch.group])
+        significant = np.flatnonzero((state.kinds & SIGNIFICANT) != 0)
         triggers = (state.kinds[significant] & self._triggers) != 0
         triggered = np.zeros(len(batch.starts), np.bool_)
         triggered[batch.group[significant[triggers]]] = True
         newly = triggered & ~before["watched"]
         after["watched"] |= triggered
-        significant = significant[_kept(batch.group[significant], triggers, before, after)]
+        kept, shortened = _kept(batch.group[significant], triggers, before, after)
+        significant = significant[kept]
+        self.shortened_flows += shortened
         put(self._table.slots, batch.slot, after)
         self.unseen += int((after["unseen"] - before["unseen"]).sum())
         rows = segment_rows(batch, state, before, significant)
@@ -177,11 +206,13 @@ class Tracker:
     def _note_control(self, batch: Batch, after: Rows) -> None:
         """Remember SYN, FIN and RST in ``after``."""
         rows = batch.rows
-        syn_only = np.flatnonzero((rows.flags & (Flag.SYN | Flag.ACK)) == Flag.SYN)
-        last_syn = last_of_groups(syn_only, batch.starts, len(rows))
-        found = last_syn >= 0
-        after["opened"][found] = rows.seq[last_syn[found]]
-        after["has_opened"] |= found
+        syn_only = np.flatnonzero(((rows.flags & (Flag.SYN | Flag.ACK)) == Flag.SYN) & ~batch.stray)
+        for end in (0, 1):
+            own = syn_only[batch.forward[syn_only] == end]
+            last_syn = last_of_groups(own, batch.starts, len(rows))
+            found = np.flatnonzero(last_syn >= 0)
+            after["opened"][found, end] = rows.seq[last_syn[found]]
+            after["has_opened"][found, end] = True
         after["reset"][batch.group[(rows.flags & Flag.RST) != 0]] = True
         fin = np.flatnonzero(rows.flags & Flag.FIN)
         after["finished"][batch.group[fin], batch.forward[fin].astype(np.int64)] = True
@@ -192,16 +223,23 @@ class Tracker:
         slots = take(self._table.slots, live)
         over = live[is_over(slots) & (self._clock - slots["clock"] > LINGER_NS)]
         ended = self._ends(over, self._clock, closed=True)
-        self._table.release(over)
+        self._release(over)
         live = self._table.live()
         quiet = live[~self._table.slots["watched"][live]]
         self._quiet.keep_only(self._table.slots["flow"][quiet])
         return ended
 
+    def _release(self, slots: NDArray[np.int64]) -> None:
+        """Forget these flows."""
+        for flow in self._table.slots["flow"][slots[self._table.slots["has_stray"][slots]]].tolist():
+            del self._strays[flow]
+        self._table.release(slots)
+
     def _ends(
         self, slots: NDArray[np.int64], clock: NDArray[np.int64] | int, *, closed: bool
     ) -> list[FlowEnd]:
         """The last word about those of these flows that were handed out; ``clock`` is when it is spoken."""
+        self.one_sided_flows += _one_sided(take(self._table.slots, slots))
         watched = np.flatnonzero(self._table.slots["watched"][slots])
         chosen = take(self._table.slots, slots[watched])
         clocks = np.broadcast_to(clock, len(slots))[watched]
@@ -212,11 +250,12 @@ class Tracker:
 
 def _kept(
     group: NDArray[np.int64], triggers: NDArray[np.bool_], before: Rows, after: Rows
-) -> NDArray[np.bool_]:
+) -> tuple[NDArray[np.bool_], int]:
     """Which of the significant rows are kept: bool (k,); counts them in ``after``.
 
     All of a watched flow and from the triggering row on; before it the first MAX_QUIET, so that nobody can
-    fill the memory with a flow in which nothing happens. ``group`` int64 (k,) is sorted.
+    fill the memory with a flow in which nothing happens. ``group`` int64 (k,) is sorted. The second value is
+    the number of flows that are handed out now although rows of them were not kept.
     """
     rank = np.arange(len(group)) - np.searchsorted(group, group)
     first = np.full(len(before), np.iinfo(np.int64).max)
@@ -224,7 +263,19 @@ def _kept(
     after["significant"] += np.bincount(group, minlength=len(before))
     early = before["significant"][group] + rank < MAX_QUIET
     kept: NDArray[np.bool_] = before["watched"][group] | (rank >= first[group]) | early
-    return kept
+    places = np.flatnonzero(~before["watched"] & (first < len(group)))
+    return kept, int((before["significant"][places] + first[places] > MAX_QUIET).sum())
+
+
+def _one_sided(slots: Rows) -> int:
+    """How many of these flows show packets of one end only, which did more than ask for a connection."""
+    heard = slots["last_number"] != 0
+    talked = (slots["opened_time"] != 0).any(axis=1) & (slots["rows"] >= _ENOUGH) & (slots["protocol"] == TCP)
+    return int((talked & (heard.sum(axis=1) == 1)).sum())
+
+
+_ENOUGH = 3
+"""Rows that tell something: fewer are what a connection had left when the capture began."""
 
 
 def is_over(slots: Rows) -> NDArray[np.bool_]:

@@ -44,10 +44,9 @@ def segment_rows(batch: Batch, state: State, before: Rows, chosen: NDArray[np.in
         totals["opened_time"] = np.where(seen, first_time, carried["opened_time"])
         for name, values in side.sums.items():
             totals[name] = carried[name] + values[chosen]
-        for family, names in FAMILIES.items():
-            lasts = batch.last_values(before, side.found[family], chosen, index, *names)
-            for name, value in zip(names, lasts, strict=True):
-                totals[name] = value
+        for family in FAMILIES:
+            for name, last in batch.last_values(before, side.found[family], chosen, index, family).items():
+                totals[name] = last
         answers = state.sides[1 - index].found["last"]
         totals["probes"] = count_since(
             side.found["probe"], answers, chosen, batch.starts[group], carried["probes"]

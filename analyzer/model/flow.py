@@ -71,7 +71,8 @@ class Totals(NamedTuple):
 
     Sequence numbers are as on the wire; ``seq_end`` is the end of the highest one sent (what RFC 9293 calls
     SND.NXT) and means something only if ``has_seq``, ``ack`` the highest acknowledgement only if ``has_ack``.
-    ``unseen`` counts its segments that acknowledged bytes which are not in the capture, ``gaps`` those that
+    ``unseen`` counts its segments that acknowledged bytes which are not in the capture (``unseen_number`` is
+    the last one: what the other end sent later was captured again), ``gaps`` those that
     began beyond ``seq_end``, so that something was lost, reordered or not captured; ``opened_time`` is that
     of its first segment without SYN.
     Times in nanoseconds, frame numbers from 1; both 0 where there was none. ``last`` is its last segment
@@ -87,6 +88,7 @@ class Totals(NamedTuple):
     ack: int
     has_ack: bool
     unseen: int
+    unseen_number: int
     gaps: int
     opened_time: int
     last_number: int
@@ -107,7 +109,7 @@ class Totals(NamedTuple):
     probes: int
 
 
-NOTHING = Totals(0, 0, False, 0, False, *(0,) * 19)
+NOTHING = Totals(0, 0, False, 0, False, *(0,) * 20)
 """Totals of an end that sent nothing."""
 
 

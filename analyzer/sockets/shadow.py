@@ -52,7 +52,7 @@ from analyzer.sockets.retries import (
 )
 
 _COPY_NS = SECOND // 100
-"""Copies of one packet (mirror ports, every interface captured at once) come within 10 ms."""
+"""No timer retransmits so soon: a copy of the packet whose headers do not prove that it is one."""
 _CONNECT_HOLDS_NS = SECOND // 1000
 """Linux keeps an ICMP error only as soft while connect() itself holds the socket (tcp_v4_err())."""
 
@@ -68,7 +68,6 @@ class ShadowFlow:
     def __init__(self, flow: Flow, client: Profile, server: Profile) -> None:
         self.flow = flow
         self._sockets = (ShadowSocket(CLIENT, client), ShadowSocket(SERVER, server))
-        self._last: dict[int, Segment] = {}
         self._totals = (NOTHING, NOTHING)
         if flow.client_guessed:
             for socket in self._sockets:
@@ -83,8 +82,6 @@ class ShadowFlow:
     def receive(self, segment: Segment) -> Iterator[Told]:
         """The next significant segment."""
         yield from self.tick(segment.clock)
-        if self._is_copy(segment):
-            return
         yield from self._catch_up((segment.client, segment.server))
         if segment.kinds & Kind.ICMP:
             yield from self._icmp(segment)
@@ -113,17 +110,6 @@ class ShadowFlow:
     def _running(self) -> list[tuple[ShadowSocket, Run]]:
         """Runs of retransmissions whose end would mean something to a program."""
         return [(s, s.run) for s in self._sockets if s.run and s.run.count and not s.closed]
-
-    def _is_copy(self, segment: Segment) -> bool:
-        """The very packet that was seen a moment ago."""
-        previous = self._last.get(segment.side)
-        self._last[segment.side] = segment
-        return (
-            previous is not None
-            and segment.ip_id != 0
-            and segment.time - previous.time < _COPY_NS
-            and _identity(segment) == _identity(previous)
-        )
 
     def _catch_up(self, totals: tuple[Totals, Totals]) -> Iterator[Told]:
         """What plain segments, which are not looked at one by one, have changed meanwhile."""
@@ -337,7 +323,12 @@ class ShadowFlow:
             doubts.add(Doubt.ANOTHER_SYSTEM)
         if self.flow.client_guessed:
             doubts.add(Doubt.HANDSHAKE_NOT_SEEN)
-        if any(totals.unseen for totals in self._totals):
+        client, server = self._totals
+        missing = (
+            client.unseen_number > server.last_data_number,
+            server.unseen_number > client.last_data_number,
+        )
+        if any(missing):  # else the other end has said more since, and that was captured
             doubts.add(Doubt.BYTES_NOT_CAPTURED)
         connecting = self._sockets[CLIENT].state is State.SYN_SENT
         if not connecting and not all(totals.last_number for totals in self._totals):
@@ -403,10 +394,6 @@ def _is_told(run: Run) -> bool:
 
 def _run_key(socket: ShadowSocket, run: Run, name: str) -> str:
     return f"{name} {SIDES[socket.side]} {run.what} {run.seq} {run.first_time}"
-
-
-def _identity(segment: Segment) -> tuple[int, ...]:
-    return (segment.seq, segment.ack, segment.flags, segment.payload, segment.ip_id, segment.icmp_type)
 
 
 def _retry_view(run: Run, socket: ShadowSocket, *, stopped: bool, recovered: bool = False) -> RetryView:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from hypothesis import strategies as st
@@ -86,6 +86,8 @@ _WHATS = (
         "probe",
         "zero",
         "window-probe",
+        "copy",
+        "copy",
         "hole",
         "stray",
         "far-ack",
@@ -126,8 +128,18 @@ def packets_of(taken: list[Action]) -> list[Packet]:
     time = 1_700_000_000 * SECOND
     for action in taken:
         time += action.gap
-        packets.extend(_packets_of(action, talks[action.pair], time, len(packets)))
+        if action.what == "copy":
+            packets.extend(_copies(packets, action, time))
+        else:
+            packets.extend(_packets_of(action, talks[action.pair], time, len(packets)))
     return packets
+
+
+def _copies(packets: list[Packet], action: Action, time: int) -> list[Packet]:
+    """One of the last packets once more, over another interface."""
+    if not packets:
+        return []
+    return [replace(packets[-1 - action.size % min(4, len(packets))], time=time, ttl=50)]
 
 
 def _packets_of(action: Action, talk: Talk, time: int, count: int) -> list[Packet]:
@@ -143,6 +155,7 @@ def _packets_of(action: Action, talk: Talk, time: int, count: int) -> list[Packe
             "ttl": 60 + end,
             "ip_id": count % 7,
             "has_ts": count % 3 == 0,
+            "ts": (count // 5, count // 9) if count % 3 == 0 else (0, 0),
             "mss": 1460 if flags & Flag.SYN else 0,
             "scale": count % 14 if flags & Flag.SYN else -1,
         }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from analyzer.flows.copies import COPY_NS, COPY_NUMBERS
 from analyzer.flows.kinds import PATIENCE_NS
 from analyzer.flows.splits import LINGER_NS
 from analyzer.flows.tracker import MAX_QUIET
@@ -37,25 +38,38 @@ class Packet:
     ttl: int = 64
     ip_id: int = 0
     has_ts: bool = False
+    ts: tuple[int, int] = (0, 0)
     mss: int = 0
     scale: int = -1
     icmp: tuple[int, int] | None = None
     reporter: tuple[int, int] = (0, 0)
     tunnel: int = 0
+    stray: bool = False
+    """A SYN that may belong to another connection."""
 
     @property
     def ends(self) -> frozenset[tuple[tuple[int, int], int]]:
         return frozenset([(self.source, self.sport), (self.target, self.dport)])
 
     @property
+    def sender(self) -> tuple[tuple[int, int], int]:
+        return self.source, self.sport
+
+    @property
     def is_syn(self) -> bool:
         """SYN without ACK."""
         return self.flags & (Flag.SYN | Flag.ACK) == Flag.SYN
 
+    def looks_like(self, other: Packet) -> bool:
+        """Nothing but the time and the hop limit differs."""
+        return replace(self, time=0, ttl=0, mss=0, scale=0, stray=False) == replace(
+            other, time=0, ttl=0, mss=0, scale=0, stray=False
+        )
+
     @property
     def counts(self) -> bool:
-        """It says what its sender has sent: RST and ICMP errors do not."""
-        return not self.flags & Flag.RST and self.icmp is None
+        """It says what its sender has sent: RST, ICMP errors and stray SYNs do not."""
+        return not self.flags & Flag.RST and self.icmp is None and not self.stray
 
     @property
     def announces(self) -> bool:
@@ -85,9 +99,12 @@ class Open:
     )  # sent again, nothing acknowledged since
     repeating: list[bool] = field(default_factory=lambda: [False, False])  # ... and not for the first time
     last_new_data: int | None = None  # side
+    history: list[tuple[Packet, int, int]] = field(default_factory=list)  # with number and clock
     segments: list[Segment] = field(default_factory=list)
     interesting: bool = False
-    opened: int | None = None  # sequence number of the last SYN
+    opened: dict[object, int] = field(default_factory=dict)  # by endpoint, number of the last SYN
+    stray: tuple[Packet, int] | None = None  # with its number
+    talked: bool = False
     finished: set[int] = field(default_factory=set)  # sides
     reset: bool = False
 
@@ -124,12 +141,18 @@ def track(packets: list[Packet], triggers: int, capture: int = 0) -> Result:
             continue
         key = (packet.version, packet.protocol, packet.ends, packet.tunnel)
         flow = newest.get(key)
+        first = packet
         if flow and begins_another(flow, packet, clock):
             let_go(flow, min(clock, flow.clock + LINGER_NS), closed=True)
             flow = None
+        elif flow and flow.stray and acknowledges(flow.stray[0], packet):
+            let_go(flow, min(clock, flow.clock + LINGER_NS), closed=True)
+            (first, first_number), flow = flow.stray, None
         if flow is None:
-            flow = newest[key] = begin(packet, seen, clock, capture)
+            flow = newest[key] = begin(first, seen, clock, capture)
             seen += 1
+            if first is not packet:
+                add_packet(flow, first, first_number, clock, triggers)
         add_packet(flow, packet, number, clock, triggers)
     for flow in newest.values():
         if flow.is_over and clock - flow.clock > LINGER_NS:
@@ -142,7 +165,22 @@ def track(packets: list[Packet], triggers: int, capture: int = 0) -> Result:
 def begins_another(flow: Open, packet: Packet, clock: int) -> bool:
     if flow.is_over and clock - flow.clock > LINGER_NS:
         return True
-    return packet.is_syn and packet.seq != flow.opened and (flow.reset or bool(flow.finished))
+    new = packet.is_syn and packet.seq != flow.opened.get(packet.sender)
+    return new and (flow.reset or bool(flow.finished))
+
+
+def acknowledges(syn: Packet, packet: Packet) -> bool:
+    answer = packet.flags & Flag.ACK and packet.flags & (Flag.SYN | Flag.RST)
+    return bool(answer) and packet.sender != syn.sender and packet.ack == add(syn.seq, 1)
+
+
+def is_stray(flow: Open, packet: Packet) -> bool:
+    """A SYN that is not the one of this connection, nor the other end's of a simultaneous open."""
+    if not packet.is_syn:
+        return False
+    if packet.sender in flow.opened:
+        return packet.seq != flow.opened[packet.sender]
+    return flow.talked
 
 
 def begin(packet: Packet, number: int, clock: int, capture: int) -> Open:
@@ -173,8 +211,13 @@ def begin(packet: Packet, number: int, clock: int, capture: int) -> Open:
 
 def add_packet(flow: Open, packet: Packet, number: int, clock: int, triggers: int) -> None:
     side = int((packet.source, packet.sport) != flow.client)
-    kinds = kinds_of(flow, packet, side)
-    if flow.flow.protocol == "tcp" and kinds & ~(Kind.RESENT | Kind.PROBE):  # once: that happens
+    packet = replace(packet, stray=is_stray(flow, packet))
+    if packet.stray and not (flow.stray and same_syn(flow.stray[0], packet)):
+        flow.stray = replace(packet, stray=False), number
+    copy = is_copy(flow, packet, number, clock)
+    flow.history.append((packet, number, clock))
+    kinds = 0 if copy else kinds_of(flow, packet, side)
+    if kinds & ~(Kind.RESENT | Kind.PROBE):  # once: that happens
         flow.interesting |= bool(kinds & triggers)
         if flow.interesting or flow.significant < MAX_QUIET:
             flow.segments.append(segment_of(flow, packet, number, clock, side, kinds))
@@ -182,13 +225,47 @@ def add_packet(flow: Open, packet: Packet, number: int, clock: int, triggers: in
     flow.packets += 1
     flow.end = max(flow.end, packet.time)
     flow.clock = clock
-    flow.totals[side] = totals_after(flow, packet, number, side, kinds)
+    if not copy:
+        flow.totals[side] = totals_after(flow, packet, number, side, kinds)
     if packet.flags & Flag.RST:
         flow.reset = True
     if packet.flags & Flag.FIN:
         flow.finished.add(side)
-    if packet.is_syn:
-        flow.opened = packet.seq
+    if packet.is_syn and not packet.stray:
+        flow.opened[packet.sender] = packet.seq
+    flow.talked |= packet.icmp is None and not packet.flags & (Flag.SYN | Flag.RST)
+
+
+def same_syn(one: Packet, other: Packet) -> bool:
+    return (one.sender, one.seq) == (other.sender, other.seq)
+
+
+def is_copy(flow: Open, packet: Packet, number: int, clock: int) -> bool:
+    """The same packet went by a moment ago."""
+    side = int((packet.source, packet.sport) != flow.client)
+    own = flow.totals[side]
+    if packet.counts and packet.protocol == TCP:
+        moves_on = not own.has_ack or 0 < distance(own.ack, packet.ack) < FAR
+        advances = not own.has_seq or 0 < distance(own.seq_end, packet.seq_end) < FAR
+        if advances or (packet.flags & Flag.ACK and moves_on):
+            return False
+    before = [n for n, (earlier, _, _) in enumerate(flow.history) if earlier.looks_like(packet)]
+    if not before:
+        return False
+    earlier, earlier_number, earlier_clock = flow.history[before[-1]]
+    near = abs(packet.time - earlier.time) < COPY_NS and clock - earlier_clock < COPY_NS
+    if not near or number - earlier_number >= COPY_NUMBERS:
+        return False
+    if packet.ip_id:
+        return True
+    if not packet.has_ts:
+        return False
+    if packet.flags & (Flag.SYN | Flag.RST):
+        return True
+    between = (p for p, _, _ in flow.history[before[-1] :])
+    if packet.payload or packet.flags & Flag.FIN:
+        return all((p.source == packet.source and p.sport == packet.sport) or p.icmp for p in between)
+    return packet.seq == add(own.seq_end, -1)
 
 
 def kinds_of(flow: Open, packet: Packet, side: int) -> int:
@@ -290,7 +367,7 @@ def totals_after(flow: Open, packet: Packet, number: int, side: int, kinds: int)
         )
     acks = packet.protocol == TCP and packet.flags & Flag.ACK
     if acks and other.has_seq and 0 < distance(other.seq_end, packet.ack) < FAR:
-        totals = totals._replace(unseen=totals.unseen + 1)
+        totals = totals._replace(unseen=totals.unseen + 1, unseen_number=number)
     if packet.flags & Flag.ACK and (not totals.has_ack or 0 < distance(totals.ack, packet.ack) < FAR):
         totals = totals._replace(has_ack=True, ack=packet.ack)
     if new_data:

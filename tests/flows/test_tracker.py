@@ -9,9 +9,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from analyzer.flows.copies import COPY_NS
 from analyzer.flows.kinds import PATIENCE_NS
 from analyzer.flows.splits import LINGER_NS
-from analyzer.flows.tracker import SIGNIFICANT, Tracker
+from analyzer.flows.tracker import MAX_QUIET, SIGNIFICANT, Tracker
 from analyzer.model.columns import TCP, Flag
 from analyzer.model.flow import FlowEnd, Kind, Segment, Totals
 from tests.flows.columns import batches_of
@@ -189,8 +190,8 @@ def test_a_closed_window_and_its_probes(what: str) -> None:
 def test_the_first_byte_beyond_a_closed_window_again_and_again_is_no_retransmission() -> None:
     taken = [act("open"), act("zero", 1), act("window-probe", size=3)]  # new for the first time
     packets = packets_of([*taken, act("ack", 1)])
-    again = replace(packets[-2], time=packets[-2].time + SECOND)
-    [segments] = run([*packets[:-1], again, again], EVERYTHING, []).segments.values()
+    again = [replace(packets[-2], time=packets[-2].time + n * SECOND) for n in (1, 2)]
+    [segments] = run([*packets[:-1], *again], EVERYTHING, []).segments.values()
     silent = Kind.PROBE | Kind.REPEATED
     assert [s.kinds for s in segments] == [Kind.SYN, Kind.SYN, Kind.ZERO_WINDOW, silent, silent]
 
@@ -230,7 +231,7 @@ def test_who_ends_while_an_answer_is_due(taken: list[Action], unanswered: bool) 
 def test_bytes_that_were_not_captured_show_in_the_acknowledgement() -> None:
     taken = [act("open"), act("far-ack", 1, size=4), act("reset")]
     [segments] = run(packets_of(taken), EVERYTHING, []).segments.values()
-    assert [s.server.unseen for s in segments] == [0, 0, 1]
+    assert [(s.server.unseen, s.server.unseen_number) for s in segments] == [(0, 0), (0, 0), (1, 4)]
 
 
 @pytest.mark.parametrize(
@@ -239,13 +240,112 @@ def test_bytes_that_were_not_captured_show_in_the_acknowledgement() -> None:
         ("close", "open", 2),  # the port is used again
         ("reset", "open", 2),
         ("fin", "open", 2),  # one FIN is enough: nobody connects while the other end still talks
-        ("data", "open", 1),  # a SYN inside a connection is not a new one
+        ("data", "open", 2),  # without an end: acknowledged, therefore new
+        ("data", "syn", 1),  # not acknowledged
         ("close", "data", 1),  # late
         ("reset", "syn-again", 1),  # the very SYN of the old one
     ],
 )
 def test_where_a_flow_ends(end: str, begin: str, flows: int) -> None:
     assert len(kinds_of([act("open"), act(end), act(begin)])) == flows
+
+
+def packet(source: int, flags: int, seq: int, ack: int = 0, payload: int = 0) -> Packet:
+    ends = ((0, 1), 40_000), ((0, 2), 443)
+    (sender, sport), (receiver, dport) = ends if source == 0 else ends[::-1]
+    values = {"seq": seq, "ack": ack, "flags": flags, "payload": payload, "window": 500}
+    return Packet(0, TCP, sender, sport, receiver, dport, **values)  # type: ignore[arg-type]
+
+
+OLD = [
+    packet(0, Flag.SYN, 100),
+    packet(1, Flag.SYN | Flag.ACK, 900, 101),
+    packet(0, Flag.ACK, 101, 901, 50),
+    packet(1, Flag.ACK, 901, 151),
+]
+SYN_AGAIN = packet(0, Flag.SYN, 70_000)
+ANSWER = packet(1, Flag.SYN | Flag.ACK, 5_000, 70_001)
+
+
+def total_after(*packets: Packet) -> Totals:
+    """The client's, after the old connection and these."""
+    timed = [replace(p, time=(n + 1) * SECOND) for n, p in enumerate((*OLD, *packets))]
+    [end] = run(timed, EVERYTHING, []).ends.values()
+    [expected] = track(timed, EVERYTHING).ends.values()
+    assert end == expected
+    return end.client
+
+
+def test_segments_out_of_order_are_a_gap_and_then_nothing_new() -> None:
+    early, late = packet(0, Flag.ACK, 151, 901, 10), packet(0, Flag.ACK, 161, 901, 10)
+    totals = total_after(late, early)
+    assert (totals.gaps, totals.seq_end, totals.payload, totals.resent_seq) == (1, 171, 70, 151)
+    assert totals.last_data_seq == 161
+    assert total_after(early, late).gaps == 0
+
+
+def test_what_overlaps_is_new_if_it_goes_beyond() -> None:
+    longer = total_after(packet(0, Flag.ACK, 140, 901, 20))
+    assert (longer.seq_end, longer.resent_number, longer.last_data_seq) == (160, 0, 140)
+    inside = total_after(packet(0, Flag.ACK, 140, 901, 11))
+    assert (inside.seq_end, inside.resent_number, inside.last_data_seq) == (151, 5, 101)
+
+
+def story_of(*packets: Packet) -> list[tuple[int, list[int]]]:
+    """Of each flow the number of packets and the frames that matter; in one batch, and cut everywhere."""
+    timed = [replace(p, time=(n + 1) * SECOND) for n, p in enumerate(packets)]
+    results = [run(timed, EVERYTHING, where) for where in ([], list(range(len(timed))))]
+    one, other = (
+        [(r.ends[flow].packets, [s.number for s in r.segments[flow]]) for flow in sorted(r.flows)]
+        for r in results
+    )
+    assert one == other
+    return one
+
+
+def test_a_syn_that_is_acknowledged_begins_another_flow_with_it() -> None:
+    """One end forgot the old connection; its frame is told with both."""
+    assert story_of(*OLD, SYN_AGAIN, ANSWER, packet(0, Flag.ACK, 70_001, 5_001)) == [
+        (5, [1, 2, 5]),
+        (3, [5, 6]),
+    ]
+    again = [SYN_AGAIN, SYN_AGAIN, ANSWER]
+    assert story_of(*OLD, *again) == [(6, [1, 2, 5, 6]), (2, [5, 7])]
+
+
+def test_a_syn_that_is_refused_begins_another_flow_as_well() -> None:
+    assert story_of(*OLD, SYN_AGAIN, packet(1, Flag.RST | Flag.ACK, 0, 70_001)) == [
+        (5, [1, 2, 5]),
+        (2, [5, 6]),
+    ]
+
+
+def test_a_syn_that_is_challenged_stays() -> None:
+    challenge = packet(1, Flag.ACK, 901, 151)
+    assert story_of(*OLD, SYN_AGAIN, challenge, packet(0, Flag.ACK, 151, 901, 9)) == [(7, [1, 2, 5])]
+
+
+def test_after_the_challenge_and_the_reset_the_next_syn_begins_another_flow() -> None:
+    """RFC 9293 section 3.5.1: how one end learns that the other one has forgotten it."""
+    challenge, reset = packet(1, Flag.ACK, 901, 151), packet(0, Flag.RST, 151)
+    assert story_of(*OLD, SYN_AGAIN, challenge, reset, SYN_AGAIN, ANSWER) == [(7, [1, 2, 5, 7]), (2, [8, 9])]
+
+
+def test_a_stray_syn_does_not_disturb_the_numbers_of_the_old_flow() -> None:
+    timed = [replace(p, time=n) for n, p in enumerate([*OLD, SYN_AGAIN, packet(0, Flag.RST, 151)], 1)]
+    [segments] = run(timed, EVERYTHING, []).segments.values()
+    assert (segments[-1].client.seq_end, segments[-1].client.last_number) == (151, 3)
+
+
+def test_both_ends_may_open_at_once() -> None:
+    """RFC 9293 section 3.5: a SYN each, and each is acknowledged."""
+    syn, other = packet(0, Flag.SYN, 100), packet(1, Flag.SYN, 900)
+    both = [packet(0, Flag.SYN | Flag.ACK, 100, 901), packet(1, Flag.SYN | Flag.ACK, 900, 101)]
+    assert story_of(syn, other, *both) == [(4, [1, 2, 3, 4])]
+
+
+def test_a_connection_that_began_before_the_capture_is_split_as_well() -> None:
+    assert story_of(*OLD[2:], SYN_AGAIN, ANSWER) == [(3, [3]), (2, [3, 4])]
 
 
 @pytest.mark.parametrize(
@@ -285,12 +385,134 @@ def test_a_flow_goes_on_beside_others_of_another_ip_version() -> None:
         assert [end.packets for end in result.ends.values()] == [7, 3]
 
 
+def copies_in(packets: list[Packet]) -> int:
+    tracker = Tracker(EVERYTHING)
+    for columns in batches_of(packets, []):
+        tracker.feed(columns)
+    return tracker.copies
+
+
+def copied(packets: list[Packet], after: int = 100_000) -> list[Packet]:
+    """Each packet once more, as behind a router."""
+    return [one for p in packets for one in (p, replace(p, time=p.time + after, ttl=p.ttl - 1))]
+
+
+def of_one_stack(packets: list[Packet], *, ids: bool) -> list[Packet]:
+    """With IP IDs that do not repeat, or with timestamps of a tick each."""
+    tick = 10**6
+    return [
+        replace(p, ip_id=500 + n) if ids else replace(p, ip_id=0, has_ts=True, ts=(p.time // tick % 2**32, 0))
+        for n, p in enumerate(packets)
+    ]
+
+
+COPIED = [
+    *(act("open"), act("data"), act("data"), act("ack", 1), act("data", 1), act("resend", size=0)),
+    *(act("zero", 1), act("probe", gap=SECOND), act("probe", gap=SECOND)),
+    *(act("icmp", gap=SECOND), act("reset"), act("reset", gap=SECOND)),
+]
+
+
+@pytest.mark.parametrize("where", [[], list(range(15))])
+@pytest.mark.parametrize("after", [0, 100_000, COPY_NS - 1])
+def test_copies_change_nothing(where: list[int], after: int) -> None:
+    plain = of_one_stack(packets_of(COPIED), ids=True)
+    [once], [twice] = (
+        run(packets, EVERYTHING, where).segments.values() for packets in (plain, copied(plain, after))
+    )
+    assert [s.kinds for s in once] == [s.kinds for s in twice]
+    assert [(s.client.payload, s.server.payload, s.client.probes) for s in once] == [
+        (s.client.payload, s.server.payload, s.client.probes) for s in twice
+    ]
+    assert copies_in(copied(plain, after)) == len(plain)
+
+
+def test_a_copy_may_come_after_other_packets() -> None:
+    plain = of_one_stack(packets_of(COPIED[:4]), ids=True)
+    late = [replace(p, time=plain[-1].time) for p in plain]
+    [segments] = run([*plain, *late], EVERYTHING, []).segments.values()
+    assert [s.kinds for s in segments] == [Kind.SYN, Kind.SYN]
+
+
+def test_what_comes_later_or_with_another_id_is_sent_again() -> None:
+    syn = of_one_stack(packets_of([act("syn")]), ids=True)[0]
+    for other in (replace(syn, time=syn.time + COPY_NS), replace(syn, time=syn.time + 1, ip_id=9)):
+        [segments] = run([syn, other], EVERYTHING, []).segments.values()
+        assert [s.kinds for s in segments] == [Kind.SYN, Kind.SYN | Kind.RESENT | Kind.REPEATED]
+
+
+def kinds_without_ids(packets: list[Packet]) -> tuple[list[int], int]:
+    """Kinds of all segments sent again or with SYN or RST, and the number of copies."""
+    tracker = Tracker(EVERYTHING)
+    segments = [s for c in batches_of(packets, []) for s in tracker.feed(c).segments]
+    return [s.kinds for s in segments], tracker.copies
+
+
+def test_without_ids_the_timestamps_tell_copies() -> None:
+    same_tick = act("data", gap=10)
+    plain = of_one_stack(packets_of([act("open"), same_tick, same_tick, act("reset", 1)]), ids=False)
+    assert kinds_without_ids([*plain[:5], *plain[3:], plain[-1]]) == (
+        [Kind.SYN, Kind.SYN, Kind.RST | Kind.UNANSWERED],
+        3,
+    )
+
+
+def test_without_ids_a_fast_retransmission_in_the_same_tick_is_no_copy() -> None:
+    """What was asked for by the other end in between was sent again."""
+    taken = [act("open"), act("data", gap=10), act("data", gap=10), act("ack", 1, gap=10, size=1)]
+    plain = of_one_stack(packets_of(taken), ids=False)
+    [data, *_] = plain[3:]
+    again = [replace(data, time=plain[-1].time + n) for n in (10, 20, 30)]
+    assert kinds_without_ids([*plain, again[0]])[1] == 0
+    assert kinds_without_ids([*plain, *again])[1] == 2  # of the one that was sent again
+
+
+def test_without_ids_equal_acknowledgements_are_taken_as_two() -> None:
+    plain = of_one_stack(packets_of([act("open"), act("data"), act("ack", 1)]), ids=False)
+    assert kinds_without_ids([*plain, plain[-1], plain[-1]])[1] == 0
+
+
 def test_counts() -> None:
     packets = packets_of([act("open"), Action(1, 1, "data", 0, 5), act("udp"), act("other"), act("far-ack")])
     tracker = Tracker(Kind.RST)
     for columns in batches_of(packets, [2]):
         tracker.feed(columns)
     assert (tracker.tcp_flows, tracker.udp_flows, tracker.guessed_flows, tracker.unseen) == (2, 1, 1, 1)
+
+
+def counted(packets: list[Packet], triggers: int, where: list[int]) -> Tracker:
+    tracker = Tracker(triggers)
+    for columns in batches_of(packets, where):
+        tracker.feed(columns)
+    tracker.finish()
+    return tracker
+
+
+@pytest.mark.parametrize("where", [[], list(range(90))])
+def test_what_was_not_kept_of_a_quiet_flow_is_told(where: list[int]) -> None:
+    def shortened(fins: int) -> int:
+        taken = [act("open"), *[act("fin", 1, size=3)] * fins, act("reset"), act("reset")]
+        return counted(packets_of(taken), Kind.RST, where[: fins + 4]).shortened_flows
+
+    assert shortened(MAX_QUIET - 2) == 0
+    assert shortened(MAX_QUIET - 1) == 1
+
+
+@pytest.mark.parametrize(
+    ("taken", "one_sided"),
+    [
+        ([act("data"), act("data"), act("data")], 1),
+        ([act("data", 1), act("data", 1), act("fin", 1), act("other")], 1),
+        ([act("data"), act("data")], 0),  # what was left
+        ([act("data"), act("data"), act("data"), act("ack", 1)], 0),
+        ([act("syn"), act("syn-again"), act("syn-again")], 0),  # nobody there
+        ([act("udp"), act("udp"), act("udp")], 0),
+    ],
+)
+def test_connections_of_which_one_end_only_was_heard(taken: list[Action], one_sided: int) -> None:
+    packets = packets_of(taken)
+    for where in ([], [1, 2]):
+        assert counted(packets, EVERYTHING, where).one_sided_flows == one_sided
 
 
 def test_every_kind_but_a_single_retransmission_or_probe_is_significant() -> None:
@@ -338,10 +560,11 @@ def test_long_captures_have_all_that_they_promise() -> None:
         for segment in (s for segments in result.segments.values() for s in segments):
             seen.update(name for name in names if segment.kinds & getattr(Kind, name))
             seen["unseen"] += bool(segment.server.unseen)
+        seen["copies"] += copies_in(packets_of(many_actions(seed, 300)))
         seen["closed"] += sum(end.closed for end in result.ends.values())
         seen["open"] += sum(not end.closed for end in result.ends.values())
         seen["guessed"] += sum(flow.client_guessed for flow in result.flows.values())
-    assert all(seen[name] > 5 for name in (*names, "unseen", "closed", "open", "guessed")), seen
+    assert all(seen[name] > 5 for name in (*names, "unseen", "copies", "closed", "open", "guessed")), seen
 
 
 def test_packets_here_are_rows_there() -> None:

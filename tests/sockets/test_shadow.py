@@ -609,6 +609,16 @@ def test_bytes_that_were_not_captured() -> None:
     assert Doubt.BYTES_NOT_CAPTURED in story.resets[0].doubts
 
 
+def test_bytes_that_were_not_captured_long_ago_are_no_doubt() -> None:
+    lines = [
+        "client > server . 1:1(0) ack 501",
+        "server > client P. 501:601(100) ack 1",
+        "client > server . 1:1(0) ack 601",
+        "server > client R 601:601(0)",
+    ]
+    assert not observe(after_handshake(*lines)).resets[0].doubts
+
+
 def test_a_reset_captured_where_it_was_sent_may_not_have_arrived() -> None:
     lines = ["client > server P. 1:11(10) ack 1 ttl 57", "server > client R. 1:1(0) ack 11"]
     story = observe(
