@@ -18,15 +18,32 @@ TRUTHS = sorted(SAMPLES.glob("*/*.truth.json"))
 UNDECIDABLE = {
     "reset-after-half-close": "close() and shutdown() look the same until more data is acknowledged",
     "connect-timeout": "SYNs that stop early may as well mean that the program itself gave up",
+    "udp-host-unreachable-recverr": "whether a program set IP_RECVERR is not on the wire",
+    "udp-refused-unconnected-recverr": "whether a program set IP_RECVERR is not on the wire",
 }
 """Failures that their captures cannot show from any place, and why."""
 
 NOT_YET = {
     "data-after-shutdown-both-ways": "ECONNRESET without a reset received: no rule yet",
+    "keepalive-icmp": "no rule yet; Linux ignores the ICMP, as a probe's number is not in the window",
     "keepalive-timeout": "no rule yet",
+    "keepalive-timeout-ipv6": "no rule yet",
+    "port-reused-server-remembers": "a SYN on an open connection does not begin another one yet",
+    "port-reused-server-remembers-ipv6": "a SYN on an open connection does not begin another one yet",
+    "retransmission-timeout-close-wait": "retransmission-timeout leaves CLOSE_WAIT out: recv still gives EOF",
+    "retransmission-timeout-close-wait-recv": "the same; recv gave EOF, then send ETIMEDOUT",
+    "rst-after-fin-one-direction": "a reset after FIN, without what the client sent, is left undecided",
+    "udp-admin-prohibited": "no rule for UDP yet",
     "udp-connection-refused": "no rule for UDP yet",
+    "udp-connection-refused-fragments": "no rule for UDP yet",
+    "udp-connection-refused-ipv6": "no rule for UDP yet",
+    "udp-connection-refused-later": "no rule for UDP yet",
     "udp-connection-refused-send-first": "no rule for UDP yet",
+    "udp-connection-refused-waiting": "no rule for UDP yet",
+    "udp-message-too-long": "no rule for UDP yet",
+    "zero-window-timeout": "no rule yet",
 }
+"""Failures that are not found yet, and why."""
 
 BLIND = {
     "reset-by-firewall-established": {"server"},
@@ -39,6 +56,42 @@ BLIND = {
     "retransmission-user-timeout": {"server"},
 }
 """Places that the packets which decide never reached."""
+
+OUGHT = {
+    "closed-without-answer": "premature-eof",
+    "gave-up-before-answer": "gave-up-waiting",
+    "gave-up-waiting": "gave-up-waiting",
+    "gave-up-waiting-aborts": "gave-up-waiting",
+    "gave-up-waiting-ipv6": "gave-up-waiting",
+    "gave-up-waiting-unacknowledged": "gave-up-waiting",
+    "gave-up-zero-window": "gave-up-waiting",
+    "keepalive-icmp": "keepalive-timeout",
+    "keepalive-reset": "server-restarted",
+    "keepalive-timeout": "keepalive-timeout",
+    "keepalive-timeout-ipv6": "keepalive-timeout",
+    "nat-forgot-passes-on": "server-restarted",
+    "nat-forgot-resets": "reset-from-between",
+    "premature-eof-client-hello": "premature-eof",
+    "premature-eof-idle-close": "premature-eof",
+    "premature-eof-ipv6": "premature-eof",
+    "premature-eof-second-request": "premature-eof",
+    "server-killed": "premature-eof",
+    "server-restarted": "server-restarted",
+    "server-restarted-two-sends": "server-restarted",
+    "server-restarted-waiting": "server-restarted",
+    "udp-connection-refused": "udp-port-unreachable",
+    "udp-connection-refused-ipv6": "udp-port-unreachable",
+    "udp-connection-refused-later": "udp-port-unreachable",
+    "udp-connection-refused-waiting": "udp-port-unreachable",
+}
+"""The rule that the client's verdict ought to come from, as soon as there is one of that name: calls cannot
+tell where no errno is due, or where two rules give the same."""
+
+NOT_YET_OUGHT: dict[str, str] = {
+    "gave-up-zero-window": "a program that waits in send()",
+    "keepalive-reset": "nothing but a keepalive probe was sent",
+}
+"""What OUGHT says and is not so yet, though there is a rule of that name, and why."""
 
 THE_PATTERNS = {
     "connection-refused",
@@ -75,6 +128,18 @@ def test_no_failure_is_missed(path: Path) -> None:
     excused = scenario in UNDECIDABLE | NOT_YET or vantage in BLIND.get(scenario, set())
     missed = [end.side for end, word in judged(path) if word == "missed"]
     assert bool(missed) == excused, missed
+
+
+@pytest.mark.parametrize("scenario", sorted(OUGHT))
+def test_the_right_rule_decides(scenario: str) -> None:
+    """Seen from the client; a rule that does not exist yet decides nothing."""
+    ought = OUGHT[scenario]
+    verdicts = [
+        end.verdict for end, _ in judged(SAMPLES / scenario / "client.truth.json") if end.side == "client"
+    ]
+    decided = [verdict.rule for verdict in verdicts if verdict] == [ought]
+    exists = ought in {rule.name for rule in RULES}
+    assert decided == (exists and scenario not in NOT_YET_OUGHT), verdicts
 
 
 @pytest.mark.parametrize("path", [p for p in TRUTHS if p.parent.name.startswith("clean-")], ids=name)
