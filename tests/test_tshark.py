@@ -23,7 +23,16 @@ from tests.sources.build import Frame, pcap
 pytestmark = pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
 
 KINDS = ("any-interface", "icmp", "udp")
-TOLD_OTHERWISE = ("vxlan", "geneve", "gre", "ipip", "fragments", "fragments-ipv6")
+TOLD_OTHERWISE = (
+    "vxlan",
+    "geneve",
+    "gre",
+    "ipip",
+    "fragments",
+    "fragments-ipv6",
+    "too-long-default",
+    "too-long-ipv6",
+)
 """Of a tunnel tshark names all layers at once, of a fragment the length of the whole datagram."""
 CHOSEN = [
     path

@@ -51,6 +51,16 @@ def without_first(count: int) -> Edit:
     return edit
 
 
+def only_last(count: int) -> Edit:
+    """Keep the last records only."""
+
+    def edit(path: Path) -> None:
+        data = path.read_bytes()
+        _rewrite(path, list(records(data))[-count:], data[:HEADER])
+
+    return edit
+
+
 def tagged(*identifiers: int) -> Edit:
     """Put each Ethernet frame into these VLANs, the outermost first."""
 

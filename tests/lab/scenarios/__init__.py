@@ -1,6 +1,6 @@
 """The scenarios: what the two programs do, and what happens to their connection."""
 
-from . import basic, datagrams, end_of_file, files, patience, ports, restarts, tunnels, windows
+from . import basic, datagrams, end_of_file, files, paths, patience, ports, restarts, tunnels, windows
 from .registry import SCENARIOS, Scenario
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "datagrams",
     "end_of_file",
     "files",
+    "paths",
     "patience",
     "ports",
     "restarts",

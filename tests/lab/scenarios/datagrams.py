@@ -13,7 +13,7 @@ DONT_FRAGMENT = 2  # IP_PMTUDISC_DO
     "udp-connection-refused-waiting",
     "nobody has the UDP port; the client already waits when the ICMP comes",
     delay=SLOW_PATH,
-    seconds=4,
+    seconds=3,
 )
 @scenario(
     "udp-connection-refused-ipv6",
@@ -65,7 +65,7 @@ def answered(stage: Stage) -> None:
 @scenario(
     "udp-refused-unconnected",
     "nobody has the UDP port; the socket is not connected, so that its program is never told",
-    seconds=4,
+    seconds=3,
 )
 def unconnected(stage: Stage) -> None:
     stage.open(datagram=True)
@@ -92,7 +92,8 @@ def unconnected_recverr(stage: Stage) -> None:
 
 
 def _rejected(stage: Stage, kind: str, recverr: bool) -> None:
-    stage.filter(f"udp dport PORT reject with icmp type {kind}")
+    family = "icmpv6" if stage.network.ipv6 else "icmp"
+    stage.filter(f"udp dport PORT reject with {family} type {kind}")
     stage.listen_datagrams()
     stage.open(datagram=True)
     if recverr:
@@ -139,7 +140,7 @@ def admin_prohibited(stage: Stage) -> None:
     "udp-message-too-long",
     "the next link takes 1000 bytes only; the client forbids fragments and is told by ICMP",
     captures=BEFORE_FILTER,
-    seconds=4,
+    seconds=3,
 )
 def message_too_long(stage: Stage) -> None:
     stage.network.ip("middle", "link set rs mtu 1000\n")
@@ -206,3 +207,73 @@ def refused_fragments(stage: Stage) -> None:
     stage.client.do("send", n=4000)
     stage.pause()
     stage.client.run("recv", "send", "close")
+
+
+@scenario(
+    "udp-no-route-ipv6",
+    "the router answers with ICMPv6 no route; the program is not told",
+    ipv6=True,
+    captures=BEFORE_FILTER,
+    seconds=4,
+)
+def no_route(stage: Stage) -> None:
+    _rejected(stage, "no-route", recverr=False)
+
+
+@scenario(
+    "udp-admin-prohibited-ipv6",
+    "the router answers with ICMPv6 administratively prohibited",
+    ipv6=True,
+    captures=BEFORE_FILTER,
+    seconds=4,
+)
+def admin_prohibited_ipv6(stage: Stage) -> None:
+    _rejected(stage, "admin-prohibited", recverr=False)
+
+
+@scenario(
+    "udp-message-too-long-ipv6",
+    "the next link takes 1300 bytes only; the client is told by ICMPv6; its socket has default settings",
+    ipv6=True,
+    captures=BEFORE_FILTER,
+    seconds=4,
+)
+@scenario(
+    "udp-message-too-long-default",
+    "the next link takes 1300 bytes only; the client is told by ICMP; its socket has default settings",
+    captures=BEFORE_FILTER,
+    seconds=4,
+)
+def message_too_long_default(stage: Stage) -> None:
+    stage.network.ip("middle", "link set rs mtu 1300\n")
+    stage.listen_datagrams()
+    stage.open(datagram=True)
+    stage.connect()
+    stage.client.do("send", n=1400)
+    stage.pause()
+    stage.client.do("recv", patience=200)
+    stage.client.do("send", n=1400)
+    stage.client.do("recv", patience=200)
+    stage.client.run("so_error", "close")
+
+
+@scenario(
+    "clean-udp-server-silent-then-answers",
+    "the client asks twice, as the first question is lost, and gets its answer",
+    captures=BEFORE_FILTER,
+    seconds=5,
+)
+def asked_twice(stage: Stage) -> None:
+    stage.listen_datagrams()
+    stage.open(datagram=True)
+    stage.connect()
+    stage.filter("udp dport PORT drop")
+    stage.client.do("send")
+    stage.client.do("recv", patience=1000)
+    stage.unfilter()
+    stage.client.run("send")
+    stage.server.run("recv")
+    stage.server.do("send", back=True)
+    stage.pause()
+    stage.client.run("recv", "close")
+    stage.server.run("close")

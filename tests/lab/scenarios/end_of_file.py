@@ -16,7 +16,7 @@ ANSWER = "HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n"
     "premature-eof-idle-close",
     "the server closes an idle connection while the next request is on its way; the client reads the end",
     delay=0.02,
-    seconds=4,
+    seconds=3,
 )
 def idle_close(stage: Stage) -> None:
     stage.established()
@@ -154,7 +154,7 @@ def server_talks_only(stage: Stage) -> None:
     "clean-close-notify",
     "answer, close_notify, FIN; the client says close_notify too, and closes: a reset for nobody",
     delay=SLOW_PATH,
-    seconds=4,
+    seconds=3,
 )
 def close_notify(stage: Stage) -> None:
     stage.established()

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from tests.lab.edit import tagged, without_every, without_first
+from tests.lab.edit import only_last, tagged, without_every, without_first
 from tests.lab.network import run
 from tests.lab.stage import Stage
 
-from .basic import clean, reset_waiting, retransmission_recovers, rst_after_fin_send
+from .basic import (
+    clean,
+    clean_heavy_loss,
+    reset_waiting,
+    retransmission,
+    retransmission_recovers,
+    rst_after_fin_send,
+)
 from .registry import AT_THE_CLIENT, AT_THE_ENDS, SLOW_PATH, Play, scenario
 
 ANY = ("-i", "any")
@@ -64,6 +71,19 @@ for _name, _inner in (("clean-any-bridge", clean), ("rst-after-fin-any-bridge", 
         captures={"client": ANY},
         seconds=4,
     )(_bridged(_inner))
+scenario(
+    "retransmission-timeout-any-bridge",
+    "the path breaks; the client sits behind a bridge, captured on all interfaces; tcp_retries2=3",
+    captures={"client": ANY},
+    seconds=20,
+)(_bridged(retransmission))
+scenario(
+    "clean-any-bridge-loss",
+    "60 kB although one packet in five is lost; behind a bridge, captured on all interfaces, frames cut",
+    captures={"client": (*ANY, "-s", "100")},
+    delay=SLOW_PATH,
+    seconds=60,
+)(_bridged(clean_heavy_loss))
 scenario(
     "clean-any-ipv6",
     "captured on all interfaces of the router: every packet is there twice; IPv6",
@@ -140,6 +160,21 @@ scenario(
     edit=without_first(4),
     seconds=4,
 )(rst_after_fin_send)
+
+scenario(
+    "clean-end-only",
+    "only the last four packets were kept afterwards, as if the capture had begun just before the end",
+    captures=AT_THE_ENDS,
+    edit=only_last(4),
+    seconds=4,
+)(_more)
+scenario(
+    "reset-by-peer-end-only",
+    "the server aborts; only the last three packets were kept afterwards",
+    captures=AT_THE_ENDS,
+    edit=only_last(3),
+    seconds=4,
+)(_more_then_reset)
 
 scenario(
     "clean-snapshot-length",

@@ -15,7 +15,7 @@ def _again(stage: Stage) -> None:
 @scenario(
     "port-reused-server-remembers",
     "the client forgets the connection and connects anew from its old port: challenge ACK, reset, new SYN",
-    seconds=5,
+    seconds=3,
 )
 @scenario(
     "port-reused-server-remembers-ipv6",

@@ -16,7 +16,7 @@ def _keepalive(stage: Stage) -> None:
 @scenario(
     "keepalive-reset",
     "the server has forgotten the idle connection; the client's keepalive probe is answered by a reset",
-    seconds=5,
+    seconds=3,
 )
 def keepalive_reset(stage: Stage) -> None:
     stage.established()
@@ -82,7 +82,7 @@ def keepalive_probe_lost(stage: Stage) -> None:
 @scenario(
     "server-restarted",
     "the server has forgotten the connection; the client sends its next request",
-    seconds=4,
+    seconds=3,
 )
 def restarted(stage: Stage) -> None:
     stage.established()
@@ -151,7 +151,7 @@ def client_restarted(stage: Stage) -> None:
 @scenario(
     "clean-close-after-restart",
     "the server has forgotten the connection; the client closes: a reset for nobody",
-    seconds=4,
+    seconds=3,
 )
 def close_after_restart(stage: Stage) -> None:
     stage.established()
@@ -214,5 +214,58 @@ def nat_resets(stage: Stage) -> None:
 def nat(stage: Stage) -> None:
     run(stage.network.command("middle", "nft", "-f", "-"), NAT.replace("REJECT", "accept"))
     stage.established()
+    stage.client.run("close")
+    stage.server.run("recv", "close")
+
+
+@scenario(
+    "keepalive-user-timeout",
+    "the path breaks on an idle connection with keepalive; TCP_USER_TIMEOUT=2500 ends it sooner",
+    captures=BEFORE_FILTER,
+    seconds=12,
+)
+def keepalive_user_timeout(stage: Stage) -> None:
+    stage.established()
+    _keepalive(stage)
+    stage.client.option("TCP_KEEPCNT", 9)
+    stage.client.option("TCP_USER_TIMEOUT", 2500)
+    stage.filter(*DROP)
+    stage.client.begin("recv")
+    stage.client.finish()
+    stage.client.run("recv", "send", "so_error", "close")
+    stage.pause(3)
+    stage.beacon()
+
+
+@scenario(
+    "keepalive-timeout-server",
+    "the client forgets the connection and its network is gone: the server's keepalive notices",
+    captures={"server": ()},
+    seconds=12,
+)
+def keepalive_server(stage: Stage) -> None:
+    stage.established()
+    for name, value in (("SO_KEEPALIVE", 1), ("TCP_KEEPIDLE", 1), ("TCP_KEEPINTVL", 1), ("TCP_KEEPCNT", 3)):
+        stage.server.option(name, value)
+    stage.client.do("vanish")
+    stage.filter(*DROP)
+    stage.server.begin("recv")
+    stage.server.finish()
+    stage.server.run("recv", "send", "so_error", "close")
+
+
+@scenario(
+    "clean-keepalive-server-ipv6",
+    "the server's keepalive probes are answered; IPv6",
+    ipv6=True,
+    captures={"client": (), "server": ()},
+    seconds=7,
+)
+def keepalive_of_server(stage: Stage) -> None:
+    stage.established()
+    for name, value in (("SO_KEEPALIVE", 1), ("TCP_KEEPIDLE", 1), ("TCP_KEEPINTVL", 1)):
+        stage.server.option(name, value)
+    stage.pause(3.5)
+    stage.exchange()
     stage.client.run("close")
     stage.server.run("recv", "close")
