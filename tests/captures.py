@@ -33,14 +33,14 @@ def record_offsets(data: bytes) -> list[int]:
 
 
 def frames_of(data: bytes) -> list[Frame]:
-    """The frames of a pcap file as tcpdump writes it here: little-endian, microseconds."""
+    """The frames of a pcap file as tcpdump writes it here: little-endian, micro- or nanoseconds."""
     magic, *_, link_type = struct.unpack_from("<IHHiIII", data)
-    assert magic == 0xA1B2C3D4
+    unit = {0xA1B2C3D4: 1000, 0xA1B23C4D: 1}[magic]
     frames = []
     for at in record_offsets(data)[:-1]:
         seconds, fraction, captured, original = struct.unpack_from("<IIII", data, at)
         body = data[at + 16 : at + 16 + captured]
-        frames.append(Frame(body, original, seconds * SECOND + fraction * 1000, link_type))
+        frames.append(Frame(body, original, seconds * SECOND + fraction * unit, link_type))
     return frames
 
 

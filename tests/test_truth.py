@@ -18,15 +18,37 @@ TRUTHS = sorted(SAMPLES.glob("*/*.truth.json"))
 UNDECIDABLE = {
     "reset-after-half-close": "close() and shutdown() look the same until more data is acknowledged",
     "connect-timeout": "SYNs that stop early may as well mean that the program itself gave up",
+    "udp-host-unreachable-recverr": "whether a program set IP_RECVERR is not on the wire",
+    "udp-refused-unconnected-recverr": "whether a program set IP_RECVERR is not on the wire",
 }
 """Failures that their captures cannot show from any place, and why."""
 
 NOT_YET = {
     "data-after-shutdown-both-ways": "ECONNRESET without a reset received: no rule yet",
+    "keepalive-icmp": "no rule yet; Linux ignores the ICMP, as a probe's number is not in the window",
     "keepalive-timeout": "no rule yet",
+    "keepalive-timeout-ipv6": "no rule yet",
+    "keepalive-timeout-server": "no rule yet",
+    "keepalive-user-timeout": "no rule yet",
+    "port-reused-server-remembers": "a SYN on an open connection does not begin another one yet",
+    "port-reused-server-remembers-ipv6": "a SYN on an open connection does not begin another one yet",
+    "retransmission-timeout-close-wait": "retransmission-timeout leaves CLOSE_WAIT out: recv still gives EOF",
+    "retransmission-timeout-close-wait-recv": "the same; recv gave EOF, then send ETIMEDOUT",
+    "rst-after-fin-one-direction": "a reset after FIN, without what the client sent, is left undecided",
+    "udp-admin-prohibited": "no rule for UDP yet",
+    "udp-admin-prohibited-ipv6": "no rule for UDP yet",
     "udp-connection-refused": "no rule for UDP yet",
+    "udp-connection-refused-fragments": "no rule for UDP yet",
+    "udp-connection-refused-ipv6": "no rule for UDP yet",
+    "udp-connection-refused-later": "no rule for UDP yet",
     "udp-connection-refused-send-first": "no rule for UDP yet",
+    "udp-connection-refused-waiting": "no rule for UDP yet",
+    "udp-message-too-long": "no rule for UDP yet",
+    "udp-message-too-long-default": "no rule for UDP yet",
+    "udp-message-too-long-ipv6": "no rule for UDP yet",
+    "zero-window-timeout": "no rule yet",
 }
+"""Failures that are not found yet, and why."""
 
 BLIND = {
     "reset-by-firewall-established": {"server"},
@@ -39,6 +61,51 @@ BLIND = {
     "retransmission-user-timeout": {"server"},
 }
 """Places that the packets which decide never reached."""
+
+OUGHT = {
+    "closed-without-answer": "premature-eof",
+    "gave-up-before-answer": "gave-up-waiting",
+    "gave-up-waiting": "gave-up-waiting",
+    "gave-up-waiting-aborts": "gave-up-waiting",
+    "gave-up-waiting-ipv6": "gave-up-waiting",
+    "gave-up-waiting-unacknowledged": "gave-up-waiting",
+    "gave-up-zero-window": "gave-up-waiting",
+    "keepalive-icmp": "keepalive-timeout",
+    "keepalive-reset": "server-restarted",
+    "keepalive-timeout": "keepalive-timeout",
+    "keepalive-timeout-ipv6": "keepalive-timeout",
+    "keepalive-user-timeout": "keepalive-timeout",
+    "nat-forgot-passes-on": "server-restarted",
+    "nat-forgot-resets": "reset-from-between",
+    "premature-eof-client-hello": "premature-eof",
+    "premature-eof-idle-close": "premature-eof",
+    "premature-eof-ipv6": "premature-eof",
+    "premature-eof-second-request": "premature-eof",
+    "server-killed": "premature-eof",
+    "server-restarted": "server-restarted",
+    "server-restarted-two-sends": "server-restarted",
+    "server-restarted-waiting": "server-restarted",
+    "udp-connection-refused": "udp-port-unreachable",
+    "udp-connection-refused-ipv6": "udp-port-unreachable",
+    "udp-connection-refused-later": "udp-port-unreachable",
+    "udp-connection-refused-waiting": "udp-port-unreachable",
+}
+"""The rule that the client's verdict ought to come from, as soon as there is one of that name: calls cannot
+tell where no errno is due, or where two rules give the same."""
+
+AT_MOST_POSSIBLE = {
+    "clean-notification-then-close": "a last message and one without an answer are the same packets",
+    "clean-quit-no-answer": "a goodbye and a request without an answer are the same packets",
+    "clean-upload-server-closes": "an upload and a request without an answer are the same packets",
+    "udp-refused-unconnected": "whether a UDP socket is connected is not on the wire",
+}
+"""No failures, but their packets cannot be told from one: a verdict may be possible, not more."""
+
+NOT_YET_OUGHT: dict[str, str] = {
+    "gave-up-zero-window": "a program that waits in send()",
+    "keepalive-reset": "nothing but a keepalive probe was sent",
+}
+"""What OUGHT says and is not so yet, though there is a rule of that name, and why."""
 
 THE_PATTERNS = {
     "connection-refused",
@@ -64,8 +131,14 @@ def judged(path: Path) -> list[tuple[End, str]]:
 @pytest.mark.parametrize("path", TRUTHS, ids=name)
 def test_verdicts_are_true(path: Path) -> None:
     """A verdict agrees with every call that the program made after it; a program without error has none."""
-    wrong = [(end.side, word) for end, word in judged(path) if word.startswith(("wrong", "false"))]
-    assert wrong == []
+    wrong = [(end, word) for end, word in judged(path) if word.startswith(("wrong", "false"))]
+    if path.parent.name in AT_MOST_POSSIBLE:
+        wrong = [
+            (end, word)
+            for end, word in wrong
+            if end.verdict and end.verdict.confidence != Confidence.POSSIBLE
+        ]
+    assert [(end.side, word) for end, word in wrong] == []
 
 
 @pytest.mark.parametrize("path", TRUTHS, ids=name)
@@ -77,10 +150,26 @@ def test_no_failure_is_missed(path: Path) -> None:
     assert bool(missed) == excused, missed
 
 
+@pytest.mark.parametrize("scenario", sorted(OUGHT))
+def test_the_right_rule_decides(scenario: str) -> None:
+    """Seen from the client; a rule that does not exist yet decides nothing."""
+    ought = OUGHT[scenario]
+    verdicts = [
+        end.verdict for end, _ in judged(SAMPLES / scenario / "client.truth.json") if end.side == "client"
+    ]
+    decided = [verdict.rule for verdict in verdicts if verdict] == [ought]
+    exists = ought in {rule.name for rule in RULES}
+    assert decided == (exists and scenario not in NOT_YET_OUGHT), verdicts
+
+
 @pytest.mark.parametrize("path", [p for p in TRUTHS if p.parent.name.startswith("clean-")], ids=name)
 def test_clean_captures_have_no_verdict(path: Path) -> None:
     report = analyze(path.with_name(load_truth(path)["capture"]), rules=RULES)
-    assert [result.verdicts for result in report.flows if result.verdicts] == []
+    verdicts = [verdict for result in report.flows for verdict in result.verdicts]
+    if path.parent.name in AT_MOST_POSSIBLE:
+        assert {(verdict.errno, verdict.confidence) for verdict in verdicts} <= {("", Confidence.POSSIBLE)}
+    else:
+        assert verdicts == []
 
 
 def test_every_pattern_is_found_in_a_real_capture() -> None:

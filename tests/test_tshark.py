@@ -23,10 +23,22 @@ from tests.sources.build import Frame, pcap
 pytestmark = pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
 
 KINDS = ("any-interface", "icmp", "udp")
+TOLD_OTHERWISE = (
+    "vxlan",
+    "geneve",
+    "gre",
+    "ipip",
+    "fragments",
+    "fragments-ipv6",
+    "too-long-default",
+    "too-long-ipv6",
+)
+"""Of a tunnel tshark names all layers at once, of a fragment the length of the whole datagram."""
 CHOSEN = [
     path
     for number, path in enumerate(CAPTURES)
-    if number % 9 == 0 or (path.stem != "server" and any(kind in path.parent.name for kind in KINDS))
+    if not path.parent.name.endswith(TOLD_OTHERWISE)
+    and (number % 9 == 0 or (path.stem != "server" and any(kind in path.parent.name for kind in KINDS)))
 ]
 """Some of all, and each kind of link, ICMP message and UDP: the others have no other packets."""
 

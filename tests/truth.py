@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from analyzer.model.finding import Verdict
-from analyzer.model.flow import SIDES
+from analyzer.model.flow import SIDES, Flow
 from analyzer.model.report import Report
 
 NO_ERROR = ("OK", "EOF")
@@ -86,16 +86,33 @@ def _agrees(verdict: Verdict, after: list[dict[str, Any]]) -> bool:
 
 def ends(truth: dict[str, Any], report: Report) -> Iterator[End]:
     """Every observed end of every connection of a truth file."""
-    verdicts = {
-        (_key(result.flow.client), _key(result.flow.server), SIDES[verdict.side]): verdict
-        for result in report.flows
-        for verdict in result.verdicts
-    }
-    for connection in truth["connections"]:
-        places = tuple(map(tuple, (connection["client"], connection["server"])))
+    found: dict[tuple[int, str], Verdict] = {}
+    for result in report.flows:
+        number = _connection(truth, result.flow)
+        for verdict in result.verdicts:
+            found.setdefault((number, SIDES[verdict.side]), verdict)
+    for number, connection in enumerate(truth["connections"]):
         for side, calls in connection["calls"].items():
             if calls is not None:
-                yield End(side, calls, verdicts.get((*places, side)))
+                yield End(side, calls, found.get((number, side)))
+
+
+def _connection(truth: dict[str, Any], flow: Flow) -> int:
+    """The number of the connection that this flow is; a port may be used again. -1: none of them."""
+    here = (_key(flow.client), _key(flow.server))
+    same = [
+        (_began(connection), number)
+        for number, connection in enumerate(truth["connections"])
+        if (tuple(connection["client"]), tuple(connection["server"])) == here
+    ]
+    before = [number for began, number in same if began <= flow.start / 1e9 + SLACK_S]
+    return before[-1] if before else same[0][1] if same else -1
+
+
+def _began(connection: dict[str, Any]) -> float:
+    """When the client made its first call."""
+    calls = connection["calls"]["client"] or connection["calls"]["server"]
+    return float(calls[0].get("began", calls[0]["t"]) if calls else 0.0)
 
 
 def _key(endpoint: Any) -> tuple[str, int]:

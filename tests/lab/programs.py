@@ -24,12 +24,17 @@ RECORDED = frozenset({"connect", "accept", "recv", "send", "shutdown", "close", 
 OPTIONS = {
     "SO_KEEPALIVE": (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
     "SO_RCVTIMEO": (socket.SOL_SOCKET, socket.SO_RCVTIMEO),
+    "SO_SNDTIMEO": (socket.SOL_SOCKET, socket.SO_SNDTIMEO),
+    "IP_MTU_DISCOVER": (socket.IPPROTO_IP, 10),
+    "IP_RECVERR": (socket.IPPROTO_IP, 11),
     "TCP_KEEPIDLE": (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE),
     "TCP_KEEPINTVL": (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL),
     "TCP_KEEPCNT": (socket.IPPROTO_TCP, socket.TCP_KEEPCNT),
     "TCP_SYNCNT": (socket.IPPROTO_TCP, socket.TCP_SYNCNT),
     "TCP_USER_TIMEOUT": (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT),
 }
+TIMEOUTS = ("SO_RCVTIMEO", "SO_SNDTIMEO")
+TCP_REPAIR = 19
 WAITED = 0.002
 PAYLOAD = b"abcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -51,6 +56,7 @@ class Program:
         self.sock: socket.socket | None = None
         self.listener: socket.socket | None = None
         self.datagrams: socket.socket | None = None
+        self.asked_by: Any = None  # who sent the last datagram to a server
 
     @property
     def connection(self) -> socket.socket:
@@ -89,11 +95,11 @@ class Program:
         return records
 
     def open(self, request: Request) -> Record:
-        """Make the client's socket; bound, so that its port is known whatever happens."""
+        """Make a socket; bound, so that its port is known whatever happens (0: any)."""
         family = socket.AF_INET6 if ":" in request["local"] else socket.AF_INET
         kind = socket.SOCK_DGRAM if request["datagram"] else socket.SOCK_STREAM
         self.sock = socket.socket(family, kind)
-        self.sock.bind((request["local"], 0))
+        self.sock.bind((request["local"], request.get("port", 0)))
         return {"result": "OK", "local": self.sock.getsockname()[:2]}
 
     def listen(self, request: Request) -> Record:
@@ -114,15 +120,21 @@ class Program:
         return {"result": "OK"}
 
     def option(self, request: Request) -> Record:
-        """Set a socket option; SO_LINGER means on, with that many seconds; SO_RCVTIMEO is in milliseconds."""
+        """Set a socket option; SO_LINGER means on, with that many seconds; timeouts are in milliseconds."""
         name, value = request["name"], int(request["value"])
         if name == "SO_LINGER":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, value))
-        elif name == "SO_RCVTIMEO":
+        elif name in TIMEOUTS:
             interval = struct.pack("ll", value // 1000, value % 1000 * 1000)
             self.connection.setsockopt(*OPTIONS[name], interval)
         else:
             self.connection.setsockopt(*OPTIONS[name], value)
+        return {"result": "OK"}
+
+    def vanish(self, request: Request) -> Record:
+        """Let the connection be forgotten without a packet, as if this machine had lost power."""
+        self.connection.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
+        self.connection.close()
         return {"result": "OK"}
 
     def beacon(self, request: Request) -> Record:
@@ -164,11 +176,22 @@ class Program:
         return {"result": "OK"}
 
     def recv(self, request: Request) -> Record:
-        data = self.connection.recv(request.get("n", 4096))
+        """recv(); with `patience` (milliseconds) after a poll that may end without a result."""
+        if "patience" in request:
+            poll = select.poll()
+            poll.register(self.connection, select.POLLIN)
+            if not poll.poll(request["patience"]):
+                return {"result": "EAGAIN"}
+        data, sender = self.connection.recvfrom(request.get("n", 4096))
+        self.asked_by = sender
         return {"result": "OK", "n": len(data)} if data else {"result": "EOF"}
 
     def send(self, request: Request) -> Record:
-        return {"result": "OK", "n": self.connection.send(payload(request.get("n", 16)))}
+        """send() of `n` bytes or of `text`; sendto() where it says `to`, or `back` to who asked last."""
+        data = request["text"].encode("latin-1") if "text" in request else payload(request.get("n", 16))
+        to = self.asked_by if request.get("back") else request.get("to")
+        sent = self.connection.sendto(data, tuple(to)) if to else self.connection.send(data)
+        return {"result": "OK", "n": sent}
 
     def shutdown(self, request: Request) -> Record:
         self.connection.shutdown(getattr(socket, request.get("how", "SHUT_WR")))

@@ -202,7 +202,7 @@ def record(arguments: argparse.Namespace, folder: Path, cancel: threading.Event)
             for capture in running.values():
                 capture.stop()
         made = _truth(net, plan, folder, trace.read() if trace else None, about)
-    return [write(made, vantage, folder) for vantage in VANTAGES]
+    return [write(made, vantage, folder / f"{vantage}.pcap") for vantage in VANTAGES]
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

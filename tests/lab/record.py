@@ -46,9 +46,11 @@ def _play(scenario: Scenario, folder: Path, trace: ResetTrace | None, cancel: th
         ends.finished()
         for capture in running.values():
             capture.stop()
+            if scenario.edit:
+                scenario.edit(capture.path)
         resets = [reset for reset in trace.read() if reset.t >= began] if trace else None
     made = truth(ends, scenario.name, scenario.description, resets)
-    return [write(made, vantage, folder) for vantage in scenario.captures]
+    return [write(made, vantage, capture.path) for vantage, capture in running.items()]
 
 
 def record_one(

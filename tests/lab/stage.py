@@ -119,6 +119,7 @@ class Stage:
         self.client = End(network, "client")
         self.server = End(network, "server")
         self.server_runs = False
+        self.helpers = contextlib.ExitStack()
         self.connections: list[Connection] = []
 
     def sysctl(self, place: str, name: str, value: int) -> None:
@@ -138,9 +139,14 @@ class Stage:
         self.server.do("listen", local=self.addresses.server, port=self.port, **arguments)
         self.server_runs = True
 
-    def open(self, datagram: bool = False) -> None:
+    def listen_datagrams(self) -> None:
+        """The server has the UDP port."""
+        self.server.do("open", local=self.addresses.server, port=self.port, datagram=True)
+        self.server_runs = True
+
+    def open(self, datagram: bool = False, port: int = 0) -> None:
         """The client makes its socket; what both ends call from now on is about a new connection."""
-        local = self.client.do("open", local=self.addresses.client, datagram=datagram)["local"]
+        local = self.client.do("open", local=self.addresses.client, datagram=datagram, port=port)["local"]
         self.client.calls, self.server.calls = [], []
         self.connections.append(
             Connection(
@@ -218,5 +224,6 @@ def stage(network: Network, port: int, delay: float) -> Iterator[Stage]:
     try:
         yield made
     finally:
+        made.helpers.close()
         made.client.kill()
         made.server.kill()

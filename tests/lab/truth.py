@@ -79,9 +79,9 @@ def _text(value: Any, indent: int = 0, lead: int = 0) -> str:
     return f"{opening}\n{' ' * (indent + 1)}{inner}\n{' ' * indent}{closing}"
 
 
-def write(made: Truth, vantage: str, folder: Path) -> Path:
+def write(made: Truth, vantage: str, capture: Path) -> Path:
     """Write the truth for one capture beside it."""
-    path = folder / f"{vantage}.truth.json"
-    text = _text({"capture": f"{vantage}.pcap", "vantage": vantage, **made})
+    path = capture.with_name(f"{vantage}.truth.json")
+    text = _text({"capture": capture.name, "vantage": vantage, **made})
     path.write_text(text + "\n", encoding="utf-8")
     return path

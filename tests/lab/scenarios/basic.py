@@ -1,58 +1,10 @@
-"""The scenarios: what the two programs do, and what happens to their connection."""
+"""Refused, unreachable, reset, timed out, given up; and what goes well."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from tests.lab.stage import Stage
 
-from .network import VANTAGES
-from .stage import Stage
-
-Play = Callable[[Stage], None]
-SLOW_PATH = 0.005
-DROP = "tcp dport PORT drop", "tcp sport PORT drop"
-EVERYWHERE: Mapping[str, tuple[str, ...]] = dict.fromkeys(VANTAGES, ())
-BEFORE_FILTER: Mapping[str, tuple[str, ...]] = {"client": (), "middle": ()}  # the server sees nothing of it
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """One scenario; `seconds` is about how long it takes, `delay` how long the router holds a packet."""
-
-    name: str
-    description: str
-    play: Play
-    ipv6: bool = False
-    delay: float = 0.0
-    seconds: int = 2
-    captures: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: EVERYWHERE)
-
-    @property
-    def slow(self) -> bool:
-        """Takes minutes."""
-        return self.seconds > 120
-
-
-SCENARIOS: dict[str, Scenario] = {}
-
-
-def scenario(
-    name: str,
-    description: str,
-    *,
-    ipv6: bool = False,
-    delay: float = 0.0,
-    seconds: int = 2,
-    captures: Mapping[str, tuple[str, ...]] = EVERYWHERE,
-) -> Callable[[Play], Play]:
-    """Register a scenario; decorators can be stacked."""
-
-    def register(play: Play) -> Play:
-        SCENARIOS[name] = Scenario(name, description, play, ipv6, delay, seconds, captures)
-        return play
-
-    return register
-
+from .registry import BEFORE_FILTER, DROP, SLOW_PATH, Play, scenario
 
 # connect() fails
 

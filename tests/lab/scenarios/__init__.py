@@ -1,0 +1,19 @@
+"""The scenarios: what the two programs do, and what happens to their connection."""
+
+from . import basic, datagrams, end_of_file, files, paths, patience, ports, restarts, tunnels, windows
+from .registry import SCENARIOS, Scenario
+
+__all__ = [
+    "SCENARIOS",
+    "Scenario",
+    "basic",
+    "datagrams",
+    "end_of_file",
+    "files",
+    "paths",
+    "patience",
+    "ports",
+    "restarts",
+    "tunnels",
+    "windows",
+]
