@@ -13,7 +13,7 @@ from analyzer.decode.spans import Bools, Rejects, Spans, gather, take
 from analyzer.model.columns import Flag, Undecoded
 
 _FIXED = 20
-_HEADER = np.dtype(
+HEADER = np.dtype(
     [
         ("sport", ">u2"),
         ("dport", ">u2"),
@@ -43,7 +43,7 @@ _MAX_SCALE = 14  # RFC 7323 section 2.3: a larger one counts as 14
 def decode(packets: Packets, rejects: Rejects, rows: Rows) -> None:
     """Add a row for each TCP packet; refuses those whose header is damaged."""
     spans = packets.spans
-    header = spans.gather(_HEADER)
+    header = spans.gather(HEADER)
     room = spans.stop - spans.at
     size = (header["offset"] >> 4).astype(np.int64) * 4
     keep = rejects.sift(

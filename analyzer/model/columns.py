@@ -36,6 +36,7 @@ class Undecoded(IntEnum):
     BAD_TRANSPORT_HEADER = 4
     LATER_FRAGMENT = 5
     ENCRYPTED = 6
+    LENGTH_BEYOND_FRAME = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +49,15 @@ class PacketColumns:
     IPv4 addresses are in the low 32 bits of ``*_lo`` with ``*_hi`` 0; ``version`` tells the two apart.
 
     ``packets`` is the number of frames of the block, decoded or not; ``clock_end`` the largest time seen in
-    the block (nanoseconds); ``undecoded`` int64 (len(Undecoded),) counts the frames that became no row.
+    the block (nanoseconds); ``undecoded`` int64 (len(Undecoded),) counts the frames that became no row;
+    ``shortened`` those that are shorter than the IP packet in them states, although captured whole.
     """
 
     capture: int
     packets: int
     clock_end: int
     undecoded: NDArray[np.int64]
+    shortened: int
 
     number: NDArray[np.int64]  # of the frame in its file, from 1
     time: NDArray[np.int64]  # nanoseconds since the epoch
@@ -95,6 +98,8 @@ class PacketColumns:
 
 
 ROW_FIELDS = tuple(
-    f.name for f in fields(PacketColumns) if f.name not in ("capture", "packets", "clock_end", "undecoded")
+    f.name
+    for f in fields(PacketColumns)
+    if f.name not in ("capture", "packets", "clock_end", "undecoded", "shortened")
 )
 """Names of the columns with one value a row."""

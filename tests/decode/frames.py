@@ -186,6 +186,40 @@ def internets() -> Iterator[bytes]:
         yield v6(payload, nh=kind)
 
 
+def fragments(flags: str = "PAF", size: int = 200, ident: int = 77, **fields: object) -> list[bytes]:
+    """A TCP segment in IPv4 fragments of 64 bytes and what is left; the header takes 20 of the first."""
+    data = v4(tcp(flags) / bytes(size), **fields)[20:]
+    parts = [(place, data[place : place + 64]) for place in range(0, len(data), 64)]
+    return [
+        v4(Raw(part), proto=6, id=ident, frag=place // 8, flags=place + 64 < len(data), **fields)
+        for place, part in parts
+    ]
+
+
+def fragments6(size: int = 100, ident: int = 77) -> list[bytes]:
+    data = v6(tcp() / bytes(size))[40:]
+    parts = [(place, data[place : place + 64]) for place in range(0, len(data), 64)]
+    return [
+        v6(IPv6ExtHdrFragment(nh=6, id=ident, offset=place // 8, m=place + 64 < len(data)) / Raw(part), nh=44)
+        for place, part in parts
+    ]
+
+
+def broken_up() -> Iterator[bytes]:
+    """Datagrams in fragments, in order and not, inside of tunnels, of another datagram in between."""
+    for flags in ("S", "PAF", "R"):
+        yield from fragments(flags)
+    yield from reversed(fragments(ident=78))
+    for one, other in zip(fragments(ident=79), fragments(ident=79, dst="10.9.9.9"), strict=True):
+        yield from (one, other)
+    yield from fragments6()
+    yield from fragments6(ident=1 << 31)[::-1]
+    for turn, ip in enumerate([*fragments(ident=80), *fragments6(ident=81)]):
+        yield in_udp(vxlan(framed(ip), vni=1 + (turn == 2)), 4789)
+    yield v4(Raw(bytes(64)), proto=6, id=77, frag=1)  # begins inside of the TCP header
+    yield v4(Raw(bytes(64)), proto=17, id=77, frag=8)
+
+
 def extensions() -> Iterator[Packet]:
     """IPv6 extension headers in many combinations."""
     options = {"options": [PadN(optdata=b"\0" * 20)]}
@@ -390,7 +424,7 @@ def tunnels() -> Iterator[bytes]:
 @cache
 def packets() -> list[bytes]:
     """IP packets of all kinds."""
-    return [*transports(), *internets(), *errors(), *tunnels()]
+    return [*transports(), *internets(), *broken_up(), *errors(), *tunnels()]
 
 
 @cache

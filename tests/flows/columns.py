@@ -30,6 +30,7 @@ def columns_of(packets: Sequence[Packet], first_number: int = 1, capture: int = 
         packets=len(packets),
         clock_end=clocks[-1],
         undecoded=undecoded,
+        shortened=0,
         number=column((number for _, number, _ in rows), np.int64),
         time=column((p.time for p, _, _ in rows), np.int64),
         clock=column((clock for _, _, clock in rows), np.int64),
