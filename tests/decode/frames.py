@@ -48,6 +48,15 @@ RAW_OPTIONS = (
     b"\x01\x01\x01\x03",  # a kind without a length
     b"\x03\x03\xff\x08\x0a\x00\x00\x00\x01\x00\x00\x00",
     b"\x01\x01\x08\x0a\x00\x00\x00\x01\x00\x00\x00\x02" * 3,
+    b"\x05\x1a" + b"\0\0\0\1\0\0\0\x05" + b"\xff\xff\xff\0\xff\xff\xff\x09" + b"\0\0\0\x20\0\0\0\x30",
+    b"\x05\x0a\0\0\0\1\0\0\0\x05\x05\x0a\0\0\0\1\0\0\0\x02",  # twice
+    b"\x05\x02\x05\x06\0\0\0\1\x05\x09\0\0\0\1\0\0\0",  # no whole block
+    b"\x1c\x04\x80\x3c\x22\x02\x22\x0a12345678",  # user timeout, fast open
+    b"\x1e\x0c\x70\0abcdefgh",  # MP_FASTCLOSE
+    *(b"\x1e\x04\x80" + bytes([reason]) for reason in (0, 6, 15, 200)),  # MP_TCPRST
+    b"\x1e\x02\x1e\x03\x80",
+    b"\x13\x12" + bytes(16),
+    b"\x1d\x10" + bytes(14),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 from analyzer.model.columns import Undecoded
 
@@ -465,6 +466,8 @@ def blank(packet: Packet, carrier: Packet) -> Row:
         "has_ts": 0,
         "tsval": 0,
         "tsecr": 0,
+        "options": 0,
+        "sack_edge": 0,
         "is_icmp": 0,
         "icmp_type": 0,
         "icmp_code": 0,
@@ -493,6 +496,21 @@ def read_tcp(frame: bytes, packet: Packet) -> Row:
     return row
 
 
+M = 2**32 - 1
+OPTIONS = {
+    2: (4, 1),
+    3: (3, 2),
+    4: (2, 4),
+    8: (10, 0x10),
+    19: (18, 0x20),
+    28: (4, 0x40),
+    29: (0, 0x20),
+    30: (0, 0x100),
+    34: (0, 0x80),
+}
+"""By kind: the size, 0 for any, and the bit."""
+
+
 def read_options(options: bytes, row: Row) -> None:
     is_syn = row["flags"] & 2
     while options and options[0] != 0:
@@ -503,6 +521,15 @@ def read_options(options: bytes, row: Row) -> None:
             break
         kind, size = options[0], options[1]
         value, options = options[2:size], options[size:]
+        if kind in OPTIONS and OPTIONS[kind][0] in (0, size):
+            row["options"] |= OPTIONS[kind][1]
+        if kind == 5 and size >= 10 and size % 8 == 2:
+            edges = [number(value, place, 4) for place in range(4, len(value), 8)]
+            row["options"] |= 8
+            row["sack_edge"] = reduce(lambda one, other: other if 0 < other - one & M < 2**31 else one, edges)
+        if kind == 30 and size >= 4:
+            reason = min(value[1], 15) << 12
+            row["options"] |= {7: 0x200, 8: 0x400 | reason}.get(value[0] >> 4, 0)
         if (kind, size) == (2, 4) and is_syn:
             row["mss"] = number(value, 0, 2)
         elif (kind, size) == (3, 3) and is_syn:

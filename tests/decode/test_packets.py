@@ -17,7 +17,7 @@ from scapy.packet import Raw
 from analyzer.decode import decode
 from analyzer.decode.fragments import Fragments
 from analyzer.model.blocks import FrameBlock
-from analyzer.model.columns import ROW_FIELDS, Flag, PacketColumns, Undecoded
+from analyzer.model.columns import ROW_FIELDS, Flag, Option, PacketColumns, Undecoded
 from analyzer.model.tunnel import tunnel_text
 from tests.decode.frames import (
     LINK_TYPES,
@@ -36,6 +36,7 @@ from tests.decode.frames import (
     mpls,
     pppoe,
     radiotap,
+    raw_tcp,
     snap,
     tcp,
     v4,
@@ -106,6 +107,23 @@ def test_only_a_syn_has_an_mss_and_a_scale() -> None:
 
 def test_a_scale_above_14_counts_as_14() -> None:
     has(row(ethernet(v4(tcp("S", options=[("WScale", 255)])))), scale=14)
+
+
+def test_options_as_a_mask() -> None:
+    syn = [("MSS", 1460), ("SAckOK", b""), ("Timestamp", (77, 0)), ("NOP", None), ("WScale", 7)]
+    usual = Option.MSS | Option.SCALE | Option.SACK_PERMITTED | Option.TIMESTAMPS
+    has(row(framed(v4(tcp("S", options=syn)))), options=usual, sack_edge=0)
+    has(row(framed(v4(tcp("A", options=TIMESTAMPS)))), options=Option.TIMESTAMPS)
+    has(row(framed(v4(tcp("A")))), options=0)
+    blocks = [*TIMESTAMPS, ("NOP", None), ("NOP", None), ("SAck", (100, 200, 0xFFFFFF00, 0xFFFFFFF0))]
+    has(row(framed(v4(tcp("A", options=blocks)))), options=Option.TIMESTAMPS | Option.SACK, sack_edge=200)
+
+
+def test_how_mptcp_is_torn_down() -> None:
+    found = row(framed(v4(raw_tcp(b"\x1e\x04\x80\x03", flags=4), proto=6)))
+    assert found["options"] == Option.MPTCP | Option.MPTCP_RESET | 3 << Option.RESET_REASON_SHIFT
+    found = row(framed(v4(raw_tcp(b"\x1e\x0c\x70\0abcdefgh", flags=4), proto=6)))
+    assert found["options"] == Option.MPTCP | Option.FAST_CLOSE
 
 
 def test_ethernet_padding_is_no_payload() -> None:

@@ -54,6 +54,8 @@ def columns_of(packets: Sequence[Packet], first_number: int = 1, capture: int = 
         has_ts=column((p.has_ts for p, _, _ in rows), np.bool_),
         tsval=np.zeros(len(rows), np.uint32),
         tsecr=np.zeros(len(rows), np.uint32),
+        options=np.zeros(len(rows), np.uint16),
+        sack_edge=np.zeros(len(rows), np.uint32),
         is_icmp=column((p.icmp is not None for p, _, _ in rows), np.bool_),
         icmp_type=column(((p.icmp or (0, 0))[0] for p, _, _ in rows), np.uint8),
         icmp_code=column(((p.icmp or (0, 0))[1] for p, _, _ in rows), np.uint8),
