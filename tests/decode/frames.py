@@ -442,7 +442,7 @@ def corpus() -> list[tuple[int, bytes]]:
     frames = [(1, frame) for frame in vlans()]
     frames += [(1, wrapped(ip, 1)) for ip in packets()]
     for link_type in (kind for kind in KNOWN_AND_UNKNOWN if kind != 1):
-        step = 5 if link_type in LINK_TYPES else 60
+        step = 17 if link_type in LINK_TYPES else 60
         frames += [(link_type, wrapped(ip, link_type)) for ip in packets()[::step]]
     frames.append((113, bytes(14) + b"\x81\x00" + ethernet(packets()[0], tags=(0x8100,))[14:]))
     ip = packets()[0]
