@@ -11,6 +11,7 @@ from os import PathLike, fspath
 
 import numpy as np
 
+from analyzer.decode.fragments import Fragments
 from analyzer.decode.link import LINK_TYPES
 from analyzer.decode.packets import decode
 from analyzer.errors import UserError
@@ -119,6 +120,8 @@ class Engine:
         self._packets = 0
         self._undecoded = np.zeros(len(Undecoded), np.int64)
         self._unknown_links: set[int] = set()
+        self._fragments = Fragments()
+        self._shortened = 0
 
     def run(self, source: Source, progress: Progress | None = None) -> list[FlowResult]:
         """Read a source to its end."""
@@ -130,9 +133,10 @@ class Engine:
 
     def feed(self, block: FrameBlock) -> None:
         """Take the next frames."""
-        columns = decode(block)
+        columns = decode(block, self._fragments)
         self._packets += columns.packets
         self._undecoded += columns.undecoded
+        self._shortened += columns.shortened
         if columns.undecoded[Undecoded.UNKNOWN_LINK_TYPE]:
             self._unknown_links |= set(np.unique(block.link_types).tolist()) - LINK_TYPES
         tracked = self._tracker.feed(columns)
@@ -173,6 +177,11 @@ class Engine:
             names = ", ".join(link_type_name(number) for number in sorted(self._unknown_links))
             count = int(self._undecoded[Undecoded.UNKNOWN_LINK_TYPE])
             yield f"{count} frames have a link type that is not known, and were not looked at: {names}"
+        if self._shortened:
+            yield (
+                f"{self._shortened} frames are shorter than the IP packets in them: something cut them and "
+                "did not keep their lengths, which are taken from the packets"
+            )
         if tracker.guessed_flows:
             yield (
                 f"{tracker.guessed_flows} of {tracker.tcp_flows} TCP connections began before the capture: "

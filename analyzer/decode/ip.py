@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +45,7 @@ _V6 = np.dtype(
 )
 _BEGIN = np.dtype([("first", "u1"), ("tos", "u1"), ("total", ">u2"), ("length", ">u2")])  # of either version
 _MORE, _OFFSET = 0x2000, 0x1FFF  # in ``fragment``
-_EXTENSION = np.dtype([("next", "u1"), ("length", "u1"), ("offset", ">u2"), ("rest", "V4")])
+_EXTENSION = np.dtype([("next", "u1"), ("length", "u1"), ("offset", ">u2"), ("ident", ">u4")])
 
 _HOP_BY_HOP, _ROUTING, _FRAGMENT, _AH, _DESTINATION = 0, 43, 44, 51, 60
 _IS_EXTENSION = np.zeros(256, dtype=np.bool_)
@@ -64,8 +64,9 @@ class Packets:
     """IP packets of one version, in file order.
 
     spans: stand at the transport header, and stop where the IP packet ends; header: (k,) of ``_V4`` or
-    ``_V6``; protocol: uint8 (k,), of the transport header; more: those that are the first fragment of
-    several, None where none is.
+    ``_V6``; protocol: uint8 (k,), of the transport header; more: those that are a fragment behind which
+    others follow, and ident: int64 (k,), the datagrams' identification; None where there is no fragment.
+    later: fragments of TCP that are not the first, with ``offset`` int64 (k,), bytes into the datagram.
     """
 
     version: int
@@ -73,6 +74,9 @@ class Packets:
     header: NDArray[np.void]
     protocol: NDArray[np.uint8]
     more: Bools | None = None
+    ident: NDArray[np.int64] | None = None
+    offset: NDArray[np.int64] | None = None
+    later: Packets | None = None
 
     def __len__(self) -> int:
         return len(self.spans)
@@ -85,6 +89,7 @@ class Packets:
             take(self.header, keep),
             self.protocol.take(keep),
             None if self.more is None else self.more.take(keep),
+            None if self.ident is None else self.ident.take(keep),
         )
 
     def of_protocol(self, protocol: int) -> Packets:
@@ -161,7 +166,7 @@ def _packets4(spans: Spans, rejects: Rejects, quoted: bool) -> Packets:
     header = spans.gather(_V4)
     first = header["first"].copy()
     size = (first & 0x0F).astype(np.int64) * 4
-    total = spans.stop - spans.at if quoted else _wire_length(header["total"].astype(np.int64), spans)
+    total, beyond = _wire_length(header["total"].astype(np.int64), spans, quoted)
     protocol = header["protocol"].copy()
     fragment = header["fragment"] & (_MORE | _OFFSET)
     bad = (first >> 4 != 4) | (size < _V4.itemsize) | (total < size)
@@ -170,19 +175,30 @@ def _packets4(spans: Spans, rejects: Rejects, quoted: bool) -> Packets:
         (spans.lack(_V4.itemsize), Undecoded.TRUNCATED),
         (bad, Undecoded.BAD_IP_HEADER),
         (spans.lack(size), Undecoded.TRUNCATED),
+        (beyond, Undecoded.LENGTH_BEYOND_FRAME),
         (_is_other(protocol, 4), Undecoded.OTHER_PROTOCOL),
         (fragment & _OFFSET != 0, Undecoded.LATER_FRAGMENT),
     )
-    more = fragment & _MORE != 0 if fragment.any() else None
-    result = Packets(4, spans.moved(spans.at + size, spans.at + total), header, protocol, more)
-    return result if keep is None else result.take(keep)
+    result = Packets(4, spans.moved(spans.at + size, spans.at + total), header, protocol)
+    if fragment.any():
+        offset = (fragment & _OFFSET).astype(np.int64) * 8
+        more, ident = fragment & _MORE != 0, header["id"].astype(np.int64)
+        result = _with_fragments(replace(result, more=more, ident=ident), offset, rejects)
+    return result if keep is None else replace(result.take(keep), later=result.later)
+
+
+def _with_fragments(packets: Packets, offset: NDArray[np.int64], rejects: Rejects) -> Packets:
+    """The same, with the later fragments of TCP beside them."""
+    refused = rejects.has_refused(packets.spans, Undecoded.LATER_FRAGMENT)
+    rows = np.flatnonzero(refused & (packets.protocol == TCP) & (offset > 0))
+    return replace(packets, later=replace(packets.take(rows), offset=offset[rows]) if len(rows) else None)
 
 
 def _packets6(spans: Spans, rejects: Rejects, quoted: bool) -> Packets:
     """RFC 8200 section 3. A jumbogram (RFC 2675) states the length 0 and is as long as its frame."""
     header = spans.gather(_V6)
     length = header["length"].astype(np.int64)
-    total = spans.stop - spans.at if quoted else _wire_length(length + 40 * (length > 0), spans)
+    total, beyond = _wire_length(length + 40 * (length > 0), spans, quoted)
     bad = (header["first"] >> 4 != 6) | (total < _V6.itemsize)
     chain = _walk(spans, spans.at + total, header["next"].copy())
     keep = rejects.sift(
@@ -190,25 +206,34 @@ def _packets6(spans: Spans, rejects: Rejects, quoted: bool) -> Packets:
         (spans.lack(_V6.itemsize), Undecoded.TRUNCATED),
         (bad | chain.bad, Undecoded.BAD_IP_HEADER),
         (chain.cut, Undecoded.TRUNCATED),
+        (beyond, Undecoded.LENGTH_BEYOND_FRAME),
         (_is_other(chain.protocol, 6) & ~_IS_EXTENSION[chain.protocol], Undecoded.OTHER_PROTOCOL),
         (chain.later, Undecoded.LATER_FRAGMENT),
     )
-    more = chain.more if chain.more.any() else None
-    result = Packets(6, spans.moved(chain.at, spans.at + total), header, chain.protocol, more)
-    return result if keep is None else result.take(keep)
+    result = Packets(6, spans.moved(chain.at, spans.at + total), header, chain.protocol)
+    if chain.more.any() or chain.later.any():
+        result = replace(result, more=chain.more, ident=chain.ident)
+        result = _with_fragments(result, chain.offset, rejects)
+    return result if keep is None else replace(result.take(keep), later=result.later)
 
 
-def _wire_length(stated: NDArray[np.int64], spans: Spans) -> NDArray[np.int64]:
-    """Bytes of each IP packet on the wire, int64 (k,); -1 where that cannot be.
+def _wire_length(stated: NDArray[np.int64], spans: Spans, quoted: bool) -> tuple[NDArray[np.int64], Bools]:
+    """Bytes of each IP packet on the wire, int64 (k,), -1 where that cannot be; and which cannot be whole.
 
     A packet captured before the card splits it (TSO) can be too long for its length field, which is 0
-    then: it is as long as its frame.
+    then: it is as long as its frame. A kernel drops a packet that states more than its frame has. But
+    where all of a frame was captured, it was cut by something that did not note its length: believed.
     """
-    unstated = stated == 0
-    if not unstated.any():
-        return stated
     rest = spans.stop - spans.at
-    return np.where(unstated, np.where(rest <= _MAX_UNSTATED, rest, -1), stated)
+    if quoted:
+        return rest, np.zeros(len(spans), dtype=np.bool_)
+    unstated = stated == 0
+    if unstated.any():
+        stated = np.where(unstated, np.where(rest <= _MAX_UNSTATED, rest, -1), stated)
+    beyond = stated > rest
+    if spans.tunnel is None and beyond.any():
+        beyond &= spans.stop > spans.end
+    return stated, beyond
 
 
 def _is_other(protocol: NDArray[np.uint8], version: int) -> Bools:
@@ -226,7 +251,8 @@ def is_carrier(protocol: NDArray[np.uint8]) -> Bools:
 class _Chain:
     """What extension headers lead to, (k,) each: the transport header, or why there is none.
 
-    later: a fragment but the first; more: the first of several.
+    later: a fragment but the first; more: others follow; offset: int64, of a fragment in its datagram of
+    this ident.
     """
 
     at: NDArray[np.int64]
@@ -235,6 +261,8 @@ class _Chain:
     cut: Bools
     later: Bools
     more: Bools
+    offset: NDArray[np.int64]
+    ident: NDArray[np.int64]
 
 
 def _walk(spans: Spans, stop: NDArray[np.int64], protocol: NDArray[np.uint8]) -> _Chain:
@@ -246,7 +274,8 @@ def _walk(spans: Spans, stop: NDArray[np.int64], protocol: NDArray[np.uint8]) ->
     chain = _Chain(
         spans.at + _V6.itemsize,
         protocol,
-        *(np.zeros(count, dtype=np.bool_) for _ in range(4)),
+        *np.zeros((4, count), dtype=np.bool_),
+        *np.zeros((2, count), dtype=np.int64),
     )
     rows = np.flatnonzero(_IS_EXTENSION[protocol])
     for _ in range(_MAX_EXTENSIONS):
@@ -272,7 +301,12 @@ def _step(spans: Spans, stop: NDArray[np.int64], chain: _Chain, rows: NDArray[np
     later = ~bad & (kind == _FRAGMENT) & (header["offset"] >> 3 != 0)
     chain.bad[rows[bad]] = True
     chain.later[rows[later]] = True
-    chain.more[rows[(kind == _FRAGMENT) & (header["offset"] & 1 != 0)]] = True
+    fragment = np.flatnonzero(kind == _FRAGMENT)
+    if len(fragment):
+        which = rows[fragment]
+        chain.more[which] = header["offset"][fragment] & 1 != 0
+        chain.offset[which] = header["offset"][fragment] & 0xFFF8
+        chain.ident[which] = header["ident"][fragment]
     rows = rows[~(bad | later)]
     return rows[_IS_EXTENSION[chain.protocol[rows]]]
 

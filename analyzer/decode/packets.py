@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.decode import icmp, ip, link, tcp, tunnels, udp
+from analyzer.decode.fragments import First, Fragments, Later, first_fragments, later_fragments
 from analyzer.decode.link import Located
 from analyzer.decode.rows import Rows
 from analyzer.decode.spans import Rejects
@@ -13,20 +14,28 @@ from analyzer.model.blocks import FrameBlock
 from analyzer.model.columns import PacketColumns, Undecoded
 
 
-def decode(block: FrameBlock) -> PacketColumns:
+def decode(block: FrameBlock, fragments: Fragments | None = None) -> PacketColumns:
     """Decode every frame of the block, or count why not. Raises for no bytes whatever.
 
-    The columns are copies: they stay valid when the source reuses the block's buffer.
+    The columns are copies: they stay valid when the source reuses the block's buffer. ``fragments``
+    remembers what later blocks need, where there are any.
     """
+    seen: list[First | Later] = []
+    shortened = 0
     rejects, rows = Rejects(len(block)), Rows(len(block))
     located = list(link.locate(block, rejects))
     for depth in range(tunnels.MAX_DEPTH + 1):
         inside: list[Located] = []
         for spans, version in located:
             for packets in ip.decode(spans, version, rejects):
+                shortened += _shortened(packets, block) if depth == 0 else 0
                 inside += _transport(packets, rejects, rows, is_deepest=depth == tunnels.MAX_DEPTH)
+                seen += later_fragments(packets)
+                seen += first_fragments(packets.of_protocol(ip.TCP), rejects)
         located = inside
-    return _columns(block, rejects, rows)
+    if seen:
+        (fragments or Fragments()).add(seen, block.times, rejects, rows)
+    return _columns(block, rejects, rows, shortened)
 
 
 def _transport(packets: ip.Packets, rejects: Rejects, rows: Rows, *, is_deepest: bool) -> list[Located]:
@@ -51,7 +60,14 @@ def _transport(packets: ip.Packets, rejects: Rejects, rows: Rows, *, is_deepest:
     return inside
 
 
-def _columns(block: FrameBlock, rejects: Rejects, rows: Rows) -> PacketColumns:
+def _shortened(packets: ip.Packets, block: FrameBlock) -> int:
+    """How many of them end behind their frames, although those were captured whole."""
+    spans = packets.spans
+    index = spans.index[spans.stop > spans.end]
+    return int((block.original[index] <= block.captured[index]).sum()) if len(index) else 0
+
+
+def _columns(block: FrameBlock, rejects: Rejects, rows: Rows, shortened: int) -> PacketColumns:
     """Add to the rows what is known of their frames without decoding."""
     index, columns = rows.finish()
     clock = _clock(block.times)
@@ -61,6 +77,7 @@ def _columns(block: FrameBlock, rejects: Rejects, rows: Rows) -> PacketColumns:
         packets=len(block),
         clock_end=int(clock[-1]) if len(clock) else 0,
         undecoded=rejects.counts(),
+        shortened=shortened,
         number=index + block.first_number,
         time=block.times.copy() if every else block.times.take(index),
         clock=clock if every else clock.take(index),

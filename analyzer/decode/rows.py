@@ -29,6 +29,8 @@ _COLUMNS: dict[str, DTypeLike] = {
     "has_ts": np.bool_,
     "tsval": np.uint32,
     "tsecr": np.uint32,
+    "options": np.uint16,
+    "sack_edge": np.uint32,
     "is_icmp": np.bool_,
     "icmp_type": np.uint8,
     "icmp_code": np.uint8,

@@ -98,6 +98,16 @@ class Rejects:
             self._reasons[spans.index[mask]] = reason
         return np.flatnonzero(~failed)
 
+    def has_refused(self, spans: Spans, reason: Undecoded | None = None) -> Bools:
+        """Which of the frames are refused, for this reason or any."""
+        reasons = self._reasons[spans.index]
+        mask: Bools = reasons != _DECODED if reason is None else reasons == reason
+        return mask
+
+    def accept(self, index: NDArray[np.int64]) -> None:
+        """These frames have a row after all."""
+        self._reasons[index] = _DECODED
+
     def rename(self, spans: Spans, mask: Bools, old: Undecoded, new: Undecoded) -> None:
         """Where ``mask`` holds and the reason was ``old``, let it be ``new``."""
         index = spans.index[mask]

@@ -1,4 +1,4 @@
-"""TCP headers and options: RFC 9293 section 3.1, RFC 7323 (window scale, timestamps)."""
+"""TCP headers and options: RFC 9293 section 3.1, RFC 7323 (window scale, timestamps), RFC 2018 (SACK)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from analyzer.decode.ip import TCP, Packets
 from analyzer.decode.rows import Columns, Rows
 from analyzer.decode.spans import Bools, Rejects, Spans, gather, take
-from analyzer.model.columns import Flag, Undecoded
+from analyzer.model.columns import Flag, Option, Undecoded
 
 _FIXED = 20
-_HEADER = np.dtype(
+HEADER = np.dtype(
     [
         ("sport", ">u2"),
         ("dport", ">u2"),
@@ -34,7 +34,25 @@ _DIRECT = ("sport", "dport", "seq", "ack", "flags", "window")
 
 _TIMESTAMPS_VALUES = np.dtype([("tsval", ">u4"), ("tsecr", ">u4")])
 
-_END, _NOP, _MSS, _SCALE, _TIMESTAMPS = 0, 1, 2, 3, 8
+_END, _NOP, _MSS, _SCALE, _SACK, _TIMESTAMPS, _MPTCP = 0, 1, 2, 3, 5, 8, 30
+_SACK_BLOCK = np.dtype([("left", ">u4"), ("right", ">u4")])
+_SIZES = {
+    # kind: its size (None: any), and the bit
+    _MSS: (4, Option.MSS),
+    _SCALE: (3, Option.SCALE),
+    4: (2, Option.SACK_PERMITTED),
+    _TIMESTAMPS: (10, Option.TIMESTAMPS),
+    19: (18, Option.SIGNED),
+    28: (4, Option.USER_TIMEOUT),
+    29: (None, Option.SIGNED),
+    _MPTCP: (None, Option.MPTCP),
+    34: (None, Option.FAST_OPEN),
+}
+"""IANA's TCP option kinds; SACK stands apart, since its size tells how many blocks there are."""
+_SIZE, _ANY_SIZE, _BIT = (np.zeros(256, dtype=kind) for kind in (np.int64, np.bool_, np.uint16))
+for _kind, (_size, _bit) in _SIZES.items():
+    _SIZE[_kind], _ANY_SIZE[_kind], _BIT[_kind] = _size or 0, _size is None, _bit
+_FAST_CLOSE, _RESET = 7, 8  # MPTCP subtypes
 _NOP_NOP_TIMESTAMPS = 0x0101080A  # the layout that RFC 7323 appendix A recommends
 _MAX_STEPS = 40  # a header has at most 40 bytes of options
 _MAX_SCALE = 14  # RFC 7323 section 2.3: a larger one counts as 14
@@ -43,7 +61,7 @@ _MAX_SCALE = 14  # RFC 7323 section 2.3: a larger one counts as 14
 def decode(packets: Packets, rejects: Rejects, rows: Rows) -> None:
     """Add a row for each TCP packet; refuses those whose header is damaged."""
     spans = packets.spans
-    header = spans.gather(_HEADER)
+    header = spans.gather(HEADER)
     room = spans.stop - spans.at
     size = (header["offset"] >> 4).astype(np.int64) * 4
     keep = rejects.sift(
@@ -73,6 +91,8 @@ class _Options:
     tsecr: NDArray[np.uint32]
     mss: NDArray[np.uint16]
     scale: NDArray[np.int8]
+    options: NDArray[np.uint16]
+    sack_edge: NDArray[np.uint32]
 
     @classmethod
     def none(cls, count: int) -> _Options:
@@ -82,6 +102,8 @@ class _Options:
             tsecr=np.zeros(count, dtype=np.uint32),
             mss=np.zeros(count, dtype=np.uint16),
             scale=np.full(count, -1, dtype=np.int8),
+            options=np.zeros(count, dtype=np.uint16),
+            sack_edge=np.zeros(count, dtype=np.uint32),
         )
 
 
@@ -94,6 +116,7 @@ def _options(spans: Spans, header: NDArray[np.void], size: NDArray[np.int64]) ->
         # Native byte order: written to below.
         tsval, tsecr = (header[name].astype(np.uint32) * usual for name in ("tsval", "tsecr"))
         values = {"has_ts": usual, "tsval": tsval, "tsecr": tsecr}
+    values["options"] = usual * np.uint16(Option.TIMESTAMPS)
     rest = np.flatnonzero((size > _FIXED) & ~(usual & (size == 32)))
     if not len(rest):
         return values
@@ -113,11 +136,14 @@ def _merge(values: Columns, rest: NDArray[np.intp], found: _Options, is_syn: Boo
     native["has_ts"][timed] = True
     native["tsval"][timed] = found.tsval[found.has_ts]
     native["tsecr"][timed] = found.tsecr[found.has_ts]
+    native["options"][rest] |= found.options
+    sack_edge = np.zeros(len(is_syn), dtype=np.uint32)
+    sack_edge[rest] = found.sack_edge
     syn = is_syn[rest]
     every = _Options.none(len(is_syn))
     every.mss[rest[syn]] = found.mss[syn]
     every.scale[rest[syn]] = found.scale[syn]
-    return {**native, "mss": every.mss, "scale": every.scale}
+    return {**native, "mss": every.mss, "scale": every.scale, "sack_edge": sack_edge}
 
 
 def _walk(buffer: NDArray[np.uint8], at: NDArray[np.int64], limit: NDArray[np.int64]) -> _Options:
@@ -164,3 +190,39 @@ def _read(
         found.has_ts[rows[which]] = True
         found.tsval[rows[which]] = values["tsval"]
         found.tsecr[rows[which]] = values["tsecr"]
+    is_known = _ANY_SIZE[kind] | (size == _SIZE[kind])
+    found.options[rows] |= np.where(is_known, _BIT[kind], 0)
+    which = np.flatnonzero((kind == _SACK) & (size >= 10) & (size % 8 == 2))
+    if len(which):
+        _read_sack(buffer, at[which] + 2, (size[which] - 2) // 8, rows[which], found)
+    which = np.flatnonzero((kind == _MPTCP) & (size >= 4))
+    if len(which):
+        _read_mptcp(buffer, at[which] + 2, rows[which], found)
+
+
+def _read_sack(
+    buffer: NDArray[np.uint8],
+    at: NDArray[np.int64],
+    blocks: NDArray[np.int64],
+    rows: NDArray[np.intp],
+    found: _Options,
+) -> None:
+    """Note the highest right edge, as numbers on the circle go."""
+    best = gather(buffer, _SACK_BLOCK, at)["right"].astype(np.uint32)
+    for number in range(1, int(blocks.max())):
+        edge = gather(buffer, _SACK_BLOCK, at + 8 * number)["right"].astype(np.uint32)
+        higher = (number < blocks) & ((edge - best).view(np.int32) > 0)
+        best = np.where(higher, edge, best)
+    found.options[rows] |= np.uint16(Option.SACK)
+    found.sack_edge[rows] = best
+
+
+def _read_mptcp(
+    buffer: NDArray[np.uint8], at: NDArray[np.int64], rows: NDArray[np.intp], found: _Options
+) -> None:
+    """Note how an MPTCP connection is torn down: RFC 8684 sections 3.5 and 3.6."""
+    subtype = buffer[at] >> 4
+    reason = np.minimum(buffer[at + 1], 15).astype(np.uint16) << np.uint16(Option.RESET_REASON_SHIFT)
+    bits = np.where(subtype == _FAST_CLOSE, Option.FAST_CLOSE, 0)
+    bits = np.where(subtype == _RESET, Option.MPTCP_RESET | reason, bits)
+    found.options[rows] |= bits.astype(np.uint16)

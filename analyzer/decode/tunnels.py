@@ -17,7 +17,7 @@ from analyzer.decode import ip
 from analyzer.decode.ethertype import ETHERNET, IPV4, IPV6, NO_IP, find_ip
 from analyzer.decode.ip import Packets
 from analyzer.decode.link import Located
-from analyzer.decode.spans import Bools, Rejects, Spans, gather
+from analyzer.decode.spans import Bools, Rejects, Spans, gather, take
 from analyzer.model.columns import Undecoded
 from analyzer.model.tunnel import HAS_ID, KIND_SHIFT, NESTED_SHIFT, Tunnel
 
@@ -79,7 +79,8 @@ def _open_gre(packets: Packets, rejects: Rejects) -> Located:
     header = spans.gather(_GRE)
     keep = rejects.sift(spans, *_short(spans, spans.at + _GRE.itemsize))
     if keep is not None:
-        packets, spans, header = packets.take(keep), spans.take(keep), header[keep]
+        packets, header = packets.take(keep), take(header, keep)
+        spans = packets.spans
     inside = _gre(spans, header)
     inner, version, cut = _link(packets, inside)
     keep = rejects.sift(

@@ -22,6 +22,25 @@ class Flag:
     CWR = 0x80
 
 
+class Option:
+    """TCP options of a header, as bits of a mask: plain numbers, which are quick."""
+
+    MSS = 0x0001
+    SCALE = 0x0002
+    SACK_PERMITTED = 0x0004
+    SACK = 0x0008
+    TIMESTAMPS = 0x0010
+    SIGNED = 0x0020  # MD5 signature or TCP-AO: RFC 2385, RFC 5925
+    USER_TIMEOUT = 0x0040  # RFC 5482
+    FAST_OPEN = 0x0080  # RFC 7413
+    MPTCP = 0x0100  # RFC 8684, any of its subtypes
+    FAST_CLOSE = 0x0200  # ... MP_FASTCLOSE
+    MPTCP_RESET = 0x0400  # ... MP_TCPRST
+
+    RESET_REASON_SHIFT = 12
+    """The four bits from here on: the reason in MP_TCPRST, RFC 8684 section 3.6; 15 for larger ones."""
+
+
 TCP, UDP = 6, 17
 """IP protocol numbers."""
 
@@ -36,6 +55,7 @@ class Undecoded(IntEnum):
     BAD_TRANSPORT_HEADER = 4
     LATER_FRAGMENT = 5
     ENCRYPTED = 6
+    LENGTH_BEYOND_FRAME = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +68,15 @@ class PacketColumns:
     IPv4 addresses are in the low 32 bits of ``*_lo`` with ``*_hi`` 0; ``version`` tells the two apart.
 
     ``packets`` is the number of frames of the block, decoded or not; ``clock_end`` the largest time seen in
-    the block (nanoseconds); ``undecoded`` int64 (len(Undecoded),) counts the frames that became no row.
+    the block (nanoseconds); ``undecoded`` int64 (len(Undecoded),) counts the frames that became no row;
+    ``shortened`` those that are shorter than the IP packet in them states, although captured whole.
     """
 
     capture: int
     packets: int
     clock_end: int
     undecoded: NDArray[np.int64]
+    shortened: int
 
     number: NDArray[np.int64]  # of the frame in its file, from 1
     time: NDArray[np.int64]  # nanoseconds since the epoch
@@ -79,6 +101,8 @@ class PacketColumns:
     has_ts: NDArray[np.bool_]  # timestamps option present
     tsval: NDArray[np.uint32]
     tsecr: NDArray[np.uint32]
+    options: NDArray[np.uint16]  # Option bits of those that are whole
+    sack_edge: NDArray[np.uint32]  # the highest right edge of its SACK blocks, 0 without any
     is_icmp: NDArray[np.bool_]
     icmp_type: NDArray[np.uint8]
     icmp_code: NDArray[np.uint8]
@@ -95,6 +119,8 @@ class PacketColumns:
 
 
 ROW_FIELDS = tuple(
-    f.name for f in fields(PacketColumns) if f.name not in ("capture", "packets", "clock_end", "undecoded")
+    f.name
+    for f in fields(PacketColumns)
+    if f.name not in ("capture", "packets", "clock_end", "undecoded", "shortened")
 )
 """Names of the columns with one value a row."""

@@ -48,6 +48,15 @@ RAW_OPTIONS = (
     b"\x01\x01\x01\x03",  # a kind without a length
     b"\x03\x03\xff\x08\x0a\x00\x00\x00\x01\x00\x00\x00",
     b"\x01\x01\x08\x0a\x00\x00\x00\x01\x00\x00\x00\x02" * 3,
+    b"\x05\x1a" + b"\0\0\0\1\0\0\0\x05" + b"\xff\xff\xff\0\xff\xff\xff\x09" + b"\0\0\0\x20\0\0\0\x30",
+    b"\x05\x0a\0\0\0\1\0\0\0\x05\x05\x0a\0\0\0\1\0\0\0\x02",  # twice
+    b"\x05\x02\x05\x06\0\0\0\1\x05\x09\0\0\0\1\0\0\0",  # no whole block
+    b"\x1c\x04\x80\x3c\x22\x02\x22\x0a12345678",  # user timeout, fast open
+    b"\x1e\x0c\x70\0abcdefgh",  # MP_FASTCLOSE
+    *(b"\x1e\x04\x80" + bytes([reason]) for reason in (0, 6, 15, 200)),  # MP_TCPRST
+    b"\x1e\x02\x1e\x03\x80",
+    b"\x13\x12" + bytes(16),
+    b"\x1d\x10" + bytes(14),
 )
 
 
@@ -184,6 +193,40 @@ def internets() -> Iterator[bytes]:
     yield v6(payload, version=4)
     for kind in (0, 41, 43, 44, 50, 51, 59, 60, 135):
         yield v6(payload, nh=kind)
+
+
+def fragments(flags: str = "PAF", size: int = 200, ident: int = 77, **fields: object) -> list[bytes]:
+    """A TCP segment in IPv4 fragments of 64 bytes and what is left; the header takes 20 of the first."""
+    data = v4(tcp(flags) / bytes(size), **fields)[20:]
+    parts = [(place, data[place : place + 64]) for place in range(0, len(data), 64)]
+    return [
+        v4(Raw(part), proto=6, id=ident, frag=place // 8, flags=place + 64 < len(data), **fields)
+        for place, part in parts
+    ]
+
+
+def fragments6(size: int = 100, ident: int = 77) -> list[bytes]:
+    data = v6(tcp() / bytes(size))[40:]
+    parts = [(place, data[place : place + 64]) for place in range(0, len(data), 64)]
+    return [
+        v6(IPv6ExtHdrFragment(nh=6, id=ident, offset=place // 8, m=place + 64 < len(data)) / Raw(part), nh=44)
+        for place, part in parts
+    ]
+
+
+def broken_up() -> Iterator[bytes]:
+    """Datagrams in fragments, in order and not, inside of tunnels, of another datagram in between."""
+    for flags in ("S", "PAF", "R"):
+        yield from fragments(flags)
+    yield from reversed(fragments(ident=78))
+    for one, other in zip(fragments(ident=79), fragments(ident=79, dst="10.9.9.9"), strict=True):
+        yield from (one, other)
+    yield from fragments6()
+    yield from fragments6(ident=1 << 31)[::-1]
+    for turn, ip in enumerate([*fragments(ident=80), *fragments6(ident=81)]):
+        yield in_udp(vxlan(framed(ip), vni=1 + (turn == 2)), 4789)
+    yield v4(Raw(bytes(64)), proto=6, id=77, frag=1)  # begins inside of the TCP header
+    yield v4(Raw(bytes(64)), proto=17, id=77, frag=8)
 
 
 def extensions() -> Iterator[Packet]:
@@ -390,7 +433,7 @@ def tunnels() -> Iterator[bytes]:
 @cache
 def packets() -> list[bytes]:
     """IP packets of all kinds."""
-    return [*transports(), *internets(), *errors(), *tunnels()]
+    return [*transports(), *internets(), *broken_up(), *errors(), *tunnels()]
 
 
 @cache
@@ -399,7 +442,7 @@ def corpus() -> list[tuple[int, bytes]]:
     frames = [(1, frame) for frame in vlans()]
     frames += [(1, wrapped(ip, 1)) for ip in packets()]
     for link_type in (kind for kind in KNOWN_AND_UNKNOWN if kind != 1):
-        step = 5 if link_type in LINK_TYPES else 60
+        step = 17 if link_type in LINK_TYPES else 60
         frames += [(link_type, wrapped(ip, link_type)) for ip in packets()[::step]]
     frames.append((113, bytes(14) + b"\x81\x00" + ethernet(packets()[0], tags=(0x8100,))[14:]))
     ip = packets()[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 from analyzer.model.columns import Undecoded
 
@@ -31,27 +32,70 @@ class Packet:
     protocol: int
     at: int
     stop: int
-    more: bool  # the first of several fragments
+    more: bool  # a fragment that others follow
+    ident: int  # of the datagram
 
 
-def decode_frame(frame: bytes, original: int, link_type: int) -> Row | Undecoded:
-    """The row of a frame (without number and times), or why there is none."""
+Known = dict[tuple[int, ...], tuple[int, Row, int]]
+"""First fragments by their datagram: the time, the row, where in the datagram its payload begins."""
+
+
+@dataclass
+class LaterError(RefusedError):
+    """A later fragment of TCP: of this datagram, where in it, how long, do others follow, the row's begin."""
+
+    datagram: tuple[int, ...]
+    offset: int
+    length: int
+    more: bool
+    row: Row
+    reason: Undecoded = Undecoded.LATER_FRAGMENT
+
+
+def decode_frame(
+    frame: bytes, original: int, link_type: int, time: int = 0, known: Known | None = None
+) -> Row | Undecoded:
+    """The row of a frame (without number and times), or why there is none. Notes fragments in ``known``."""
+    known = {} if known is None else known
     try:
         end = max(original, len(frame))
         at, version = find_ip(frame, link_type, end)
-        return read_packet(frame, at, version, end, tunnels=())
+        return read_packet(frame, at, version, end, (), time, known)
+    except LaterError as later:
+        began, first, data = known.get(later.datagram, (0, {}, 0))
+        if not first or abs(time - began) > 30 * 10**9 or later.offset < data:
+            return later.reason
+        syn = first["flags"] >> 1 & 1
+        return later.row | {
+            **{name: first[name] for name in ("sport", "dport", "ack", "window")},
+            "seq": (first["seq"] + syn + later.offset - data) % 2**32,
+            "flags": first["flags"] & (0x10 if later.more else 0x11),
+            "payload": later.length,
+        }
     except RefusedError as refused:
         return refused.reason
 
 
-def read_packet(frame: bytes, at: int, version: int, end: int, tunnels: tuple[int, ...]) -> Row:
+def is_shortened(frame: bytes, original: int, link_type: int) -> bool:
+    """Whether the frame was captured whole and its IP packet states more."""
+    try:
+        at, version = find_ip(frame, link_type, max(original, len(frame)))
+        packet = read_ip(frame, at, version, max(original, len(frame)), quoted=False)
+    except RefusedError:
+        return False
+    return original <= len(frame) < packet.stop
+
+
+def read_packet(
+    frame: bytes, at: int, version: int, end: int, tunnels: tuple[int, ...], time: int, known: Known
+) -> Row:
     """The row of the IP packet at ``at``, which travels in these tunnels, the outermost first."""
-    packet = read_ip(frame, at, version, end, quoted=False)
+    packet = read_ip(frame, at, version, end, quoted=False, tunnel=nested(tunnels))
     if packet.protocol in (4, 41, 47):
         demand(len(tunnels) < 4, Undecoded.OTHER_PROTOCOL)
         open_carrier = read_gre if packet.protocol == 47 else read_ip_in_ip
         inside = open_carrier(frame, packet)
-        return read_inside(frame, packet, inside, tunnels)
+        return read_inside(frame, packet, inside, tunnels, time, known)
     if packet.protocol == 17:
         row = read_udp(frame, packet)
         port = number(frame, packet.at + 2, 2)
@@ -62,10 +106,20 @@ def read_packet(frame: bytes, at: int, version: int, end: int, tunnels: tuple[in
             except RefusedError:
                 pass
             else:
-                return read_inside(frame, packet, inside, tunnels)
+                return read_inside(frame, packet, inside, tunnels, time, known)
     else:
         row = (read_tcp if packet.protocol == 6 else read_icmp)(frame, packet)
-    return row | {"tunnel": nested(tunnels)}
+    row |= {"tunnel": nested(tunnels)}
+    if packet.more and packet.protocol == 6:
+        known.pop(datagram(packet, row["tunnel"]), None)
+        known[datagram(packet, row["tunnel"])] = (time, row, (frame[packet.at + 12] >> 4) * 4)
+        if len(known) > 4096:
+            del known[next(iter(known))]
+    return row
+
+
+def datagram(packet: Packet, tunnel: int) -> tuple[int, ...]:
+    return (packet.version, tunnel, packet.src, packet.dst, packet.ident)
 
 
 def nested(tunnels: tuple[int, ...]) -> int:
@@ -195,10 +249,12 @@ class Inside:
     stop: int
 
 
-def read_inside(frame: bytes, packet: Packet, inside: Inside, tunnels: tuple[int, ...]) -> Row:
+def read_inside(
+    frame: bytes, packet: Packet, inside: Inside, tunnels: tuple[int, ...], time: int, known: Known
+) -> Row:
     """What stands behind the end of the packet is padding."""
     tunnels = (*tunnels, inside.tunnel)
-    return read_packet(frame[: packet.stop], inside.at, inside.version, inside.stop, tunnels)
+    return read_packet(frame[: packet.stop], inside.at, inside.version, inside.stop, tunnels, time, known)
 
 
 def stop_inside(packet: Packet, is_part: bool = False) -> int:
@@ -290,8 +346,14 @@ def behind_vni(whole: bytes, packet: Packet, tunnel: int, vni: int, kind: int, a
 UDP_TUNNELS = {4789: read_vxlan, 4790: read_vxlan, 8472: read_vxlan, 6081: read_geneve}
 
 
-def read_ip(frame: bytes, at: int, version: int, end: int, quoted: bool) -> Packet:
-    return (read_ipv4 if version == 4 else read_ipv6)(frame, at, end, quoted)
+def read_ip(frame: bytes, at: int, version: int, end: int, quoted: bool, tunnel: int = 0) -> Packet:
+    packet, offset = (read_ipv4 if version == 4 else read_ipv6)(frame, at, end, quoted, bool(tunnel))
+    if offset:
+        demand(packet.protocol == 6 and not quoted, Undecoded.LATER_FRAGMENT)
+        row = blank(packet, packet) | {"protocol": 6, "tunnel": tunnel}
+        of = datagram(packet, tunnel)
+        raise LaterError(of, offset, packet.stop - packet.at, packet.more, row)
+    return packet
 
 
 def ip_stop(at: int, stated: int, end: int, quoted: bool) -> int:
@@ -304,17 +366,24 @@ def ip_stop(at: int, stated: int, end: int, quoted: bool) -> int:
     return end
 
 
-def read_ipv4(frame: bytes, at: int, end: int, quoted: bool) -> Packet:
+def demand_fits(frame: bytes, stop: int, end: int, quoted: bool, is_inside: bool) -> None:
+    """A packet does not end behind its frame, unless all of that was captured: then a tool cut the frame."""
+    believed = quoted or (not is_inside and end <= len(frame))
+    demand(stop <= end or believed, Undecoded.LENGTH_BEYOND_FRAME)
+
+
+def read_ipv4(frame: bytes, at: int, end: int, quoted: bool, is_inside: bool) -> tuple[Packet, int]:
+    """The packet, and where in its datagram it begins."""
     demand_bytes(frame, at + 20)
     size = (frame[at] & 15) * 4
     demand(frame[at] >> 4 == 4 and size >= 20, Undecoded.BAD_IP_HEADER)
     stop = ip_stop(at, number(frame, at + 2, 2), end, quoted)
     demand(stop >= at + size, Undecoded.BAD_IP_HEADER)
     demand_bytes(frame, at + size)
+    demand_fits(frame, stop, end, quoted, is_inside)
     protocol = frame[at + 9]
     demand(protocol in (1, 6, 17, *CARRIERS), Undecoded.OTHER_PROTOCOL)
-    demand(number(frame, at + 6, 2) % 0x2000 == 0, Undecoded.LATER_FRAGMENT)
-    return Packet(
+    packet = Packet(
         version=4,
         src=number(frame, at + 12, 4),
         dst=number(frame, at + 16, 4),
@@ -324,18 +393,21 @@ def read_ipv4(frame: bytes, at: int, end: int, quoted: bool) -> Packet:
         at=at + size,
         stop=stop,
         more=bool(number(frame, at + 6, 2) & 0x2000),
+        ident=number(frame, at + 4, 2),
     )
+    return packet, number(frame, at + 6, 2) % 0x2000 * 8
 
 
-def read_ipv6(frame: bytes, at: int, end: int, quoted: bool) -> Packet:
+def read_ipv6(frame: bytes, at: int, end: int, quoted: bool, is_inside: bool) -> tuple[Packet, int]:
     demand_bytes(frame, at + 40)
     demand(frame[at] >> 4 == 6, Undecoded.BAD_IP_HEADER)
     length = number(frame, at + 4, 2)
     stop = ip_stop(at, 40 + length if length else 0, end, quoted)
-    protocol, behind, later, more = skip_extensions(frame, at + 40, frame[at + 6], stop)
-    demand(protocol in (6, 17, 58, *CARRIERS) or (later and protocol in EXTENSIONS), Undecoded.OTHER_PROTOCOL)
-    demand(not later, Undecoded.LATER_FRAGMENT)
-    return Packet(
+    protocol, behind, offset, more, ident = skip_extensions(frame, at + 40, frame[at + 6], stop)
+    demand_fits(frame, stop, end, quoted, is_inside)
+    known = protocol in (6, 17, 58, *CARRIERS) or (offset and protocol in EXTENSIONS)
+    demand(bool(known), Undecoded.OTHER_PROTOCOL)
+    packet = Packet(
         version=6,
         src=number(frame, at + 8, 16),
         dst=number(frame, at + 24, 16),
@@ -345,20 +417,23 @@ def read_ipv6(frame: bytes, at: int, end: int, quoted: bool) -> Packet:
         at=behind,
         stop=stop,
         more=more,
+        ident=ident,
     )
+    return packet, offset
 
 
-def skip_extensions(frame: bytes, at: int, kind: int, stop: int) -> tuple[int, int, bool, bool]:
-    """The protocol behind the extension headers, where it begins; is it in a later or a first fragment?"""
-    steps, more = 0, False
+def skip_extensions(frame: bytes, at: int, kind: int, stop: int) -> tuple[int, int, int, bool, int]:
+    """Protocol and place of what stands behind the extension headers; offset, MF and ident of a fragment."""
+    steps, more, ident = 0, False, 0
     while kind in EXTENSIONS:
         steps += 1
         demand(steps <= 8 and at + 8 <= stop, Undecoded.BAD_IP_HEADER)
         demand_bytes(frame, at + 8)
         if kind == 44:
-            if number(frame, at + 2, 2) >> 3:
-                return frame[at], at + 8, True, more
-            more |= bool(frame[at + 3] & 1)
+            offset, more = number(frame, at + 2, 2) & 0xFFF8, bool(frame[at + 3] & 1)
+            ident = number(frame, at + 4, 4)
+            if offset:
+                return frame[at], at + 8, offset, more, ident
             size = 8
         elif kind == 51:
             size = (frame[at + 1] + 2) * 4
@@ -366,7 +441,7 @@ def skip_extensions(frame: bytes, at: int, kind: int, stop: int) -> tuple[int, i
             size = (frame[at + 1] + 1) * 8
         demand(at + size <= stop, Undecoded.BAD_IP_HEADER)
         kind, at = frame[at], at + size
-    return kind, at, False, more
+    return kind, at, 0, more, ident
 
 
 def blank(packet: Packet, carrier: Packet) -> Row:
@@ -391,6 +466,8 @@ def blank(packet: Packet, carrier: Packet) -> Row:
         "has_ts": 0,
         "tsval": 0,
         "tsecr": 0,
+        "options": 0,
+        "sack_edge": 0,
         "is_icmp": 0,
         "icmp_type": 0,
         "icmp_code": 0,
@@ -419,6 +496,21 @@ def read_tcp(frame: bytes, packet: Packet) -> Row:
     return row
 
 
+M = 2**32 - 1
+OPTIONS = {
+    2: (4, 1),
+    3: (3, 2),
+    4: (2, 4),
+    8: (10, 0x10),
+    19: (18, 0x20),
+    28: (4, 0x40),
+    29: (0, 0x20),
+    30: (0, 0x100),
+    34: (0, 0x80),
+}
+"""By kind: the size, 0 for any, and the bit."""
+
+
 def read_options(options: bytes, row: Row) -> None:
     is_syn = row["flags"] & 2
     while options and options[0] != 0:
@@ -429,6 +521,15 @@ def read_options(options: bytes, row: Row) -> None:
             break
         kind, size = options[0], options[1]
         value, options = options[2:size], options[size:]
+        if kind in OPTIONS and OPTIONS[kind][0] in (0, size):
+            row["options"] |= OPTIONS[kind][1]
+        if kind == 5 and size >= 10 and size % 8 == 2:
+            edges = [number(value, place, 4) for place in range(4, len(value), 8)]
+            row["options"] |= 8
+            row["sack_edge"] = reduce(lambda one, other: other if 0 < other - one & M < 2**31 else one, edges)
+        if kind == 30 and size >= 4:
+            reason = min(value[1], 15) << 12
+            row["options"] |= {7: 0x200, 8: 0x400 | reason}.get(value[0] >> 4, 0)
         if (kind, size) == (2, 4) and is_syn:
             row["mss"] = number(value, 0, 2)
         elif (kind, size) == (3, 3) and is_syn:

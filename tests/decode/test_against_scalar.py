@@ -13,10 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analyzer.decode import decode
+from analyzer.decode.fragments import Fragments
 from analyzer.model.blocks import FrameBlock
 from analyzer.model.columns import ROW_FIELDS, PacketColumns, Undecoded
 from tests.decode.frames import KNOWN_AND_UNKNOWN, carriers, corpus, framed, in_udp, packets
-from tests.decode.scalar import decode_frame
+from tests.decode.scalar import Known, decode_frame, is_shortened
 from tests.helpers import block_of
 
 Rows = list[dict[str, int]]
@@ -29,23 +30,27 @@ def rows_of(columns: PacketColumns) -> Rows:
     return [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
 
 
-def expected(block: FrameBlock) -> tuple[Rows, list[int]]:
-    rows, undecoded, clock = [], [0] * len(Undecoded), -(2**63)
+def expected(block: FrameBlock) -> tuple[Rows, list[int], int]:
+    rows, undecoded, clock, shortened = [], [0] * len(Undecoded), -(2**63), 0
+    known: Known = {}
     for i in range(len(block)):
         begin, time = int(block.offsets[i]), int(block.times[i])
         frame = block.buffer[begin : begin + int(block.captured[i])].tobytes()
         clock = max(clock, time)
-        result = decode_frame(frame, int(block.original[i]), int(block.link_types[i]))
+        original, link_type = int(block.original[i]), int(block.link_types[i])
+        result = decode_frame(frame, original, link_type, time, known)
+        shortened += is_shortened(frame, original, link_type)
         if isinstance(result, Undecoded):
             undecoded[result] += 1
         else:
             rows.append(result | {"number": block.first_number + i, "time": time, "clock": clock})
-    return rows, undecoded
+    return rows, undecoded, shortened
 
 
 def check(block: FrameBlock) -> None:
     columns = decode(block)
-    rows, undecoded = expected(block)
+    rows, undecoded, shortened = expected(block)
+    assert columns.shortened == shortened
     assert rows_of(columns) == rows
     assert columns.undecoded.tolist() == undecoded
     assert columns.packets == len(block) == len(rows) + sum(undecoded)
@@ -142,7 +147,7 @@ NESTED = st.builds(
 
 
 @quick
-@given(st.lists(NESTED, max_size=8), st.randoms(use_true_random=False))
+@given(st.lists(NESTED, max_size=4), st.randoms(use_true_random=False))
 def test_tunnels_in_tunnels(ips: list[bytes], rng: random.Random) -> None:
     changed = [mutated(framed(ip), rng) if rng.random() < 0.5 else (framed(ip), 0) for ip in ips]
     check(block_of([frame for frame, _ in changed], original=[length for _, length in changed]))
@@ -163,10 +168,10 @@ def test_any_grouping_into_blocks_gives_the_same_rows(data: st.DataObject) -> No
     cuts = sorted(data.draw(st.sets(st.integers(0, count), max_size=5)) | {0, count})
     whole = replace(mixed(frames), times=np.array(times, dtype=np.int64), first_number=17)
     rows, undecoded = [], np.zeros(len(Undecoded), dtype=np.int64)
-    clock = -(2**63)
+    clock, fragments = -(2**63), Fragments()
     for begin, end in pairwise(cuts):
         part = replace(mixed(frames[begin:end]), times=whole.times[begin:end], first_number=17 + begin)
-        columns = decode(part)
+        columns = decode(part, fragments)
         rows += [row | {"clock": max(clock, row["clock"])} for row in rows_of(columns)]
         undecoded += columns.undecoded
         clock = max(clock, columns.clock_end)

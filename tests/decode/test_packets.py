@@ -15,14 +15,17 @@ from scapy.layers.l2 import ARP, GRE, Ether
 from scapy.packet import Raw
 
 from analyzer.decode import decode
+from analyzer.decode.fragments import Fragments
 from analyzer.model.blocks import FrameBlock
-from analyzer.model.columns import ROW_FIELDS, Flag, PacketColumns, Undecoded
+from analyzer.model.columns import ROW_FIELDS, Flag, Option, PacketColumns, Undecoded
 from analyzer.model.tunnel import tunnel_text
 from tests.decode.frames import (
     LINK_TYPES,
     carriers,
     corpus,
     ethernet,
+    fragments,
+    fragments6,
     framed,
     geneve,
     gre,
@@ -33,6 +36,7 @@ from tests.decode.frames import (
     mpls,
     pppoe,
     radiotap,
+    raw_tcp,
     snap,
     tcp,
     v4,
@@ -103,6 +107,23 @@ def test_only_a_syn_has_an_mss_and_a_scale() -> None:
 
 def test_a_scale_above_14_counts_as_14() -> None:
     has(row(ethernet(v4(tcp("S", options=[("WScale", 255)])))), scale=14)
+
+
+def test_options_as_a_mask() -> None:
+    syn = [("MSS", 1460), ("SAckOK", b""), ("Timestamp", (77, 0)), ("NOP", None), ("WScale", 7)]
+    usual = Option.MSS | Option.SCALE | Option.SACK_PERMITTED | Option.TIMESTAMPS
+    has(row(framed(v4(tcp("S", options=syn)))), options=usual, sack_edge=0)
+    has(row(framed(v4(tcp("A", options=TIMESTAMPS)))), options=Option.TIMESTAMPS)
+    has(row(framed(v4(tcp("A")))), options=0)
+    blocks = [*TIMESTAMPS, ("NOP", None), ("NOP", None), ("SAck", (100, 200, 0xFFFFFF00, 0xFFFFFFF0))]
+    has(row(framed(v4(tcp("A", options=blocks)))), options=Option.TIMESTAMPS | Option.SACK, sack_edge=200)
+
+
+def test_how_mptcp_is_torn_down() -> None:
+    found = row(framed(v4(raw_tcp(b"\x1e\x04\x80\x03", flags=4), proto=6)))
+    assert found["options"] == Option.MPTCP | Option.MPTCP_RESET | 3 << Option.RESET_REASON_SHIFT
+    found = row(framed(v4(raw_tcp(b"\x1e\x0c\x70\0abcdefgh", flags=4), proto=6)))
+    assert found["options"] == Option.MPTCP | Option.FAST_CLOSE
 
 
 def test_ethernet_padding_is_no_payload() -> None:
@@ -191,6 +212,57 @@ def test_extension_headers() -> None:
     assert reason_of(ethernet(v6(later, nh=44), 0x86DD)) is Undecoded.OTHER_PROTOCOL  # no next header
     later.nh = 6
     assert reason_of(ethernet(v6(later, nh=44), 0x86DD)) is Undecoded.LATER_FRAGMENT
+
+
+def rows(frames: list[bytes], times: list[int] | None = None) -> list[dict[str, int]]:
+    columns = decode(block_of(frames, times=times))
+    return [{name: getattr(columns, name)[i].item() for name in ROW_FIELDS} for i in range(len(columns))]
+
+
+@pytest.mark.parametrize("parts", [fragments(), fragments6(200)], ids=["IPv4", "IPv6"])
+def test_fragments_are_segments_that_follow_each_other(parts: list[bytes]) -> None:
+    found = rows([framed(ip) for ip in parts])
+    assert [row["payload"] for row in found] == [44, 64, 64, 28]
+    assert [row["seq"] for row in found] == [(0xFFFFFF00 + ahead) % 2**32 for ahead in (0, 44, 108, 172)]
+    for later in found[1:]:
+        has(later, sport=40000, dport=443, ack=0x12345678, src_lo=found[0]["src_lo"], mss=0, scale=-1)
+
+
+def test_the_fin_of_a_segment_stands_in_its_first_and_last_fragment() -> None:
+    found = rows([framed(ip) for ip in fragments("PAF")])
+    assert [bool(row["flags"] & Flag.FIN) for row in found] == [True, False, False, True]
+
+
+def test_fragments_without_a_first_one_are_counted() -> None:
+    first, *later = (framed(ip) for ip in fragments())
+    for frame in later:
+        assert reason_of(frame) is Undecoded.LATER_FRAGMENT
+    assert len(rows([later[0], first, *later[1:]])) == 3  # what came before the first is lost
+    other = framed(fragments(ident=99)[1])
+    assert len(rows([first, other])) == 1
+    assert len(rows([first, later[0]], times=[0, 30 * 10**9])) == 2
+    assert len(rows([first, later[0]], times=[0, 30 * 10**9 + 1])) == 1
+
+
+def test_a_fragment_is_known_in_a_later_block() -> None:
+    known = Fragments()
+    first, *later = (block_of([framed(ip)]) for ip in fragments())
+    assert [len(decode(block, known)) for block in (first, *later)] == [1, 1, 1, 1]
+    many = block_of([framed(fragments(ident=1)[0]), framed(fragments(ident=77, dst="10.0.0.9")[0])])
+    decode(many, known)
+    assert len(decode(later[0], known)) == 1
+
+
+def test_a_packet_longer_than_its_frame() -> None:
+    """A kernel drops it. Where all of the frame was captured, a tool has cut it and not kept its length."""
+    frame = framed(v4(tcp() / b"hello", len=1000))
+    columns = decode(block_of([frame] * 3))
+    assert (columns.payload.tolist(), columns.shortened) == ([960] * 3, 3)
+    assert reason_of(frame[:-1], original=len(frame)) is Undecoded.LENGTH_BEYOND_FRAME
+    assert reason_of(framed(v6(tcp(), plen=99))[:-1], original=138) is Undecoded.LENGTH_BEYOND_FRAME
+    assert decode(block_of([frame[:-1]], original=[1014])).shortened == 0
+    inside = in_ip(gre(v4(tcp() / b"hello", len=1000)), 47)
+    assert reason_of(framed(inside)) is Undecoded.LENGTH_BEYOND_FRAME  # the packet around it says so
 
 
 def test_an_icmp_error_is_a_row_of_the_packet_that_it_quotes() -> None:
