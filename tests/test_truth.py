@@ -17,18 +17,16 @@ TRUTHS = sorted(SAMPLES.glob("*/*.truth.json"))
 
 UNDECIDABLE = {
     "reset-after-half-close": "close() and shutdown() look the same until more data is acknowledged",
+    "data-after-shutdown-both-ways": "shutdown(SHUT_RDWR) looks like close(): nobody left to tell",
     "connect-timeout": "SYNs that stop early may as well mean that the program itself gave up",
 }
 """Failures that their captures cannot show from any place, and why."""
 
-NOT_YET = {
-    "data-after-shutdown-both-ways": "ECONNRESET without a reset received: no rule yet",
-    "keepalive-timeout": "no rule yet",
-    "udp-connection-refused": "no rule for UDP yet",
-    "udp-connection-refused-send-first": "no rule for UDP yet",
-}
+NOT_YET: dict[str, str] = {}
+"""Failures for which there is no rule yet."""
 
 BLIND = {
+    "keepalive-timeout": {"server"},
     "reset-by-firewall-established": {"server"},
     "retransmission-default": {"server"},
     "retransmission-icmp-soft-error": {"server"},
@@ -40,6 +38,13 @@ BLIND = {
 }
 """Places that the packets which decide never reached."""
 
+WITHOUT_ERRNO = {
+    "closed-without-answer": "premature-eof",
+    "gave-up-before-answer": "gave-up-waiting",
+    "gave-up-waiting": "gave-up-waiting",
+}
+"""Failures of which no call tells an errno, and the rule that finds each from every place."""
+
 THE_PATTERNS = {
     "connection-refused",
     "reset-by-peer",
@@ -48,6 +53,9 @@ THE_PATTERNS = {
     "retransmission-storm",
     "retransmission-timeout",
     "icmp-unreachable-during-connect",
+    "keepalive-timeout",
+    "premature-eof",
+    "gave-up-waiting",
 }
 
 
@@ -75,6 +83,13 @@ def test_no_failure_is_missed(path: Path) -> None:
     excused = scenario in UNDECIDABLE | NOT_YET or vantage in BLIND.get(scenario, set())
     missed = [end.side for end, word in judged(path) if word == "missed"]
     assert bool(missed) == excused, missed
+
+
+@pytest.mark.parametrize("path", [p for p in TRUTHS if p.parent.name in WITHOUT_ERRNO], ids=name)
+def test_failures_without_an_errno_are_found(path: Path) -> None:
+    report = analyze(path.with_name(load_truth(path)["capture"]), rules=RULES)
+    found = {(v.endpoint, v.rule, v.errno) for result in report.flows for v in result.verdicts}
+    assert ("client", WITHOUT_ERRNO[path.parent.name], "") in found
 
 
 @pytest.mark.parametrize("path", [p for p in TRUTHS if p.parent.name.startswith("clean-")], ids=name)

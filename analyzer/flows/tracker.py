@@ -156,8 +156,7 @@ class Tracker:
         after["rows"] += np.diff(np.append(batch.starts, len(batch.rows)))
         state = follow(batch, before, after)
         self._note_control(batch, after)
-        tcp = after["protocol"] == TCP
-        significant = np.flatnonzero(((state.kinds & SIGNIFICANT) != 0) & tcp[batch.group])
+        significant = np.flatnonzero((state.kinds & SIGNIFICANT) != 0)
         triggers = (state.kinds[significant] & self._triggers) != 0
         triggered = np.zeros(len(batch.starts), np.bool_)
         triggered[batch.group[significant[triggers]]] = True

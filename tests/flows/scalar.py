@@ -174,7 +174,7 @@ def begin(packet: Packet, number: int, clock: int, capture: int) -> Open:
 def add_packet(flow: Open, packet: Packet, number: int, clock: int, triggers: int) -> None:
     side = int((packet.source, packet.sport) != flow.client)
     kinds = kinds_of(flow, packet, side)
-    if flow.flow.protocol == "tcp" and kinds & ~(Kind.RESENT | Kind.PROBE):  # once: that happens
+    if kinds & ~(Kind.RESENT | Kind.PROBE):  # once: that happens
         flow.interesting |= bool(kinds & triggers)
         if flow.interesting or flow.significant < MAX_QUIET:
             flow.segments.append(segment_of(flow, packet, number, clock, side, kinds))
