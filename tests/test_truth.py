@@ -17,6 +17,7 @@ TRUTHS = sorted(SAMPLES.glob("*/*.truth.json"))
 
 UNDECIDABLE = {
     "reset-after-half-close": "close() and shutdown() look the same until more data is acknowledged",
+    "data-after-shutdown-both-ways": "shutdown(SHUT_RDWR) looks like close(): nobody left to tell",
     "connect-timeout": "SYNs that stop early may as well mean that the program itself gave up",
     "udp-host-unreachable-recverr": "whether a program set IP_RECVERR is not on the wire",
     "udp-refused-unconnected-recverr": "whether a program set IP_RECVERR is not on the wire",
@@ -24,7 +25,6 @@ UNDECIDABLE = {
 """Failures that their captures cannot show from any place, and why."""
 
 NOT_YET = {
-    "data-after-shutdown-both-ways": "ECONNRESET without a reset received: no rule yet",
     "keepalive-icmp": "no rule yet; Linux ignores the ICMP, as a probe's number is not in the window",
     "keepalive-timeout": "no rule yet",
     "keepalive-timeout-ipv6": "no rule yet",
@@ -51,6 +51,7 @@ NOT_YET = {
 """Failures that are not found yet, and why."""
 
 BLIND = {
+    "keepalive-timeout": {"server"},
     "reset-by-firewall-established": {"server"},
     "retransmission-default": {"server"},
     "retransmission-icmp-soft-error": {"server"},
@@ -107,6 +108,13 @@ NOT_YET_OUGHT: dict[str, str] = {
 }
 """What OUGHT says and is not so yet, though there is a rule of that name, and why."""
 
+WITHOUT_ERRNO = {
+    "closed-without-answer": "premature-eof",
+    "gave-up-before-answer": "gave-up-waiting",
+    "gave-up-waiting": "gave-up-waiting",
+}
+"""Failures of which no call tells an errno, and the rule that finds each from every place."""
+
 THE_PATTERNS = {
     "connection-refused",
     "reset-by-peer",
@@ -115,6 +123,9 @@ THE_PATTERNS = {
     "retransmission-storm",
     "retransmission-timeout",
     "icmp-unreachable-during-connect",
+    "keepalive-timeout",
+    "premature-eof",
+    "gave-up-waiting",
 }
 
 
@@ -160,6 +171,13 @@ def test_the_right_rule_decides(scenario: str) -> None:
     decided = [verdict.rule for verdict in verdicts if verdict] == [ought]
     exists = ought in {rule.name for rule in RULES}
     assert decided == (exists and scenario not in NOT_YET_OUGHT), verdicts
+
+
+@pytest.mark.parametrize("path", [p for p in TRUTHS if p.parent.name in WITHOUT_ERRNO], ids=name)
+def test_failures_without_an_errno_are_found(path: Path) -> None:
+    report = analyze(path.with_name(load_truth(path)["capture"]), rules=RULES)
+    found = {(v.endpoint, v.rule, v.errno) for result in report.flows for v in result.verdicts}
+    assert ("client", WITHOUT_ERRNO[path.parent.name], "") in found
 
 
 @pytest.mark.parametrize("path", [p for p in TRUTHS if p.parent.name.startswith("clean-")], ids=name)

@@ -39,7 +39,8 @@ class End:
         """The calls that the verdict speaks of, made from its time on."""
         since = verdict.time / 1e9 - self._slack(verdict)
         calls = [call for call in self.calls if call["t"] >= since and call["call"] in verdict.table.calls]
-        while calls and calls[0]["result"] in NO_ERROR and calls[0]["t"] < verdict.time / 1e9 + UNDER_WAY_S:
+        begun = verdict.time / 1e9 + UNDER_WAY_S
+        while calls and calls[0]["t"] < begun and _had_begun(calls[0], verdict):
             del calls[0]
         return [call for call in calls if not _buffered(call)]
 
@@ -58,6 +59,8 @@ class End:
         after = self.after(verdict)
         if not after:
             return "unproven"
+        if not verdict.errno and _agrees(verdict, after) and _met(verdict, after):
+            return "right"  # an end of file where an answer was due
         if error is None and _agrees(verdict, after):
             return "unproven"  # what it met so far is what the verdict says of those calls
         if error is None:
@@ -69,6 +72,20 @@ class End:
 def _buffered(call: dict[str, Any]) -> bool:
     """Data that had arrived before is read first, which says nothing about the error."""
     return bool(call["call"] == "recv" and call["result"] == "OK")
+
+
+def _had_begun(call: dict[str, Any], verdict: Verdict) -> bool:
+    """It succeeded, and not as the verdict says."""
+    headline = not verdict.errno and call["call"] == verdict.table.call
+    return call["result"] in NO_ERROR and not (
+        headline and call["result"] == verdict.table.calls[call["call"]]
+    )
+
+
+def _met(verdict: Verdict, after: list[dict[str, Any]]) -> bool:
+    """The program made the call of the headline, and got what it says."""
+    table = verdict.table
+    return any(call["call"] == table.call and call["result"] == table.calls[table.call] for call in after)
 
 
 def _agrees(verdict: Verdict, after: list[dict[str, Any]]) -> bool:

@@ -11,11 +11,17 @@ from analyzer.matching.reasons import reset_reasons
 from analyzer.model.event import (
     EVENTS,
     Activity,
+    DatagramError,
+    EndOfFile,
     Event,
+    GaveUp,
     IcmpReceived,
+    KeepaliveTimeout,
+    ProbesUnanswered,
     ResetReceived,
     Retransmission,
     RetransmissionTimeout,
+    ZeroWindow,
 )
 from analyzer.model.finding import CallTable, Finding, Icmp
 from analyzer.model.flow import SIDES
@@ -43,8 +49,11 @@ class Matcher:
 
 
 def _finding(rule: Rule, event: Event, system: str) -> Finding:
-    views = {name: getattr(event, name, None) for name in ("socket", "segment", "icmp", "retry", "flow")}
-    icmp = event.icmp if isinstance(event, IcmpReceived) else None
+    views = {
+        name: getattr(event, name, None)
+        for name in ("socket", "segment", "icmp", "retry", "probe", "wait", "flow")
+    }
+    icmp = event.icmp if isinstance(event, (IcmpReceived, DatagramError)) else None
     return Finding(
         flow_id=event.flow_id,
         side=event.side,
@@ -79,7 +88,9 @@ def _table(outcome: Outcome, event: Event) -> CallTable | None:
 
 
 def _reset_sender(event: Event) -> str:
-    """Who sent the reset that reached this end, ``middle`` for a box between; empty where there was none."""
+    """Who sent the reset, ``middle`` for a box between; empty where there was none."""
+    if isinstance(event, KeepaliveTimeout):
+        return SIDES[event.side]
     if not isinstance(event, ResetReceived):
         return ""
     return "middle" if event.segment.ttl_differs else SIDES[1 - event.side]
@@ -101,4 +112,8 @@ def _evidence(event: Event) -> dict[str, object]:
             "next_due": retry.next_due,
             "gives_up_at": retry.gives_up_at,
         }
+    if isinstance(event, (KeepaliveTimeout, ProbesUnanswered, ZeroWindow)):
+        return {"probes": event.probe.count, "seconds": round(event.probe.seconds, 3)}
+    if isinstance(event, (EndOfFile, GaveUp)):
+        return {"waited_seconds": round(event.wait.seconds, 3), "acknowledged": event.wait.acknowledged}
     return {}

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from analyzer.data import load
-from analyzer.model.event import Event, ResetReceived
+from analyzer.model.event import Event, KeepaliveTimeout, ResetReceived
 from analyzer.model.flow import SIDES
 
 _SOON_S = 0.03
@@ -15,6 +15,8 @@ _SOON_S = 0.03
 
 def reset_reasons(event: Event) -> tuple[str, ...]:
     """Linux's names of the reasons, the most probable first; none where a device between sent it."""
+    if isinstance(event, KeepaliveTimeout):
+        return (load("reset_reasons")["keepalive"],)
     if not isinstance(event, ResetReceived) or event.segment.ttl_differs:
         return ()
     seen = _features(event)
@@ -30,6 +32,7 @@ def _features(event: ResetReceived) -> dict[str, object]:
     return {
         "form": segment.form,
         "answers": segment.answers,
+        "after_probes": segment.after_probes,
         "sender": segment.sender_state,
         "receiver": socket.state,
         "role": SIDES[1 - event.side],

@@ -36,7 +36,7 @@ class Doubt(StrEnum):
     SENDER_UNANSWERED = (
         "who sent the reset had had no answer for some time: the way to the other end may be dead"
     )
-    FIN_UNPROVEN = "whether the other end's FIN had arrived before the reset is not certain"
+    FIN_UNPROVEN = "whether the other end's FIN had arrived by then is not certain"
     EARLIER_RESET_IN_VAIN = "an earlier reset of this connection had no effect"
     MAY_NOT_HAVE_ARRIVED = "captured near its sender: it may have been lost on the way to the other end"
     CONNECT_MAY_HOLD_THE_SOCKET = (
@@ -44,6 +44,13 @@ class Doubt(StrEnum):
     )
     NO_LATER_FRAME = "the capture ends before the next retransmission was due"
     OWN_LIMIT = "the retransmissions stopped before the system's default limit: a lower one was set"
+    NOT_CONNECTED = "a UDP socket that was not connected hears of no ICMP error; the wire cannot tell"
+    INTERVAL_UNPROVEN = "a single probe does not tell the interval after which the next one was due"
+    NEVER_ANSWERED = "the other end had not sent any data: whether it owed an answer is not shown"
+    MAYBE_ONE_WAY = "this end had sent several messages without any answer: perhaps it expected none"
+    MAYBE_FAREWELL = "the last message was so short that it may have been a farewell, which is not answered"
+    OWN_TIMER = "that a timer of the program ended the wait is not shown, only that it was long"
+    NO_ROUND_TIME = "the wait did not last for a round number of seconds, as timers do"
     MAYBE_CLOSED = "as many retransmissions as for a socket that its program had already closed"
 
 
@@ -80,11 +87,13 @@ class ResetView:
         "'reply': answers a segment (window 0, RST alone or to a SYN); 'active'", "reply", "active"
     )
     ttl_differs: bool = said("its TTL or hop limit is not that of its sender's other packets")
-    answers: str = said("what the answered segment carried", "syn", "data", "fin", "ack", "nothing")
+    answers: str = said("what the answered segment carried", "syn", "data", "fin", "probe", "ack", "nothing")
+    after_probes: bool = said("its sender had sent keepalive or window probes that had no answer")
     sender_state: str = said(
         "TCP state of its sender before it, CLOSED after an earlier reset", *(state.value for state in State)
     )
     sender_took_part: bool = said("its sender had sent more than its part of the handshake")
+    new_syn: bool = said("its sender had tried to open a new connection in the place of this one")
     left_data: bool = said("its receiver had not acknowledged all that its sender had sent")
     silence: float = said("seconds since its sender was last heard of; 0 where it never was")
 
@@ -102,6 +111,13 @@ class IcmpView:
     soft: bool = said("kept on an established connection, reported if that times out")
     quotes_our_syn: bool = said("the quoted sequence number is that of our SYN")
     in_window: bool = said("the quoted sequence number is one that was sent and not yet acknowledged")
+    datagram: str = said(
+        "what it does to a connected UDP socket: the next call fails once ('hard'), the same if the program "
+        "asked for it ('recverr'), nothing ('none')",
+        "hard",
+        "recverr",
+        "none",
+    )
     reporter: str = said("address of the sender of the ICMP message")
 
 
@@ -109,8 +125,10 @@ class IcmpView:
 class RetryView:
     """A run of retransmissions of the same bytes without any acknowledgement of them."""
 
-    what: str = said("what was sent again", "syn", "syn-ack", "data", "fin")
-    count: int = said("retransmissions so far; the first transmission is not counted")
+    what: str = said(
+        "what was sent again; a probe asks a closed window", "syn", "syn-ack", "data", "fin", "probe"
+    )
+    count: int = said("retransmissions so far; the first transmission is not counted, but of probes")
     elapsed: float = said("seconds from the first transmission to the last retransmission")
     last_interval: float = said("seconds between the last two transmissions")
     next_due: str = said("when the next one is due: date and time of day, UTC")
@@ -121,6 +139,33 @@ class RetryView:
     exhausted: bool = said("the system, with its default settings, does not try again after this one")
     stopped: bool = said("the next one was due and did not come: the system gave up")
     recovered: bool = said("acknowledged at last")
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeView:
+    """Keepalive probes, or probes of a closed window."""
+
+    count: int = said("probes since the other end was last heard of")
+    interval: float = said("seconds between the last probe and what came after it")
+    seconds: float = said("seconds since the other end was last heard of, or since it closed its window")
+    gives_up_at: str = said(
+        "when this system gives up a keepalive with its default count, if nobody answers: date and time, "
+        "UTC; empty where that is past, or unknown"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class WaitView:
+    """An answer that was due: this end had sent data after the last data that it received."""
+
+    seconds: float = said("seconds from the last data of this end to the end of its wait")
+    acknowledged: bool = said("the other end had acknowledged all of that data")
+    request: str = said("the same, in words", "had acknowledged", "had not acknowledged")
+    answered_before: bool = said("the other end had sent data earlier on this connection")
+    one_way: bool = said("this end had sent for seconds without ever getting data: none may be due")
+    round_time: bool = said("the wait lasted for a round number of seconds")
+    refused: bool = said("an answer came later, and was answered with a reset")
+    reset: bool = said("this end ended the connection with a reset, not with FIN")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +231,66 @@ class RetransmissionTimeout(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class DatagramError(Event):
+    """An ICMP error that quotes a datagram of this end reached it."""
+
+    name = "datagram_error"
+    triggers = Kind.ICMP
+
+    icmp: IcmpView
+
+
+@dataclass(frozen=True, slots=True)
+class ProbesUnanswered(Event):
+    """This end's keepalive probes have no answer, two or more in a row; told as one story."""
+
+    name = "probes_unanswered"
+    triggers = Kind.REPEATED
+
+    probe: ProbeView
+
+
+@dataclass(frozen=True, slots=True)
+class KeepaliveTimeout(Event):
+    """This end's system got no answer to its keepalive probes, and reset the connection."""
+
+    name = "keepalive_timeout"
+    triggers = Kind.RST
+
+    probe: ProbeView
+
+
+@dataclass(frozen=True, slots=True)
+class ZeroWindow(Event):
+    """The other end has closed its receive window for a second or more, and this end has data for it."""
+
+    name = "zero_window"
+    triggers = Kind.ZERO_WINDOW
+
+    probe: ProbeView
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfFile(Event):
+    """The other end's FIN reached this end while an answer to it was due. Told of clients only."""
+
+    name = "end_of_file"
+    triggers = Kind.UNANSWERED | Kind.RST
+
+    wait: WaitView
+
+
+@dataclass(frozen=True, slots=True)
+class GaveUp(Event):
+    """This end closed after it had waited for an answer for a second or more. Told of clients only."""
+
+    name = "gave_up"
+    triggers = Kind.UNANSWERED
+
+    wait: WaitView
+
+
+@dataclass(frozen=True, slots=True)
 class Withdrawn:
     """What the event with this key said did not happen: that end went on as if nothing had been."""
 
@@ -194,7 +299,19 @@ class Withdrawn:
 
 
 EVENTS: dict[str, type[Event]] = {
-    event.name: event for event in (ResetReceived, IcmpReceived, Retransmission, RetransmissionTimeout)
+    event.name: event
+    for event in (
+        ResetReceived,
+        IcmpReceived,
+        DatagramError,
+        Retransmission,
+        RetransmissionTimeout,
+        ProbesUnanswered,
+        KeepaliveTimeout,
+        ZeroWindow,
+        EndOfFile,
+        GaveUp,
+    )
 }
 
 
@@ -204,4 +321,4 @@ def variables(event: type[Event]) -> dict[str, type]:
     return {f.name: hints[f.name] for f in fields(event) if f.name in _VARIABLES}
 
 
-_VARIABLES = ("socket", "segment", "icmp", "retry", "flow")
+_VARIABLES = ("socket", "segment", "icmp", "retry", "probe", "wait", "flow")

@@ -44,10 +44,12 @@ class ShadowSocket:
     """What is inferred for the socket of one end.
 
     ``initial``: its first sequence number; ``fin_end``: the number after its FIN, ``fin_time``: when that was
-    sent last; ``fin_peer_end``: what the
-    other end had sent when it sent that FIN; ``peer_fin_payload``: what it had sent itself when the other
-    end's FIN came; ``closed``: taken to have been closed by its program; ``run``: what it retransmits,
-    ``recovered``: what was acknowledged at last. None where it did not happen.
+    sent last, ``fin_number``: the frame that it was first sent in; ``fin_peer_end``: what the other end had
+    sent when it sent that FIN; ``peer_fin_payload``: what it had sent itself when the other end's FIN came;
+    ``closed``: taken to have been closed by its program; ``run``: what it retransmits, ``recovered``: what
+    was acknowledged at last; ``probing``: its unanswered probes; ``zero_time``, ``zero_number``: when it
+    closed its receive window, the last time; ``new_syn``: it sent a SYN of another number. None, 0 or False
+    where it did not happen.
     """
 
     side: int
@@ -58,16 +60,21 @@ class ShadowSocket:
     syn_number: int = 0
     fin_end: int | None = None
     fin_time: int = 0
+    fin_number: int = 0
     fin_peer_end: int | None = None
     closed: bool = False
     peer_fin_payload: int | None = None
     challenged: bool = False
+    new_syn: bool = False
     resets_in_vain: int = 0
     reset_late: bool = False
     ttl: int = 0
     soft_errno: str = ""
     soft_time: int = 0
     run: Run | None = None
+    probing: Run | None = None
+    zero_time: int = 0
+    zero_number: int = 0
     recovered: Run | None = None
     fatal: Fatal | None = field(default=None)
 
@@ -86,6 +93,7 @@ class ShadowSocket:
         if self.fin_end is None:
             self.fin_end = add(segment.seq, segment.payload + 1)
             self.fin_peer_end = peer.seq_end if peer.has_seq else None
+            self.fin_number = segment.number
             self.closed = True
         self.fin_time = segment.time
         self.take(Step.SEND_FIN)

@@ -17,9 +17,10 @@ class IcmpEffect:
     errno: str
     fatal: bool
     soft: bool
+    datagram: str
 
 
-NO_EFFECT = IcmpEffect("unknown", "", False, False)
+NO_EFFECT = IcmpEffect("unknown", "", False, False, "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,10 @@ class RetrySchedule:
     syn_linear: int
     synack_retries: int
     orphan_retries: int
+    window_probes: int
+    """Unanswered probes of a closed window after which the system gives up, at the next timer."""
+    keepalive_probes: int
+    """The same, of keepalive probes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,8 @@ def profile(name: str) -> Profile:
             syn_linear=retry["tcp_syn_linear_timeouts"],
             synack_retries=retry["synack_retries"],
             orphan_retries=retry["orphan_retries"],
+            window_probes=retry["tcp_retries2"],
+            keepalive_probes=retry["keepalive"]["probes"],
         ),
     )
 
@@ -96,6 +103,7 @@ def _icmp_table(rows: dict[str, Any]) -> dict[tuple[int, int], IcmpEffect]:
             errno=row["errno"] or "",
             fatal=row["syn_sent"] == "fatal",
             soft=row["established"] == "soft",
+            datagram=row["udp"],
         )
         for code in _codes(codes):
             table[int(icmp_type), code] = effect

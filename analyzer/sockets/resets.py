@@ -49,6 +49,11 @@ def grace(round_trip: int | None) -> int:
     return _UNKNOWN_GRACE_NS if round_trip is None else 2 * round_trip + _MARGIN_NS
 
 
+def is_near(round_trip: int | None) -> bool:
+    """What is captured has as good as arrived at that end."""
+    return round_trip is not None and round_trip <= _NEAR_NS
+
+
 def judge(
     segment: Segment,
     receiver: ShadowSocket,
@@ -68,6 +73,8 @@ def judge(
         accepted, challenged = _refuses_syn(segment, receiver, own), False
     else:
         number, doubt = _number(segment, own, peer, state, receiver)
+        if sender.new_syn and own.has_ack and segment.seq == own.ack:
+            number, doubt = "next", None  # it answers the challenge ACK that its SYN met
         result = receiver.profile.reset_result(number, state.value)
         accepted, challenged = result == "reset", result == "challenge_ack"
         if doubt and not receiver.challenged:  # RST, challenge ACK, RST: the second one cannot be wrong
@@ -95,8 +102,7 @@ def _state(
         patience = _MARGIN_NS * 2 if round_trip is None else round_trip + _MARGIN_NS
         if missing > 1 or own.last_time - sender.fin_time > patience:
             return State.ESTABLISHED, {Doubt.FIN_UNPROVEN}
-    near = round_trip is not None and round_trip <= _NEAR_NS
-    return State.CLOSE_WAIT, set() if near else {Doubt.FIN_UNPROVEN}
+    return State.CLOSE_WAIT, set() if is_near(round_trip) else {Doubt.FIN_UNPROVEN}
 
 
 def _number(
@@ -153,4 +159,6 @@ def _answered(
         return (segment.number,), "nothing"
     if own.last_data_number == own.last_number:
         return (own.last_number, segment.number), "data"
+    if own.probe_number == own.last_number:
+        return (own.last_number, segment.number), "probe"
     return (own.last_number, segment.number), "ack" if receiver.fin_end is None else "fin"

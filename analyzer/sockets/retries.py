@@ -93,6 +93,8 @@ def gives_up_at(run: Run, schedule: RetrySchedule) -> int:
     """When the system gives up, its settings being the defaults (nanoseconds since the epoch)."""
     if run.what in _OPENING:
         return _opening_gives_up(run, schedule)
+    if run.what == "probe":
+        return _probes_give_up(run, schedule)
     limit = run.first_time + run.first_interval + round(schedule.data_limit * SECOND * _TIMERS_LATE)
     time, interval = run.last, next_interval(run, schedule)
     while time < limit:
@@ -110,6 +112,15 @@ def _opening_gives_up(run: Run, schedule: RetrySchedule) -> int:
         if count > linear:
             step = min(step * 2, round(schedule.rto_max * SECOND))
         time += step
+    return time
+
+
+def _probes_give_up(run: Run, schedule: RetrySchedule) -> int:
+    """Probes of a closed window are counted: Linux tcp_probe_timer()."""
+    time, step = run.last, next_interval(run, schedule)
+    for _ in range(run.count, max(schedule.window_probes, run.count) + 1):
+        time += step
+        step = min(step * 2, round(schedule.rto_max * SECOND))
     return time
 
 

@@ -30,6 +30,13 @@ BY_DOUBT = {
     Doubt.NO_LATER_FRAME: Confidence.LIKELY,
     Doubt.OWN_LIMIT: Confidence.LIKELY,
     Doubt.MAYBE_CLOSED: Confidence.POSSIBLE,
+    Doubt.NOT_CONNECTED: Confidence.POSSIBLE,
+    Doubt.INTERVAL_UNPROVEN: Confidence.LIKELY,
+    Doubt.NEVER_ANSWERED: Confidence.LIKELY,
+    Doubt.MAYBE_ONE_WAY: Confidence.POSSIBLE,
+    Doubt.MAYBE_FAREWELL: Confidence.POSSIBLE,
+    Doubt.OWN_TIMER: Confidence.LIKELY,
+    Doubt.NO_ROUND_TIME: Confidence.POSSIBLE,
 }
 
 

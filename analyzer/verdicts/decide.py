@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from analyzer.data import load
-from analyzer.model.finding import Finding, Verdict
+from analyzer.model.finding import CallTable, Finding, Verdict
 from analyzer.model.flow import CLIENT, SERVER
 from analyzer.model.rule import Severity
 from analyzer.verdicts.confidence import confidence
@@ -26,25 +26,34 @@ def decide(findings: list[Finding], systems: tuple[str, str]) -> tuple[Verdict, 
 
 
 def _verdict(findings: list[Finding], side: int, system: str) -> Verdict | None:
-    """An errno first, an end of file or a program that gave up only where there is none; warnings never."""
-    errors = [f for f in findings if f.side == side and f.severity is Severity.ERROR and f.outcome]
-    errors.sort(key=lambda f: not (f.outcome and f.outcome.errno))
-    for finding in errors[:1]:
-        table = finding.outcome
-        if table:
-            return Verdict(
-                side=side,
-                errno=table.errno,
-                number=errno_number(table.errno, system),
-                table=table,
-                confidence=confidence(table.evidence, finding.doubts),
-                time=finding.time,
-                recovered=False,
-                rule=finding.rule,
-                frames=finding.frames,
-                doubts=tuple(sorted(finding.doubts)),
-            )
-    return None
+    """The first error that its program could meet, by the time when it was ready there; warnings never."""
+    errors = [
+        (f, f.outcome) for f in findings if f.side == side and f.severity is Severity.ERROR and f.outcome
+    ]
+    if not errors:
+        return None
+    finding, table = next((later for later in errors[1:] if _tells_more(errors[0][1], later[1])), errors[0])
+    return Verdict(
+        side=side,
+        errno=table.errno,
+        number=errno_number(table.errno, system),
+        table=table,
+        confidence=confidence(table.evidence, finding.doubts),
+        time=finding.time,
+        recovered=False,
+        rule=finding.rule,
+        frames=finding.frames,
+        doubts=tuple(sorted(finding.doubts)),
+    )
+
+
+def _tells_more(first: CallTable, later: CallTable) -> bool:
+    """A later errno that leaves recv() the very end of file which came first.
+
+    It befalls only a program that did not close at the end of file, and which may have met either.
+    """
+    ends = first.calls.get("recv") == later.calls.get("recv") == "EOF"
+    return ends and not first.errno and bool(later.errno)
 
 
 def errno_number(errno: str, system: str) -> int | None:

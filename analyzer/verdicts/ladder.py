@@ -22,7 +22,11 @@ def ladder(segments: Iterable[Segment]) -> tuple[LadderLine, ...]:
                 lines.setdefault(totals.last_data_number, _data_line(totals, side, first[side]))
         if not segment.kinds & (Kind.ICMP | Kind.RST):
             first.setdefault(segment.side, segment.seq)
-        if segment.kinds & Kind.REPEATED and segment.totals(segment.side).resent_number:
+        if (
+            segment.kinds & Kind.REPEATED
+            and not segment.kinds & Kind.PROBE
+            and segment.totals(segment.side).resent_number
+        ):
             lines.setdefault(segment.totals(segment.side).resent_number, _resent_line(segment, first))
         lines[segment.number] = _line(segment, first)
     return tuple(sorted(lines.values(), key=lambda line: line.number))
@@ -61,6 +65,8 @@ def _label(segment: Segment, first: dict[int, int]) -> str:
     names = [name for flag, name in _NAMES if segment.flags & flag]
     acks = bool(segment.flags & Flag.ACK)
     again = " again" if segment.kinds & Kind.RESENT else ""
+    if segment.kinds & Kind.PROBE:
+        return "probe"
     if segment.flags & Flag.SYN:
         return "+".join([*names, "ACK"] if acks else names) + again
     at = distance(own, segment.seq)
@@ -70,7 +76,8 @@ def _label(segment: Segment, first: dict[int, int]) -> str:
     if segment.flags & Flag.FIN:
         end = distance(own, add(segment.seq, segment.payload))
         parts.append("FIN" if parts else f"FIN {end}")
-    return ", ".join(parts) + again if parts else _acknowledges(segment, first)
+    closed = ", window 0" if segment.kinds & Kind.ZERO_WINDOW else ""
+    return (", ".join(parts) + again if parts else _acknowledges(segment, first)) + closed
 
 
 def _acknowledges(segment: Segment, first: dict[int, int]) -> str:

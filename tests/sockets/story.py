@@ -72,7 +72,14 @@ def _line(told: Told) -> str:
     if isinstance(told, WithdrawnEvent):
         return f"           withdrawn: {told.key}"
     socket = told.socket
-    view = next((getattr(told, name) for name in ("segment", "icmp", "retry") if hasattr(told, name)), "")
+    view = next(
+        (
+            getattr(told, name)
+            for name in ("segment", "icmp", "retry", "probe", "wait")
+            if hasattr(told, name)
+        ),
+        "",
+    )
     closed = " closed" if socket.closed else ""
     doubts = ", ".join(sorted(doubt.name for doubt in told.doubts))
     return (

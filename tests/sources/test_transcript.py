@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import subprocess
 import sys
 
@@ -63,6 +64,33 @@ def mistake(text: str, **how: int) -> str:
 
 
 # What a line says.
+
+
+def test_datagrams_and_their_errors() -> None:
+    text = "client > server udp (16) ttl 9\nserver > client icmp 3/3 [udp (16)]\nserver > client udp (0)"
+    datagram, error, answer = (IP(frame.data[14:]) for frame in build(parse(text)))
+    assert (datagram.proto, datagram.ttl, datagram.sport, datagram.dport) == (17, 9, 40001, 80)
+    assert bytes(datagram.payload.payload) == b"x" * 16
+    assert (error.type, error.code) == (3, 3)
+    quoted = error[IPerror]
+    assert (quoted.src, quoted.dst, quoted.sport, quoted.dport) == ("192.0.2.1", "192.0.2.2", 40001, 80)
+    assert (answer.sport, answer.len) == (80, 28)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("client > server udp 16", "`16` is not (LEN)"),
+        ("client > server udp", "the line ends where (LEN) should be"),
+        ("client > server udp (65508)", "at most 65507 bytes"),
+        ("client > server udp (1) win 3", "`win` means nothing here"),
+        ("router > client icmp 3/3 [udp 16]", "is not (LEN)"),
+        ("router > client udp (16)", "a router sends nothing but icmp"),
+    ],
+)
+def test_wrong_datagrams(line: str, told: str) -> None:
+    with pytest.raises(TranscriptError, match=re.escape(told)):
+        parse(line)
 
 
 def test_a_segment_has_the_ends_that_are_documented() -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from analyzer.model.columns import TCP, Flag
+from analyzer.model.columns import TCP, UDP, Flag
 from analyzer.sources.transcript.steps import (
     ADDRESSES,
     MODULUS,
@@ -20,10 +20,12 @@ from analyzer.sources.transcript.steps import (
     PORTS,
     START,
     TTL,
+    Datagram,
     End,
     IcmpError,
     Segment,
     Span,
+    Step,
     TcpOption,
     Transcript,
 )
@@ -78,13 +80,18 @@ class _Builder:
         self._inet6: Any = import_module("scapy.layers.inet6")
         self._l2: Any = import_module("scapy.layers.l2")
 
-    def frame(self, step: Segment | IcmpError | End) -> bytes:
+    def frame(self, step: Step) -> bytes:
         """The Ethernet frame of a step."""
         if isinstance(step, End):
             return self._arp()
-        packet = self._segment(step) if isinstance(step, Segment) else self._icmp(step)
+        packet = self._packet(step)
         kind = 0x0800 if self._version == 4 else 0x86DD
         return bytes(self._l2.Ether(src=_MACS[step.sender], dst=_MACS[step.receiver], type=kind)) + packet
+
+    def _packet(self, step: Segment | Datagram | IcmpError) -> bytes:
+        if isinstance(step, Segment):
+            return self._segment(step)
+        return self._datagram(step) if isinstance(step, Datagram) else self._icmp(step)
 
     def _arp(self) -> bytes:
         """A frame that belongs to no flow: the client asks for the router."""
@@ -99,6 +106,12 @@ class _Builder:
         packet = bytes(header / self._tcp(step))
         self._sent[step.sender, step.span] = packet
         return packet
+
+    def _datagram(self, step: Datagram) -> bytes:
+        """The IP packet of a datagram."""
+        header = self._ip(step.sender, step.receiver, UDP, step.ttl, self._id_of(step))
+        ports = {"sport": PORTS[step.sender], "dport": PORTS[step.receiver]}
+        return bytes(header / self._inet.UDP(**ports) / (b"x" * step.length))
 
     def _tcp(self, step: Segment) -> Any:
         """The TCP header and payload of a segment."""
@@ -125,9 +138,12 @@ class _Builder:
             checksum = self._inet6.in6_chksum(protocol, header / message, message)
         return bytes(header / (message[:2] + struct.pack("!H", checksum) + message[4:]))
 
-    def _quote(self, sender: str, span: Span) -> bytes:
-        """The last packet of this sender with these bytes, or one that was never sent."""
-        packet = self._sent.get((sender, span))
+    def _quote(self, sender: str, quoted: Span | int) -> bytes:
+        """The last packet of this sender with these bytes, or one that was never sent; or a datagram."""
+        if isinstance(quoted, int):
+            sent = Datagram(0, 0, sender, OTHER[sender], quoted, ip_id=0)
+            return self._datagram(sent)[: _QUOTED[self._version]]
+        span, packet = quoted, self._sent.get((sender, quoted))
         if packet is None:
             flags = Flag.SYN if span == Span(0, 0) else Flag.ACK
             invented = Segment(0, 0, sender, OTHER[sender], flags, Span(span.begin, min(span.length, 1400)))
@@ -142,7 +158,7 @@ class _Builder:
         flags = "DF" if protocol == TCP else 0
         return self._inet.IP(**ends, proto=protocol, ttl=ttl, id=ip_id, flags=flags)
 
-    def _id_of(self, step: Segment | IcmpError) -> int:
+    def _id_of(self, step: Segment | Datagram | IcmpError) -> int:
         """The IP ID: given, or the next one of this sender, never 0."""
         if step.ip_id is not None:
             return step.ip_id

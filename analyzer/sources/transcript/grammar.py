@@ -73,6 +73,7 @@ ICMP_ERRORS = {4: (3, 4, 5, 11, 12), 6: (1, 2, 3, 4)}
 HAS_MTU = {4: (3, 4), 6: (2, 0)}
 
 SPAN = re.compile(r"(-?[0-9]{1,10}):(-?[0-9]{1,10})\(([0-9]{1,10})\)")
+LENGTH = re.compile(r"\(([0-9]{1,5})\)")
 WORD = re.compile(r"<[^>]*>?|\[[^\]]*\]?|[^\s<>\[\]]+|\S")
 TIME = re.compile(r"\+(?=\.?[0-9])([0-9]{0,10})(?:\.([0-9]{0,9}))?")
 NUMBER = re.compile(r"-?[0-9]{1,10}")
@@ -89,4 +90,6 @@ OPTIONS = {
     "eol": (re.compile(r"eol"), 1, 0),
 }
 OPTIONS_HINT = "write <mss 1460,sackOK,TS val 1 ecr 0,nop,wscale 7>; sack 1:11 and eol are possible too."
+DATAGRAM_HINT = "a datagram is written as: client > server  udp (16)"
+LONGEST_DATAGRAM = 65_507
 SEGMENT_HINT = "a segment is written as: client > server  P.  1:11(10) ack 1"

@@ -9,11 +9,14 @@ from typing import Any
 from analyzer.errors import UserError
 from analyzer.model.columns import Flag
 from analyzer.sources.transcript.grammar import (
+    DATAGRAM_HINT,
     FLAGS,
     HAS_MTU,
     ICMP_CODES,
     ICMP_ERRORS,
+    LENGTH,
     LONGEST,
+    LONGEST_DATAGRAM,
     NUMBER,
     OPTIONS,
     OPTIONS_HINT,
@@ -32,10 +35,12 @@ from analyzer.sources.transcript.steps import (
     STEP,
     TTL,
     WINDOW,
+    Datagram,
     End,
     IcmpError,
     Segment,
     Span,
+    Step,
     TcpOption,
     Transcript,
 )
@@ -159,7 +164,7 @@ class _Reader:
 
     def __init__(self, version: int) -> None:
         self.version = version
-        self.steps: list[Segment | IcmpError | End] = []
+        self.steps: list[Step] = []
         self._clock: int | None = None
         self._begun = False
 
@@ -201,7 +206,7 @@ class _Reader:
             self._clock = 0 if self._clock is None else self._clock + STEP
         return self._clock
 
-    def _read_packet(self, line: _Line, time: int) -> Segment | IcmpError:
+    def _read_packet(self, line: _Line, time: int) -> Segment | Datagram | IcmpError:
         sender = line.take("a sender", SEGMENT_HINT)
         if sender.text not in ADDRESSES[4]:
             hint = "one of client, server and router; a line may also be `end` or, as the first one, `ipv6`."
@@ -219,7 +224,16 @@ class _Reader:
             return self._read_icmp(line, time, sender.text, receiver.text)
         if sender.text == "router":
             raise _WrongError(sender, "a router sends nothing but icmp", _ICMP_HINT)
+        if line.peek() == "udp":
+            line.take("")
+            return self._read_datagram(line, time, sender.text, receiver.text)
         return self._read_segment(line, time, sender.text, receiver.text)
+
+    def _read_datagram(self, line: _Line, time: int, sender: str, receiver: str) -> Datagram:
+        word = line.take("(LEN)", DATAGRAM_HINT)
+        length = _length(word, word.text)
+        values, _ = self._read_fields(line, ("ttl", "id"), "")
+        return Datagram(line.number, time, sender, receiver, length, values.get("ttl", TTL), values.get("id"))
 
     def _read_segment(self, line: _Line, time: int, sender: str, receiver: str) -> Segment:
         flags_word = line.take("flags", SEGMENT_HINT)
@@ -265,7 +279,7 @@ class _Reader:
             receiver,
             type_,
             code,
-            _span(brackets, brackets.text[1:-1], _ICMP_HINT),
+            _quoted(brackets),
             mtu=values.get("mtu", MTU if has_mtu else 0),
             ttl=values.get("ttl", TTL),
             ip_id=values.get("id"),
@@ -300,7 +314,7 @@ class _Reader:
         values: dict[str, int] = {}
         brackets: _Word | None = None
         for word in line.rest():
-            if word.text.startswith(bracket):
+            if bracket and word.text.startswith(bracket):
                 if brackets is not None:
                     raise _WrongError(word, f"{word} is the second one")
                 if len(word.text) < 2 or word.text[-1] != {"<": ">", "[": "]"}[bracket]:
@@ -360,6 +374,24 @@ def _span(word: _Word, text: str, hint: str) -> Span:
     if abs(begin) >= MODULUS or length >= MODULUS:
         raise _WrongError(word, f"{word} is beyond what 32 bits can count")
     return Span(begin, length)
+
+
+def _quoted(word: _Word) -> Span | int:
+    """What stands between [ and ]: a segment, or a datagram."""
+    text = word.text[1:-1].strip()
+    if text.startswith("udp"):
+        return _length(word, text.removeprefix("udp").strip())
+    return _span(word, text, _ICMP_HINT)
+
+
+def _length(word: _Word, text: str) -> int:
+    """(LEN) of a datagram."""
+    found = LENGTH.fullmatch(text)
+    if found is None:
+        raise _WrongError(word, f"{word} is not (LEN)", DATAGRAM_HINT)
+    if int(found[1]) > LONGEST_DATAGRAM:
+        raise _WrongError(word, f"a datagram has at most {LONGEST_DATAGRAM} bytes")
+    return int(found[1])
 
 
 def _numeric_type(word: _Word, version: int) -> tuple[int, int]:

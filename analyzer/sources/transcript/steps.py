@@ -58,8 +58,24 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class Datagram:
+    """A line with a UDP datagram of ``length`` bytes; ``time`` as in Segment."""
+
+    line: int
+    time: int
+    sender: str
+    receiver: str
+    length: int
+    ttl: int = TTL
+    ip_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class IcmpError:
-    """A line with an ICMP error that quotes ``quoted``, a segment of its receiver; ``time`` as in Segment."""
+    """A line with an ICMP error; ``time`` as in Segment.
+
+    ``quoted`` is a segment of its receiver, or the length of a datagram.
+    """
 
     line: int
     time: int
@@ -67,7 +83,7 @@ class IcmpError:
     receiver: str
     type: int
     code: int
-    quoted: Span
+    quoted: Span | int
     mtu: int = 0
     ttl: int = TTL
     ip_id: int | None = None
@@ -81,11 +97,14 @@ class End:
     time: int
 
 
+Step = Segment | Datagram | IcmpError | End
+
+
 @dataclass(frozen=True, slots=True)
 class Transcript:
     """What a transcript says: one value a packet, in the order of the lines."""
 
     name: str
     version: int
-    steps: tuple[Segment | IcmpError | End, ...]
+    steps: tuple[Step, ...]
     initial: tuple[int, int] = INITIAL
