@@ -61,10 +61,15 @@ SLOT = np.dtype(
         ("rows", "i8"),
         ("significant", "i8"),  # rows that matter, so far
         ("reset", "?"),
+        ("answered", "i8"),  # time of the first SYN+ACK
+        ("survived", "i8"),  # the longest pause after which both ends went on
         ("opened", "u4"),  # initial sequence number of the last SYN
         ("has_opened", "?"),
         ("finished", "?", (2,)),  # a FIN from the endpoint that sorts last, first
         *((name, kind, (2,)) for name, kind in _TOTALS),  # by side, from here on
+        ("reset_by", "?", (2,)),
+        ("largest", "u4", (2,)),  # the largest payload of a segment
+        ("fatal", "i8", (2,)),  # the longest pause before a segment that nobody has answered yet
         ("stuck", "?", (2,)),  # sent something again, and no more was acknowledged since
         ("repeating", "?", (2,)),  # ... and that not for the first time, or a SYN or FIN
     ]
