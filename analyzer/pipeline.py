@@ -26,14 +26,17 @@ from analyzer.model.finding import Finding, FlowResult
 from analyzer.model.flow import Flow, FlowEnd, Kind, Segment
 from analyzer.model.report import Report, Totals
 from analyzer.model.rule import Rule
+from analyzer.model.summary import Summary, summaries
 from analyzer.sockets.profiles import profile
 from analyzer.sockets.shadow import ShadowFlow
 from analyzer.sources.open import open_capture
 from analyzer.sources.reading import link_type_name
 from analyzer.sources.transcript import TranscriptSource, parse
+from analyzer.verdicts.aftermath import settle
 from analyzer.verdicts.decide import decide, without_refined
 from analyzer.verdicts.incidents import incidents
 from analyzer.verdicts.ladder import ladder
+from analyzer.verdicts.services import Services
 
 _KEPT_FIRST, _KEPT_LAST = 6, 24
 """Segments of a flow that are kept for its ladder."""
@@ -54,10 +57,12 @@ def analyze(
     Raises UserError where a rule file is wrong or the only capture cannot be opened. A capture that cannot
     be read to its end is reported up to there, with ``damage`` set in its entry of ``captures``.
     """
-    matcher = Matcher(load_rules(rules_folder()) if rules is None else rules)
-    totals = Totals()
+    known = load_rules(rules_folder()) if rules is None else rules
+    matcher = Matcher(known)
+    totals = Totals(rules=len(known))
     read: list[Capture] = []
     flows: list[FlowResult] = []
+    services = Services()
     for index, name in enumerate(captures):
         path = fspath(name)
         try:
@@ -71,9 +76,11 @@ def analyze(
         with source:
             flows.extend(engine.run(source, progress))
         engine.add_to(totals)
+        services.merge(engine.services)
         source.capture.problems.extend(engine.problems())
         read.append(source.capture)
-    return Report(tuple(read), totals, tuple(flows), incidents(flows))
+    totals.longest_pause = services.longest_pause()
+    return Report(tuple(read), totals, tuple(flows), incidents(flows, services))
 
 
 def trace(
@@ -115,6 +122,8 @@ class Engine:
         self._watched: dict[int, _Watched] = {}
         self._deadlines: list[tuple[int, int]] = []
         self._results: list[FlowResult] = []
+        self.services = Services()
+        self._harmless: dict[str, int] = {}
         self._keep_events = keep_events
         self.events: list[Event] = []
         self._packets = 0
@@ -146,17 +155,17 @@ class Engine:
             watched = self._watched[segment.flow]
             watched.keep(segment)
             self._take(watched, watched.shadow.receive(segment))
-        for end in tracked.ended:
-            self._end(end)
+        self._end(tracked.ended)
         for flow_id in {segment.flow for segment in tracked.segments}:
             self._note_deadline(flow_id)
         self._pass_deadlines(self._tracker.clock)
 
     def finish(self) -> list[FlowResult]:
         """The capture is over: all results, by the order in which the flows began."""
-        for end in self._tracker.finish():
-            self._end(end)
-        return sorted(self._results, key=lambda result: result.flow.id)
+        self._end(self._tracker.finish())
+        results = sorted(self._results, key=lambda result: result.flow.id)
+        settled, self._harmless = settle(results, self.services)
+        return settled
 
     def add_to(self, totals: Totals) -> None:
         """Add this capture's counts."""
@@ -164,6 +173,8 @@ class Engine:
         totals.tcp_flows += self._tracker.tcp_flows
         totals.udp_flows += self._tracker.udp_flows
         totals.other_packets += int(self._undecoded[Undecoded.OTHER_PROTOCOL])
+        for name, number in self._harmless.items():
+            totals.harmless[name] = totals.harmless.get(name, 0) + number
         for reason in Undecoded:
             count = int(self._undecoded[reason])
             if count and reason is not Undecoded.OTHER_PROTOCOL:
@@ -236,20 +247,31 @@ class Engine:
             if watched:
                 self._take(watched, watched.shadow.tick(clock))
 
-    def _end(self, end: FlowEnd) -> None:
+    def _end(self, ends: Iterable[FlowEnd]) -> None:
+        """Judge flows that ended, and keep the summaries of all."""
+        parts = self._tracker.take_summaries()
+        known = {summary.flow: summary for rows in parts for summary in summaries(rows[rows["watched"]])}
+        results = [result for end in ends if (result := self._result(end, known[end.flow]))]
+        self._results.extend(results)
+        failed = [result.flow.id for result in results if result.verdicts]
+        for rows in parts:
+            self.services.add(rows, failed)
+
+    def _result(self, end: FlowEnd, summary: Summary) -> FlowResult | None:
+        """All that is reported of a flow, if there is anything."""
         watched = self._watched.pop(end.flow)
         self._take(watched, watched.shadow.finish(end))
         findings = without_refined(chain.from_iterable(watched.findings.values()))
-        if findings:
-            systems = (_SYSTEM, _SYSTEM)
-            self._results.append(
-                FlowResult(
-                    flow=watched.shadow.flow,
-                    end=end.end,
-                    packets=end.packets,
-                    systems=systems,
-                    verdicts=decide(findings, systems),
-                    findings=tuple(findings),
-                    ladder=ladder([*watched.first, *watched.last]),
-                )
-            )
+        if not findings:
+            return None
+        systems = (_SYSTEM, _SYSTEM)
+        return FlowResult(
+            flow=watched.shadow.flow,
+            end=end.end,
+            packets=end.packets,
+            systems=systems,
+            verdicts=decide(findings, systems),
+            findings=tuple(findings),
+            ladder=ladder([*watched.first, *watched.last]),
+            summary=summary,
+        )

@@ -74,6 +74,9 @@ def test_a_tunnel_changes_nothing_but_its_name(path: Path, tmp_path: Path) -> No
     plain, inside = whole(path, 16_384), whole(copy, 16_384)
     for report, tunnel in ((plain, None), (inside, "VXLAN 42")):
         assert all(flow.pop("tunnel") == tunnel for flow in report["flows"])
+        assert all(
+            incident.pop("tunnel") == tunnel and incident.pop("id") for incident in report["incidents"]
+        )
     for part in ("flows", "incidents"):
         assert inside[part] == plain[part]
 

@@ -93,6 +93,7 @@ def _opened(batch: Batch, marks: Marks, after: Rows, side: int) -> NDArray[np.in
     """First row of one end without SYN in each group, n where there is none: int64 (g,)."""
     n = len(batch.side)
     plain = marks.sent & (batch.side == side) & ((batch.rows.flags & Flag.SYN) == 0)
+    plain &= batch.rows.time != 0  # which stands for none
     first = np.minimum.reduceat(np.where(plain, np.arange(n), n), batch.starts)
     new = (first < n) & (after["opened_time"][:, side] == 0)
     after["opened_time"][new, side] = batch.rows.time[first[new]]

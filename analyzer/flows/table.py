@@ -66,7 +66,12 @@ SLOT = np.dtype(
         ("opened", "u4", (2,)),  # number of the last SYN of the endpoint that sorts last, first
         ("has_opened", "?", (2,)),
         ("finished", "?", (2,)),  # a FIN from them
+        ("answered", "i8"),  # time of the first SYN+ACK
+        ("survived", "i8"),  # the longest pause after which both ends went on
         *((name, kind, (2,)) for name, kind in _TOTALS),  # by side, from here on
+        ("reset_by", "?", (2,)),
+        ("largest", "u4", (2,)),  # the largest payload of a segment
+        ("fatal", "i8", (2,)),  # the longest pause before a segment that nobody has answered yet
         ("stuck", "?", (2,)),  # sent something again, and no more was acknowledged since
         ("repeating", "?", (2,)),  # ... and that not for the first time, or a SYN or FIN
     ]

@@ -18,10 +18,12 @@ from analyzer.flows.keys import first_is_from_client, flow_keys, run_starts
 from analyzer.flows.running import last_of_groups
 from analyzer.flows.splits import LINGER_NS, Stray, find_splits, hand_over
 from analyzer.flows.state import follow
+from analyzer.flows.summary import note_answers, note_pauses, note_sizes, summary_rows
 from analyzer.flows.table import FlowTable, QuietRows, Rows, put, take
 from analyzer.flows.values import flow_ends, flow_value, segment_rows, segments
 from analyzer.model.columns import TCP, Flag, PacketColumns
 from analyzer.model.flow import Flow, FlowEnd, Kind, Segment
+from analyzer.model.summary import SummaryRows
 
 SIGNIFICANT = Kind.ALL & ~(Kind.RESENT | Kind.PROBE)
 """A single retransmission is everyday, and so is a probe that is answered: REPEATED tells the others."""
@@ -29,6 +31,8 @@ SIGNIFICANT = Kind.ALL & ~(Kind.RESENT | Kind.PROBE)
 MAX_QUIET = 64
 """Significant rows that are kept of a flow before one of them triggers a rule's event."""
 _SWEEP_EVERY = 16  # batches
+_AT_ONCE = 16_384
+"""Slots that are copied at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class Tracker:
         self._copies = Copies()
         self._strays: dict[int, Stray] = {}
         self._flows_seen = 0
+        self._summaries: list[SummaryRows] = []
         self._batches = 0
         self._clock = 0
         self.tcp_flows = 0
@@ -88,6 +93,11 @@ class Tracker:
     def finish(self) -> list[FlowEnd]:
         """The capture is over: the last word about every flow handed out and still open."""
         return [*self._sweep(), *self._ends(self._table.live(), self._clock, closed=False)]
+
+    def take_summaries(self) -> list[SummaryRows]:
+        """What is kept of all flows that ended since the last time, clean or not, in any order."""
+        ended, self._summaries = self._summaries, []
+        return ended
 
     def _group(self, columns: PacketColumns) -> Batch:
         """Sort the rows by flow, find or make each flow's slot."""
@@ -184,6 +194,9 @@ class Tracker:
         after["rows"] += np.diff(np.append(batch.starts, len(batch.rows)))
         state = follow(batch, before, after, self._copies)
         self._note_control(batch, after)
+        note_answers(batch, after)
+        note_sizes(batch, after)
+        note_pauses(batch, state, before, after)
         significant = np.flatnonzero((state.kinds & SIGNIFICANT) != 0)
         triggers = (state.kinds[significant] & self._triggers) != 0
         triggered = np.zeros(len(batch.starts), np.bool_)
@@ -240,6 +253,8 @@ class Tracker:
     ) -> list[FlowEnd]:
         """The last word about those of these flows that were handed out; ``clock`` is when it is spoken."""
         self.one_sided_flows += _one_sided(take(self._table.slots, slots))
+        for part in np.split(slots, range(_AT_ONCE, len(slots), _AT_ONCE)) if len(slots) else ():
+            self._summaries.append(summary_rows(take(self._table.slots, part)))
         watched = np.flatnonzero(self._table.slots["watched"][slots])
         chosen = take(self._table.slots, slots[watched])
         clocks = np.broadcast_to(clock, len(slots))[watched]

@@ -8,6 +8,7 @@ from enum import StrEnum
 from analyzer.model.event import Doubt
 from analyzer.model.flow import SIDES, Flow
 from analyzer.model.rule import RESULTS, Evidence, Severity
+from analyzer.model.summary import Summary
 
 
 class Confidence(StrEnum):
@@ -75,7 +76,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The first failure that the program at one end probably met; ``errno`` is empty where there is none."""
+    """The first failure that the program at one end probably met; ``errno`` is empty where there is none.
+
+    ``recovered``: it got what it wanted all the same, by a connection that began at ``recovered_at`` (ns).
+    """
 
     side: int
     errno: str
@@ -87,6 +91,7 @@ class Verdict:
     rule: str
     frames: tuple[int, ...]
     doubts: tuple[Doubt, ...]
+    recovered_at: int = 0
 
     @property
     def endpoint(self) -> str:
@@ -96,7 +101,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class FlowResult:
-    """All that is reported of a flow. ``end`` in nanoseconds; ``systems`` of client and server."""
+    """All that is reported of a flow. ``end`` in nanoseconds; ``systems`` of client and server.
+
+    ``summary`` is what is kept of every flow that ends, clean or not.
+    """
 
     flow: Flow
     end: int
@@ -105,6 +113,7 @@ class FlowResult:
     verdicts: tuple[Verdict, ...]
     findings: tuple[Finding, ...]
     ladder: tuple[LadderLine, ...]
+    summary: Summary | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,33 +10,80 @@ from analyzer.model.finding import FlowResult
 
 @dataclass(slots=True)
 class Totals:
-    """Counts over all captures; ``undecoded`` by reason, other protocols (ARP ...) are not among them."""
+    """Counts over all captures; ``undecoded`` by reason, other protocols (ARP ...) are not among them.
+
+    ``harmless``: flows that look like a failure and are none, by what they are. ``rules``: how many were
+    looked for. ``longest_pause``: nanoseconds, and the service at which a connection survived it.
+    """
 
     packets: int = 0
     tcp_flows: int = 0
     udp_flows: int = 0
     other_packets: int = 0
     undecoded: dict[str, int] = field(default_factory=dict)
+    harmless: dict[str, int] = field(default_factory=dict)
+    rules: int = 0
+    longest_pause: tuple[int, str] = (0, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the service's other connections say of a failure. Times in nanoseconds, 0 where there is none.
+
+    ``reached_before``: start of the last connection before the first failure that the service answered,
+    ``reached_after`` of the first one after the last failure, ``reached_meanwhile`` how many between. Resets
+    after a pause: ``longest_survived`` of the other connections, ``shortest_fatal`` of these. Data that was
+    never acknowledged: ``smallest_lost`` payload of these, ``largest_acknowledged`` of the others (bytes).
+    """
+
+    reached_before: int = 0
+    reached_after: int = 0
+    reached_meanwhile: int = 0
+    longest_survived: int = 0
+    shortest_fatal: int = 0
+    largest_acknowledged: int = 0
+    smallest_lost: int = 0
+
+    @property
+    def idle_limit(self) -> bool:
+        """Whether the pauses explain the resets: all that died were longer than all that lived."""
+        return self.shortest_fatal > max(self.longest_survived, IDLE_NS)
+
+    @property
+    def size_limit(self) -> bool:
+        """Whether the sizes explain the silence: all that got lost was larger than all that arrived."""
+        return self.smallest_lost > self.largest_acknowledged > 0 and self.smallest_lost >= LARGE
+
+
+IDLE_NS = 20 * 10**9
+"""No box is known to forget a connection that was idle for less."""
+LARGE = 1200
+"""Bytes of payload that every path carries: IPv6 asks for packets of 1280 (RFC 8200 section 5)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
     """The same failure between the same services, told once.
 
-    ``service`` is the server's address and port, ``first`` and ``last`` the times of the first and last
-    verdict (nanoseconds), ``examples`` indices into the report's flows.
+    ``id`` follows from rule, errno, call and service: it is the same in every run. ``service`` is the
+    server's address and port, inside of ``tunnel`` where that is not empty, ``first`` and ``last`` the times
+    of the first and last verdict (nanoseconds), ``recovered`` how many programs got what they wanted all the
+    same, ``examples`` indices into the report's flows.
     """
 
+    id: str
     rule: str
     errno: str
     call: str
     service: str
+    tunnel: str
     clients: int
     flows: int
     recovered: int
     first: int
     last: int
     title: str
+    evidence: Evidence
     examples: tuple[int, ...]
 
 

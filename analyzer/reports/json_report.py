@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from typing import Any, TextIO
 
 from analyzer import __version__
 from analyzer.model.capture import Capture
 from analyzer.model.finding import Finding, FlowResult, Verdict
 from analyzer.model.flow import SIDES, Endpoint
-from analyzer.model.report import Incident, Report
+from analyzer.model.report import Evidence, Incident, Report
 
 SCHEMA = "errnoscope.report/1"
 
@@ -38,7 +39,7 @@ def as_plain(report: Report) -> dict[str, Any]:
         },
         "flows": [_flow(result) for result in report.flows],
         "incidents": [_incident(incident) for incident in report.incidents],
-        "harmless": {},
+        "harmless": totals.harmless,
     }
 
 
@@ -94,6 +95,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "later": verdict.table.later,
         "time": seconds(verdict.time),
         "recovered": verdict.recovered,
+        "recovered_at": _moment(verdict.recovered_at),
         "rule": verdict.rule,
         "frames": list(verdict.frames),
         "doubts": [doubt.value for doubt in verdict.doubts],
@@ -128,16 +130,35 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 def _incident(incident: Incident) -> dict[str, Any]:
     return {
+        "id": incident.id,
         "rule": incident.rule,
         "errno": incident.errno or None,
         "call": incident.call,
         "service": incident.service,
+        "tunnel": incident.tunnel or None,
         "clients": incident.clients,
         "flows": incident.flows,
         "recovered": incident.recovered,
         "first": seconds(incident.first),
         "last": seconds(incident.last),
         "title": incident.title,
-        "evidence": {},
+        "evidence": _evidence(incident.evidence),
         "examples": list(incident.examples),
     }
+
+
+def _moment(time: int) -> float | None:
+    return seconds(time) if time else None
+
+
+def _evidence(evidence: Evidence) -> dict[str, Any]:
+    """Times and pauses in seconds; what nothing is known of is left out."""
+    plain = {f.name: getattr(evidence, f.name) for f in fields(evidence)}
+    return {
+        name: value if name in _COUNTED else seconds(value)
+        for name, value in plain.items()
+        if value or name == "reached_meanwhile"
+    }
+
+
+_COUNTED = ("reached_meanwhile", "largest_acknowledged", "smallest_lost")

@@ -3,101 +3,152 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 import click
 
-from analyzer.model.capture import Capture
+from analyzer.errors import UserError
 from analyzer.model.finding import FlowResult
 from analyzer.model.report import Report
 from analyzer.model.rule import Severity
+from analyzer.reports.groups import Group, failed, groups, is_warning
 from analyzer.reports.layout import WIDTH, Style, labelled, wrapped
 from analyzer.reports.printable import printable
-from analyzer.reports.text_group import group_lines
+from analyzer.reports.text_group import brief, full
+from analyzer.reports.text_table import table_lines
 from analyzer.reports.words import count, duration, moment
 
+_IN_FULL = 3
+"""Kinds of failure that are all told in full, with their frames; if there are more, in a paragraph each."""
+_FEW = 12
+"""Connections of several kinds up to which that is so."""
 _GROUPS = 10
-"""Groups of the same failure that are told in full."""
-_ROWS = 30
+"""Kinds of failure that have a paragraph."""
 _FILES = 4
 """Captures that get a line of their own."""
 
 
-def write(report: Report, out: TextIO, *, colour: bool | None = None) -> None:
-    """Write the report; ``colour`` by default on a terminal only, and never with NO_COLOR set."""
+def write(report: Report, out: TextIO, *, colour: bool | None = None, group: int | None = None) -> None:
+    """Write the report; ``colour`` by default on a terminal only, and never with NO_COLOR set.
+
+    ``group``: only the kind of failure of that number, its first connection in full, all others listed.
+    Raises UserError where there is none of that number.
+    """
     if colour is None:
         colour = out.isatty() and "NO_COLOR" not in os.environ
     bold: Style = (lambda text: click.style(text, bold=True)) if colour else (lambda text: text)
-    for line in _report(report, bold):
+    for line in _report(report, bold) if group is None else _one(report, group, bold):
         out.write(line.rstrip() + "\n")
 
 
 def _report(report: Report, bold: Style) -> Iterable[str]:
-    yield from _captures(report.captures)
-    groups = _groups(report.flows)
-    yield from _summary(report, groups, bold)
-    if len(groups) > 1:
+    yield from _captures(report)
+    found = groups(report)
+    yield from _summary(report, found, bold)
+    if len(found) > 1:
         yield ""
-        yield from _table(groups)
+        yield from table_lines(found, report.captures)
     told: dict[str, int] = {}
-    for number, members in enumerate(groups[:_GROUPS], 1):
+    in_full = len(found) == 1 or (len(found) <= _IN_FULL and sum(len(g.members) for g in found) <= _FEW)
+    for group in found[:_GROUPS]:
         yield ""
-        yield from group_lines(report, members, number, told, bold)
-    if len(groups) > _GROUPS:
-        yield ""
-        yield f"{len(groups) - _GROUPS} more kinds of failure; -o json has them all."
-    yield from _not_failures(report.flows)
+        yield from (full if in_full else brief)(report, group, told, bold)
+    yield from _not_failures(report)
+    yield from _doubts(report)
+    if found and not in_full:
+        yield from _next(report, found)
 
 
-def _captures(captures: Sequence[Capture]) -> Iterable[str]:
+def _one(report: Report, number: int, bold: Style) -> Iterable[str]:
+    """One kind of failure."""
+    found = groups(report)
+    if not 1 <= number <= len(found):
+        there = f"there are 1 to {len(found)}" if found else "nothing failed"
+        raise UserError("no-such-group", f"--group {number}", f"no kind of failure has this number: {there}")
+    yield from _captures(report)
+    yield ""
+    yield from full(report, found[number - 1], {}, bold, more=None)
+    yield from _doubts(report)
+
+
+def _captures(report: Report) -> Iterable[str]:
+    captures = report.captures
     opened = [capture for capture in captures if capture.format]
     for capture in opened[:_FILES]:
-        facts = [count(capture.packets, "frame")]
+        parts = [count(capture.packets, "frame")]
+        if len(opened) == 1:
+            parts.append(count(report.totals.tcp_flows, "TCP connection"))
+            parts.extend(_vantage(report.flows))
+        yield from wrapped(f"{printable(capture.path)}: {', '.join(parts)}", WIDTH, "  ")
         if capture.first is not None and capture.last is not None:
-            facts.append(f"from {moment(capture.first)} for {duration(capture.last - capture.first)}")
-        yield from wrapped(f"{printable(capture.path)}: {', '.join(facts)}", WIDTH, "  ")
+            yield f"  {moment(capture.first)}, {duration(capture.last - capture.first)}"
     if len(opened) > _FILES:
         frames = sum(capture.packets for capture in opened[_FILES:])
         yield f"and {len(opened) - _FILES} more captures with {count(frames, 'frame')}"
     for capture in captures:
-        name = f"{printable(capture.path)}: " if len(captures) > 1 else ""
-        for problem in capture.problems:
-            yield from labelled("doubt", name + problem)
         if capture.damage:
             label = "damaged" if capture.format else "unread"
             yield from labelled(label, f"{printable(capture.damage.where)}: {capture.damage.what}")
-    if len(opened) > 1:
-        yield from labelled(
-            "note", "each capture is judged by itself; a connection in two of them counts twice"
-        )
 
 
-def _summary(report: Report, groups: Sequence[object], bold: Style) -> Iterable[str]:
-    totals = report.totals
-    if totals.undecoded:
-        reasons = ", ".join(f"{number:,} {reason}" for reason, number in totals.undecoded.items())
-        yield from labelled("doubt", f"frames that could not be decoded: {reasons}")
-    if totals.udp_flows:
-        yield from labelled("note", f"{count(totals.udp_flows, 'UDP flow')} seen; UDP is not judged yet")
+_NEAR = 0.1
+"""Part of the round trip that may lie between the capture and the end beside which it was taken."""
+_ROUND_TRIP_NS = 10**6
+"""Shorter round trips say nothing about the place: a host takes as long to answer."""
+
+
+def _vantage(flows: Sequence[FlowResult]) -> Iterable[str]:
+    """Where it was captured and how long the round trip is, where the handshakes of all flows agree."""
+    seen = [r for r in flows if r.summary and r.summary.completed and not r.summary.client_guessed]
+    trips = sorted(r.summary.completed - r.summary.start for r in seen if r.summary)
+    if not trips or trips[0] < _ROUND_TRIP_NS or trips[-1] > 2 * trips[0]:
+        return
+    near = {_near(result) for result in seen}
+    if len(near) == 1 and near != {""}:
+        yield f"captured at {near.pop()}"
+    yield f"round trip {duration(trips[len(trips) // 2])}"
+
+
+def _near(result: FlowResult) -> str:
+    """The end beside which a flow was captured: it answers at once."""
+    summary = result.summary
+    if not summary:
+        return ""
+    trip = summary.completed - summary.start
+    if summary.completed - summary.answered < _NEAR * trip:
+        return result.flow.client.address
+    return result.flow.server.address if summary.answered - summary.start < _NEAR * trip else ""
+
+
+def _summary(report: Report, found: Sequence[Group], bold: Style) -> Iterable[str]:
     yield ""
-    if groups:
-        yield from map(bold, wrapped(_found(report), WIDTH))
+    if found:
+        yield from map(bold, wrapped(_found(report, found), WIDTH))
         yield "Both ends are taken to run Linux with default settings."
     else:
         yield from _nothing(report, bold)
 
 
-def _found(report: Report) -> str:
+def _found(report: Report, found: Sequence[Group]) -> str:
     connections = count(report.totals.tcp_flows, "TCP connection")
-    failed = sum(bool(result.verdicts) for result in report.flows)
-    warned = sum(not result.verdicts and _is_warning(result) for result in report.flows)
-    parts = [f"{failed:,} of {connections} failed"] if failed else []
+    failures = failed(report.flows)
+    warned = sum(not result.verdicts and is_warning(result) for result in report.flows)
+    ways = len({tuple(item.rule for item in group.told) for group in found if group.failed})
+    services = len({str(group.first.flow.server) for group in found if group.failed})
+    in_ways = f" in {ways} ways" if ways > 1 else ", all in one way" if failures > 1 else ""
+    in_ways += f" at {services:,} services" if services > ways else ""
+    parts = [f"{failures:,} of {connections} failed{in_ways}"] if failures else []
     if warned:
-        of = "more" if failed else f"of {connections}"
+        of = "more" if failures else f"of {connections}"
         parts.append(f"{warned:,} {of} in trouble, without an errno so far")
-    return ", ".join(parts) + "."
+    retried = sum(group.recovered for group in found)
+    if retried:
+        which = "it" if failures == retried == 1 else "all" if failures == retried else f"{retried:,} of them"
+        parts.append(f"{which} worked at the next try")
+    return "; ".join(parts) + "."
 
 
 def _nothing(report: Report, bold: Style) -> Iterable[str]:
@@ -115,57 +166,87 @@ def _nothing(report: Report, bold: Style) -> Iterable[str]:
             WIDTH,
         ),
     )
+    rules = f" ({report.totals.rules} rules: errnoscope rules)" if report.totals.rules else ""
     yield from wrapped(
         "Looked for resets, ICMP errors, unanswered connection attempts and data that nobody "
-        "acknowledged. A capture cannot show what never reached the wire: an errno for want of a "
-        "route, a port or a descriptor, and a program's own timer.",
+        f"acknowledged{rules}. {_nearest(report)}A capture cannot show what never reached the wire: an "
+        "errno for want of a route, a port or a descriptor, and a program's own timer.",
         WIDTH,
     )
 
 
-def _is_warning(result: FlowResult) -> bool:
-    return any(finding.severity is not Severity.INFO for finding in result.findings)
-
-
-def _groups(flows: Sequence[FlowResult]) -> list[list[FlowResult]]:
-    """Flows with the same failure at the same service, failures before warnings, large groups first."""
-    groups: dict[tuple[object, ...], list[FlowResult]] = {}
-    for result in flows:
-        if not result.verdicts and not _is_warning(result):
-            continue
-        rules = tuple((v.side, v.rule, v.errno) for v in result.verdicts)
-        warned = () if rules else tuple(sorted({(f.side, f.rule) for f in result.findings}))
-        groups.setdefault((rules, warned, str(result.flow.server)), []).append(result)
-    return sorted(groups.values(), key=lambda g: (not g[0].verdicts, -len(g), g[0].flow.start))
-
-
-def _table(groups: Sequence[Sequence[FlowResult]]) -> Iterable[str]:
-    yield f"{'#':>3}  {'flows':>6}  {'application got':<22}  {'from':<9}  {'to':<22}  sure"
-    for number, members in enumerate(groups[:_ROWS], 1):
-        first = members[0]
-        hosts = count(len({member.flow.client.address for member in members}), "host")
-        got, sure = "nothing yet", "warning"
-        if first.verdicts:
-            verdict = first.verdicts[0]
-            got = f"{verdict.table.call:<7} {verdict.table.calls[verdict.table.call]}"
-            sure = verdict.confidence.value
-        yield f"{number:>3}  {len(members):>6,}  {got:<22}  {hosts:<9}  {first.flow.server!s:<22}  {sure}"
-    if len(groups) > _ROWS:
-        yield f"     and {len(groups) - _ROWS:,} more rows"
-
-
-def _not_failures(flows: Sequence[FlowResult]) -> Iterable[str]:
-    """What was seen and harmed nobody, a line a rule."""
-    titles = Counter(
-        (finding.rule, finding.title)
-        for result in flows
-        for finding in result.findings
-        if finding.severity is Severity.INFO
+def _nearest(report: Report) -> str:
+    """What came nearest to a failure; findings that are mere information have a place of their own."""
+    pause, service = report.totals.longest_pause
+    return f"The longest silence that a connection survived was {duration(pause)}, with {service}. " * bool(
+        pause
     )
-    if titles:
+
+
+_HARMLESS = {
+    "health-check": "connected and closed again at regular intervals, no data: health checks",
+    "localhost-fallback": "refused on one address of localhost, answered on the other at once",
+    "reset-after-both-closed": "reset after both ends had closed",
+}
+
+
+def _not_failures(report: Report) -> Iterable[str]:
+    """What was seen and harmed nobody, a line each."""
+    lines = [(number, _HARMLESS.get(name, name)) for name, number in report.totals.harmless.items()]
+    others = [result for result in report.flows if not _closed_before(result)]
+    informed = [(f, r) for r in others for f in r.findings if f.severity is Severity.INFO]
+    for rule, number in sorted(Counter(finding.rule for finding, _ in informed).items()):
+        finding, result = next(pair for pair in informed if pair[0].rule == rule)
+        where = f"{'' if number == 1 else 'first: '}{result.flow.client} -> {result.flow.server}"
+        lines.append((number, f"{finding.title} ({rule}; {where})"))
+    if not lines:
+        return
+    yield ""
+    yield "Not failures"
+    width = max(len(f"{number:,}") for number, _ in lines)
+    for number, text in sorted(lines, reverse=True):
+        wrap = wrapped(text, WIDTH - width - 5)
+        yield f"   {number:>{width},}  {wrap[0]}"
+        yield from (f"   {'':{width}}  {line}" for line in wrap[1:])
+
+
+def _closed_before(result: FlowResult) -> bool:
+    """It is counted as harmless already."""
+    summary = result.summary
+    return bool(summary and all(summary.fin) and any(summary.reset) and not result.verdicts)
+
+
+def _doubts(report: Report) -> Iterable[str]:
+    """What the captures cannot show."""
+    told: list[str] = []
+    for capture in report.captures:
+        name = f"{printable(capture.path)}: " if len(report.captures) > 1 else ""
+        told.extend(name + problem for problem in capture.problems)
+    totals = report.totals
+    if totals.undecoded:
+        reasons = ", ".join(f"{number:,} {reason}" for reason, number in totals.undecoded.items())
+        told.append(f"frames that could not be decoded: {reasons}")
+    if totals.udp_flows:
+        told.append(f"{count(totals.udp_flows, 'UDP flow')} seen; UDP is not judged yet")
+    if sum(bool(capture.format) for capture in report.captures) > 1:
+        told.append("each capture is judged by itself; a connection in two of them counts twice")
+    if told:
         yield ""
-        yield "Seen, and most probably no failure"
-    for (rule, title), number in sorted(titles.items()):
-        example = next(r for r in flows for f in r.findings if f.rule == rule)
-        where = f"{'' if number == 1 else 'first: '}{example.flow.client} -> {example.flow.server}"
-        yield from labelled(f"{number:,} x", f"{title} ({rule}; {where})")
+        yield "Doubt"
+    for text in told:
+        yield from (f"   {line}" for line in wrapped(text, WIDTH - 3, "  "))
+
+
+def _next(report: Report, found: Sequence[Group]) -> Iterable[str]:
+    """Commands that tell more."""
+    largest = max(found, key=lambda group: len(group.members))
+    many = len(largest.members)
+    what = "in full, with its frames" if many == 1 else f"the first in full, all {many:,} listed"
+    yield ""
+    yield "Next"
+    name = shlex.quote(printable(report.captures[0].path))
+    others = " ..." if len(report.captures) > 1 else ""
+    yield f"   errnoscope analyze {name}{others} --group {largest.number}   # {what}"
+    yield f"   errnoscope explain {largest.told[0].rule}"
+    if len(found) > _GROUPS:
+        yield f"   {len(found) - _GROUPS:,} more kinds have no paragraph here; -o json has all"

@@ -1,4 +1,4 @@
-"""One kind of failure in full: its first connection, the frames, both ends, why, what to do, the others."""
+"""One kind of failure: its first connection in full with the frames, or a paragraph; and the others."""
 
 from __future__ import annotations
 
@@ -9,61 +9,95 @@ from analyzer.data import load
 from analyzer.model.finding import Finding, FlowResult, Verdict
 from analyzer.model.flow import CLIENT, SERVER, SIDES, Flow
 from analyzer.model.report import Report
-from analyzer.model.rule import Severity
+from analyzer.reports.groups import Group, behind
 from analyzer.reports.ladder_text import ladder_lines
 from analyzer.reports.layout import INDENT, WIDTH, Style, indented, labelled
 from analyzer.reports.printable import printable
-from analyzer.reports.words import calls_in_words, count, headline, later_in_words, moment
+from analyzer.reports.text_facts import facts, retried, who
+from analyzer.reports.words import calls_in_words, count, headline, later_in_words, moment, short_headline
 
-_MORE = 5
-"""Further members of a group that are listed."""
+MORE = 5
+"""Further members of a group that are listed, unless all are wanted."""
 _LOG_LINES = 3
 
+Told = dict[str, int]
+"""Rules that were explained before, and in which group."""
 
-def group_lines(
-    report: Report, members: list[FlowResult], number: int, told: dict[str, int], bold: Style
-) -> Iterable[str]:
-    """The lines of one group of connections that failed in the same way.
 
-    ``told`` are the rules that were explained before, and in which group; this one's are added.
-    """
-    first = members[0]
-    flow = first.flow
+def full(report: Report, group: Group, told: Told, bold: Style, more: int | None = MORE) -> Iterable[str]:
+    """The lines of one group, its first member in full; ``more``: how many others are listed (None: all)."""
+    first, flow = group.first, group.first.flow
     within = f" in {flow.tunnel}" if flow.tunnel else ""
-    yield bold(f"{number}. {flow.client} -> {flow.server}{within}   {moment(flow.start)}")
+    yield bold(f"{group.number}. {flow.client} -> {flow.server}{within}   {moment(flow.start)}")
     if len(report.captures) > 1:
-        yield f"{INDENT}in {printable(report.captures[flow.capture].path)}"
+        yield f"{INDENT}in {_path(report, flow)}"
+    if len(group.members) > 1:
+        yield from indented(f"The first of {who(group)}")
     yield ""
-    shown: list[Verdict | Finding] = [*first.verdicts] or [_main_finding(first)]
-    for item in shown:
+    for item in group.told:
         yield from _sentence(item, first, bold)
+    if told_of_retry := retried(group):
+        yield from labelled("retried", told_of_retry)
     if first.ladder:
         yield ""
-        deciding = [frame for item in shown for frame in item.frames]
+        deciding = [frame for item in group.told for frame in item.frames]
         yield from (INDENT + line for line in ladder_lines(first, deciding))
         yield ""
     yield from _ends(first)
-    for finding in _behind(first):
-        if finding.rule in told:
-            yield from labelled("why, do", f"as in {told[finding.rule]}")
-            continue
-        told[finding.rule] = number
-        yield from labelled("why", finding.explanation)
-        yield from labelled("do", finding.fix)
+    for label, text in facts(group):
+        yield from labelled(label, text)
+    yield from _advice(group, told, why=True)
     yield from labelled("look", _look(report, flow), whole=True)
-    yield from labelled("", f"errnoscope explain {shown[0].rule}", whole=True)
-    yield from _more(report, members[1:])
+    yield from labelled("", f"errnoscope explain {group.told[0].rule}", whole=True)
+    yield from _more(report, group, more)
 
 
-def _main_finding(result: FlowResult) -> Finding:
-    return next(f for f in reversed(result.findings) if f.severity is not Severity.INFO)
+def brief(report: Report, group: Group, told: Told, bold: Style) -> Iterable[str]:
+    """A paragraph: what, who and when, what all connections together say, what to do, the first proof."""
+    first = group.first
+    titles = dict.fromkeys(behind(first, item).title for item in group.told)
+    yield from map(bold, _headed(f"{group.number}.", "; ".join(titles)))
+    yield from indented(who(group))
+    for item in group.told:
+        finding = behind(first, item)
+        if isinstance(item, Verdict):
+            yield from labelled(SIDES[item.side], short_headline(item))
+        if finding.summary:
+            yield from labelled("seen", finding.summary)
+    if told_of_retry := retried(group):
+        yield from labelled("retried", told_of_retry)
+    for label, text in facts(group):
+        yield from labelled(label, text)
+    yield from _advice(group, told, why=False)
+    yield from labelled("proof", _proof(report, group))
 
 
-def _behind(result: FlowResult) -> list[Finding]:
-    """The findings behind the verdicts, each rule once; else the main one."""
-    rules = dict.fromkeys(verdict.rule for verdict in result.verdicts)
-    by_rule = {finding.rule: finding for finding in reversed(result.findings)}
-    return [by_rule[rule] for rule in rules] or [_main_finding(result)]
+def _headed(number: str, text: str) -> list[str]:
+    first, *others = indented(text)
+    return [f"{number} {first.strip()}" if len(number) > 2 else f"{number:<3}{first.strip()}", *others]
+
+
+def _advice(group: Group, told: Told, *, why: bool) -> Iterable[str]:
+    by_rule = {f.rule: f for f in (behind(group.first, item) for item in group.told)}
+    for rule, finding in by_rule.items():
+        if rule in told:
+            yield from labelled("why, do" if why else "do", f"as in {told[rule]}")
+            continue
+        told[rule] = group.number
+        if why:
+            yield from labelled("why", finding.explanation)
+        yield from labelled("do", finding.fix)
+
+
+def _path(report: Report, flow: Flow) -> str:
+    return printable(report.captures[flow.capture].path)
+
+
+def _proof(report: Report, group: Group) -> str:
+    frames = [frame for item in group.told for frame in item.frames]
+    more = f", {len(group.members) - 1:,} more" if len(group.members) > 1 else ""
+    where = f"{_path(report, group.first.flow)}: " if len(report.captures) > 1 else ""
+    return f"{where}frame{'s' * (len(frames) > 1)} {few(frames)}{more}"
 
 
 def _sentence(item: Verdict | Finding, result: FlowResult, bold: Style) -> Iterable[str]:
@@ -71,7 +105,7 @@ def _sentence(item: Verdict | Finding, result: FlowResult, bold: Style) -> Itera
         yield from indented(f"{item.title} (the {SIDES[item.side]}). {item.summary}")
         yield f"{f'warning  {item.rule}':>{WIDTH}}"
         return
-    finding = next(f for f in result.findings if f.rule == item.rule and f.side == item.side)
+    finding = behind(result, item)
     yield from map(bold, indented(headline(item)))
     yield from indented(f"{finding.title}. {finding.summary}")
     yield f"{f'{item.confidence.value}  {item.rule}':>{WIDTH}}"
@@ -117,23 +151,31 @@ def _look(report: Report, flow: Flow) -> str:
     ip = "ip" if flow.version == 4 else "ipv6"
     addresses = f"{ip}.addr=={flow.client.address} && {ip}.addr=={flow.server.address}"
     ports = f"tcp.port=={flow.client.port} && tcp.port=={flow.server.port}"
-    path = printable(report.captures[flow.capture].path)
+    path = _path(report, flow)
     path = "FILE" if path == "-" else shlex.quote(path)
     return f"wireshark {path} -Y '{addresses} && {ports}'"
 
 
-def _more(report: Report, members: Sequence[FlowResult]) -> Iterable[str]:
+def _more(report: Report, group: Group, most: int | None) -> Iterable[str]:
+    """The others of the group, a line each."""
+    members = group.members[1:]
     if not members:
         return
     yield from labelled("same", f"{count(len(members), 'more connection')}:")
-    for result in members[:_MORE]:
-        frames = [frame for item in (result.verdicts or result.findings) for frame in item.frames]
-        line = f"{result.flow.client}  {moment(result.flow.start)}  frames {_few(frames)}"
-        path = printable(report.captures[result.flow.capture].path)
-        yield from labelled("", f"{line}  {path}" if len(report.captures) > 1 else line, whole=True)
-    if len(members) > _MORE:
-        yield from labelled("", f"... and {len(members) - _MORE:,} more")
+    for result in members[:most]:
+        yield from labelled("", _member(report, result), whole=True)
+    if most is not None and len(members) > most:
+        yield from labelled("", f"... and {len(members) - most:,} more")
 
 
-def _few(frames: Sequence[int]) -> str:
+def _member(report: Report, result: FlowResult) -> str:
+    frames = [frame for item in (result.verdicts or result.findings) for frame in item.frames]
+    line = f"{result.flow.client}  {moment(result.flow.start)}  frames {few(frames)}"
+    if any(verdict.recovered for verdict in result.verdicts):
+        line += "  retried"
+    return f"{line}  {_path(report, result.flow)}" if len(report.captures) > 1 else line
+
+
+def few(frames: Sequence[int]) -> str:
+    """The first of some frame numbers."""
     return " ".join(map(str, frames[:4])) + (" ..." if len(frames) > 4 else "")

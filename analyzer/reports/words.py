@@ -46,6 +46,18 @@ def headline(verdict: Verdict) -> str:
     return f"{subject} failed with {errno_name(result, verdict.number)}{ending}."
 
 
+def short_headline(verdict: Verdict) -> str:
+    """The same without a verb: ``recv(): ECONNRESET (104, "Connection reset by peer")``."""
+    table = verdict.table
+    result = table.calls[table.call]
+    if result in RESULTS:
+        return f"{call_name(table.call)}: {result_name(result)}"
+    signal = _signal(table.call, result)
+    return (
+        f"{call_name(table.call)}: {errno_name(result, verdict.number)}{f' and {signal}' if signal else ''}"
+    )
+
+
 def calls_in_words(table: CallTable) -> str:
     """What each call gives if it is the first one, equal results together."""
     return _table_in_words(table.calls)
@@ -78,9 +90,16 @@ def moment(time: int) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S}.{time // 10**6 % 1000:03d} UTC"
 
 
+def clock(time: int) -> str:
+    """A time in nanoseconds as time of day in UTC, to the second."""
+    return f"{datetime.fromtimestamp(time // 10**9, UTC):%H:%M:%S}"
+
+
 def duration(time: int) -> str:
     """A length of time in nanoseconds: ``12 ms``, ``3.4 s``, ``2 h 5 min``."""
     seconds = time / 1e9
+    if seconds < 0.0995:
+        return f"{seconds * 1000:.2g} ms"
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 600:

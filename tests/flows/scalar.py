@@ -11,6 +11,7 @@ from analyzer.flows.tracker import MAX_QUIET
 from analyzer.model.columns import TCP, UDP, Flag
 from analyzer.model.flow import CLIENT, NOTHING, Endpoint, Flow, FlowEnd, Kind, Segment, Totals, address_text
 from analyzer.model.seq import add, distance
+from analyzer.model.summary import MIN_PAUSE_NS, Summary
 from analyzer.model.tunnel import tunnel_text
 
 FAR = 1 << 30
@@ -107,6 +108,13 @@ class Open:
     talked: bool = False
     finished: set[int] = field(default_factory=set)  # sides
     reset: bool = False
+    reset_by: list[bool] = field(default_factory=lambda: [False, False])
+    server: tuple[tuple[int, int], int] = ((0, 0), 0)
+    tunnel: int = 0
+    answered: int = 0  # time of the first SYN+ACK
+    survived: int = 0
+    fatal: list[int] = field(default_factory=lambda: [0, 0])  # by side
+    largest: list[int] = field(default_factory=lambda: [0, 0])
 
     @property
     def is_over(self) -> bool:
@@ -115,11 +123,12 @@ class Open:
 
 @dataclass
 class Result:
-    """What came out, by number of the flow; of flows that are of interest only."""
+    """What came out, by number of the flow; of flows that are of interest only, but summaries of all."""
 
     flows: dict[int, Flow] = field(default_factory=dict)
     segments: dict[int, list[Segment]] = field(default_factory=dict)
     ends: dict[int, FlowEnd] = field(default_factory=dict)
+    summaries: dict[int, Summary] = field(default_factory=dict)
 
 
 def track(packets: list[Packet], triggers: int, capture: int = 0) -> Result:
@@ -128,6 +137,7 @@ def track(packets: list[Packet], triggers: int, capture: int = 0) -> Result:
     clock = seen = 0
 
     def let_go(flow: Open, when: int, *, closed: bool) -> None:
+        result.summaries[flow.flow.id] = summary_of(flow)
         if flow.interesting:
             result.flows[flow.flow.id] = flow.flow
             result.segments[flow.flow.id] = flow.segments
@@ -206,7 +216,7 @@ def begin(packet: Packet, number: int, clock: int, capture: int) -> Open:
         start=packet.time,
         tunnel=tunnel_text(packet.tunnel),
     )
-    return Open(flow, client, clock)
+    return Open(flow, client, clock, server=server, tunnel=packet.tunnel)
 
 
 def add_packet(flow: Open, packet: Packet, number: int, clock: int, triggers: int) -> None:
@@ -217,6 +227,7 @@ def add_packet(flow: Open, packet: Packet, number: int, clock: int, triggers: in
     copy = is_copy(flow, packet, number, clock)
     flow.history.append((packet, number, clock))
     kinds = 0 if copy else kinds_of(flow, packet, side)
+    note_for_summary(flow, packet, clock, side, kinds)
     if kinds & ~(Kind.RESENT | Kind.PROBE):  # once: that happens
         flow.interesting |= bool(kinds & triggers)
         if flow.interesting or flow.significant < MAX_QUIET:
@@ -266,6 +277,61 @@ def is_copy(flow: Open, packet: Packet, number: int, clock: int) -> bool:
     if packet.payload or packet.flags & Flag.FIN:
         return all((p.source == packet.source and p.sport == packet.sport) or p.icmp for p in between)
     return packet.seq == add(own.seq_end, -1)
+
+
+def note_for_summary(flow: Open, packet: Packet, clock: int, side: int, kinds: int) -> None:
+    """Pauses, sizes, the answer to the SYN, who sent a reset."""
+    if packet.flags & (Flag.SYN | Flag.ACK) == Flag.SYN | Flag.ACK and not flow.answered:
+        flow.answered = packet.time
+    if packet.flags & Flag.RST:
+        flow.reset_by[side] = True
+    if packet.icmp is None:
+        flow.largest[side] = max(flow.largest[side], packet.payload)
+    if not packet.counts:
+        return
+    flow.survived = max(flow.survived, flow.fatal[1 - side])
+    flow.fatal[1 - side] = 0
+    pause = clock - flow.clock
+    if flow.packets and pause >= MIN_PAUSE_NS and not kinds & Kind.RESENT:
+        flow.fatal[side] = max(flow.fatal[side], pause)
+
+
+def summary_of(flow: Open) -> Summary:
+    (client_hi, client_lo), client_port = flow.client
+    (server_hi, server_lo), server_port = flow.server
+    totals = flow.totals
+
+    def unacknowledged(side: int) -> bool:
+        own, other = totals[side], totals[1 - side]
+        return own.has_seq and not (other.has_ack and distance(own.seq_end, other.ack) >= 0)
+
+    return Summary(
+        flow=flow.flow.id,
+        watched=flow.interesting,
+        protocol={"tcp": TCP, "udp": UDP}[flow.flow.protocol],
+        version=flow.flow.version,
+        tunnel=flow.tunnel,
+        client_guessed=flow.flow.client_guessed,
+        client_hi=client_hi,
+        client_lo=client_lo,
+        client_port=client_port,
+        server_hi=server_hi,
+        server_lo=server_lo,
+        server_port=server_port,
+        start=flow.flow.start,
+        end=flow.end,
+        packets=flow.packets,
+        answered=flow.answered,
+        completed=totals[CLIENT].opened_time if flow.answered else 0,
+        survived=flow.survived,
+        payload=(totals[0].payload, totals[1].payload),
+        fin=(0 in flow.finished, 1 in flow.finished),
+        reset=(flow.reset_by[0], flow.reset_by[1]),
+        unacknowledged=(unacknowledged(0), unacknowledged(1)),
+        largest=(flow.largest[0], flow.largest[1]),
+        resent_length=(totals[0].resent_length, totals[1].resent_length),
+        fatal=(flow.fatal[0], flow.fatal[1]),
+    )
 
 
 def kinds_of(flow: Open, packet: Packet, side: int) -> int:

@@ -15,6 +15,7 @@ from analyzer.flows.splits import LINGER_NS
 from analyzer.flows.tracker import MAX_QUIET, SIGNIFICANT, Tracker
 from analyzer.model.columns import TCP, Flag
 from analyzer.model.flow import FlowEnd, Kind, Segment, Totals
+from analyzer.model.summary import summaries
 from tests.flows.columns import batches_of
 from tests.flows.conversations import SECOND, Action, actions, cuts, many_actions, packets_of
 from tests.flows.scalar import Packet, Result, track
@@ -36,8 +37,17 @@ def run(packets: list[Packet], triggers: int, where: list[int]) -> Result:
         for segment in tracked.segments:
             result.segments[segment.flow].append(meant(segment))
         note_ends(result, tracked.ended)
+        note_summaries(result, tracker)
     note_ends(result, tracker.finish())
+    note_summaries(result, tracker)
     return result
+
+
+def note_summaries(result: Result, tracker: Tracker) -> None:
+    for rows in tracker.take_summaries():
+        for summary in summaries(rows):
+            assert summary.flow not in result.summaries
+            result.summaries[summary.flow] = summary
 
 
 def note_ends(result: Result, ends: list[FlowEnd]) -> None:
@@ -59,6 +69,7 @@ def meant_totals(totals: Totals) -> Totals:
 
 def assert_same(got: Result, expected: Result) -> None:
     assert got.flows == expected.flows
+    assert got.summaries == expected.summaries
     for flow, segments in expected.segments.items():
         assert [s.number for s in got.segments[flow]] == [s.number for s in segments]
         for one, other in zip(got.segments[flow], segments, strict=True):
@@ -564,7 +575,31 @@ def test_long_captures_have_all_that_they_promise() -> None:
         seen["closed"] += sum(end.closed for end in result.ends.values())
         seen["open"] += sum(not end.closed for end in result.ends.values())
         seen["guessed"] += sum(flow.client_guessed for flow in result.flows.values())
-    assert all(seen[name] > 5 for name in (*names, "unseen", "copies", "closed", "open", "guessed")), seen
+        for summary in result.summaries.values():
+            seen["survived"] += summary.survived > 0
+            seen["fatal"] += max(summary.fatal) > 0
+            seen["unacknowledged"] += any(summary.unacknowledged)
+    also = ("unseen", "copies", "closed", "open", "guessed", "survived", "fatal", "unacknowledged")
+    assert all(seen[name] > 5 for name in (*names, *also)), seen
+
+
+@pytest.mark.parametrize("where", [[], list(range(8))])
+def test_a_pause_is_survived_once_both_ends_went_on(where: list[int]) -> None:
+    taken = [
+        act("open"),
+        act("data", gap=30 * SECOND),
+        act("ack", 1),
+        act("data", 1, gap=90 * SECOND),
+        act("resend", 1, gap=300 * SECOND, size=0),  # no idle time, it waits for an acknowledgement
+        act("reset"),
+    ]
+    [summary] = run(packets_of(taken), Kind.RST, where).summaries.values()
+    assert summary.survived == 30 * SECOND
+    assert summary.fatal == (0, 90 * SECOND)
+    assert summary.largest == (10, 10)
+    assert summary.unacknowledged == (False, True)
+    assert summary.reset == (True, False)
+    assert 0 < summary.start <= summary.answered <= summary.completed
 
 
 def test_packets_here_are_rows_there() -> None:

@@ -1,0 +1,112 @@
+"""What is kept of every flow for the time after its end, and the pauses that it lived through."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.flows.batch import Batch, Mask, State
+from analyzer.flows.running import last_of_groups
+from analyzer.flows.table import Rows
+from analyzer.model.columns import Flag
+from analyzer.model.flow import CLIENT, SERVER, Kind
+from analyzer.model.summary import MIN_PAUSE_NS, SUMMARY, SummaryRows
+
+
+def note_pauses(batch: Batch, state: State, before: Rows, after: Rows) -> None:
+    """Carry the longest pause survived, and each side's longest that was not answered yet; slots (g,).
+
+    A pause lies before a segment that is not sent again; it is survived once the other end sends anything
+    but a reset.
+    """
+    pauses = _pauses(batch, before)
+    long = np.flatnonzero(pauses >= MIN_PAUSE_NS)
+    long = long[(state.kinds[long] & Kind.RESENT) == 0]
+    waiting = before["fatal"]
+    if not len(long) and not waiting.any():
+        return
+    for side in (CLIENT, SERVER):
+        sent = state.sides[side].found["last"]  # all that it sent but resets
+        answer = last_of_groups(state.sides[1 - side].found["last"], batch.starts, len(pauses))
+        place = np.searchsorted(sent, long)
+        rows = long[sent.take(place, mode="clip") == long] if len(sent) else long[:0]
+        answered = rows < answer[batch.group[rows]]
+        survived, fatal = (
+            np.where(answer >= 0, waiting[:, side], 0),
+            np.where(answer >= 0, 0, waiting[:, side]),
+        )
+        np.maximum.at(survived, batch.group[rows[answered]], pauses[rows[answered]])
+        np.maximum.at(fatal, batch.group[rows[~answered]], pauses[rows[~answered]])
+        after["survived"] = np.maximum(after["survived"], survived)
+        after["fatal"][:, side] = fatal
+
+
+def _pauses(batch: Batch, before: Rows) -> NDArray[np.int64]:
+    """How long nothing of the flow had been seen before each row: int64 (n,)."""
+    clock = batch.rows.clock
+    pauses = np.empty_like(clock)
+    np.subtract(clock[1:], clock[:-1], out=pauses[1:])
+    first = clock[batch.starts]
+    pauses[batch.starts] = first - np.where(before["rows"] > 0, before["clock"], first)
+    return pauses
+
+
+def note_sizes(batch: Batch, after: Rows) -> None:
+    """Carry the largest payload of each side's segments in ``after`` (slots, (g,))."""
+    payload = batch.rows.payload
+    if batch.rows.is_icmp.any():
+        payload = np.where(batch.rows.is_icmp, 0, payload)
+    for side in (CLIENT, SERVER):
+        largest = np.maximum.reduceat(np.where(batch.side == side, payload, 0), batch.starts)
+        after["largest"][:, side] = np.maximum(after["largest"][:, side], largest)
+
+
+def note_answers(batch: Batch, after: Rows) -> None:
+    """Remember the first SYN+ACK of each flow, and who sent a reset, in ``after`` (slots, (g,))."""
+    rows = batch.rows
+    both = Flag.SYN | Flag.ACK
+    answers = np.flatnonzero(((rows.flags & both) == both) & (rows.time != 0))  # 0 stands for none
+    answers = answers[::-1]  # of several the first is written last
+    group = batch.group[answers]
+    new = after["answered"][group] == 0
+    after["answered"][group[new]] = rows.time[answers[new]]
+    resets = np.flatnonzero(rows.flags & Flag.RST)
+    after["reset_by"][batch.group[resets], batch.side[resets]] = True
+
+
+_SAME = (
+    *(
+        "flow",
+        "watched",
+        "protocol",
+        "version",
+        "tunnel",
+        "client_guessed",
+        "client_hi",
+        "client_lo",
+        "client_port",
+    ),
+    *("server_hi", "server_lo", "server_port", "start", "end", "answered", "survived", "payload"),
+    *("resent_length", "largest", "fatal"),
+)
+
+
+def summary_rows(slots: Rows) -> SummaryRows:
+    """SUMMARY rows of these slots: (n,)."""
+    out = np.zeros(len(slots), SUMMARY)
+    for name in _SAME:
+        out[name] = slots[name]
+    out["packets"] = slots["rows"]
+    out["reset"] = slots["reset_by"]
+    out["completed"] = np.where(slots["answered"] > 0, slots["opened_time"][:, CLIENT], 0)
+    forward = np.where(slots["client_forward"], CLIENT, SERVER)
+    index = np.arange(len(slots))
+    for side in (CLIENT, SERVER):  # the endpoint that sorts first has index 1 in ``finished``
+        out["fin"][:, side] = slots["finished"][index, (forward == side).astype(np.int64)]
+        acked = slots["has_ack"][:, 1 - side] & _reached(slots["ack"][:, 1 - side], slots["seq_end"][:, side])
+        out["unacknowledged"][:, side] = slots["has_seq"][:, side] & ~acked
+    return out
+
+
+def _reached(ack: NDArray[np.uint32], end: NDArray[np.uint32]) -> Mask:
+    return (ack - end).view(np.int32) >= 0

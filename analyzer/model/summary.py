@@ -1,0 +1,84 @@
+"""What is kept of a flow that has ended: one array row, for clean flows too."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+SUMMARY = np.dtype(
+    [
+        ("flow", "i8"),
+        ("watched", "?"),  # it reached the shadow sockets, so that it may have a result
+        ("protocol", "u1"),
+        ("version", "u1"),
+        ("tunnel", "u8"),
+        ("client_guessed", "?"),
+        ("client_hi", "u8"),
+        ("client_lo", "u8"),
+        ("client_port", "u2"),
+        ("server_hi", "u8"),
+        ("server_lo", "u8"),
+        ("server_port", "u2"),
+        ("start", "i8"),
+        ("end", "i8"),
+        ("packets", "i8"),
+        ("answered", "i8"),  # the first SYN+ACK, 0 where none was seen
+        ("completed", "i8"),  # the client's first segment without SYN; 0 where there was no SYN+ACK before
+        ("survived", "i8"),  # the longest pause after which both ends went on, 0 below MIN_PAUSE_NS
+        # by side:
+        ("payload", "i8", (2,)),
+        ("fin", "?", (2,)),
+        ("reset", "?", (2,)),
+        ("unacknowledged", "?", (2,)),  # the other end never acknowledged all that this one sent
+        ("largest", "u4", (2,)),  # the largest payload of a segment
+        ("resent_length", "u4", (2,)),  # payload of the last segment sent again
+        ("fatal", "i8", (2,)),  # the longest pause that it ended, to hear nothing any more but a reset
+    ]
+)
+"""Times and pauses in nanoseconds, lengths in bytes; addresses as in PacketColumns."""
+
+SummaryRows = NDArray[np.void]
+"""SUMMARY rows: (n,)."""
+
+MIN_PAUSE_NS = 10 * 10**9
+"""Shorter pauses are everyday, and nothing between two hosts forgets a connection so soon."""
+
+
+class Summary(NamedTuple):
+    """One row of SUMMARY; the names and their order are the same. Pairs are by side."""
+
+    flow: int
+    watched: bool
+    protocol: int
+    version: int
+    tunnel: int
+    client_guessed: bool
+    client_hi: int
+    client_lo: int
+    client_port: int
+    server_hi: int
+    server_lo: int
+    server_port: int
+    start: int
+    end: int
+    packets: int
+    answered: int
+    completed: int
+    survived: int
+    payload: tuple[int, int]
+    fin: tuple[bool, bool]
+    reset: tuple[bool, bool]
+    unacknowledged: tuple[bool, bool]
+    largest: tuple[int, int]
+    resent_length: tuple[int, int]
+    fatal: tuple[int, int]
+
+
+def summaries(rows: SummaryRows) -> list[Summary]:
+    """SUMMARY rows as plain values."""
+    return [
+        Summary._make(tuple(v.tolist()) if isinstance(v, np.ndarray) else v for v in row)
+        for row in rows.tolist()
+    ]

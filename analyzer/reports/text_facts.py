@@ -1,0 +1,96 @@
+"""What all connections together say of a failure, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from analyzer.model.report import Evidence
+from analyzer.reports.groups import Group
+from analyzer.reports.words import clock, count, duration
+
+_HOSTS = 4
+
+
+def who(group: Group) -> str:
+    """``871 connections from 14 hosts (...) to 10.0.9.30:5432, 10:07:12 to 10:09:40 UTC.``"""
+    flow, hosts = group.first.flow, group.hosts
+    server = f"{flow.server} in {flow.tunnel}" if flow.tunnel else str(flow.server)
+    first, last = group.times
+    if len(group.members) == 1:
+        return f"{flow.client} -> {server}, {clock(first)} UTC."
+    origin = hosts[0]
+    if len(hosts) > 1:
+        more = " ..." if len(hosts) > _HOSTS else ""
+        origin = f"{len(hosts):,} hosts ({' '.join(hosts[:_HOSTS])}{more})"
+    span = clock(first) if clock(first) == clock(last) else f"{clock(first)} to {clock(last)}"
+    return f"{count(len(group.members), 'connection')} from {origin} to {server}, {span} UTC."
+
+
+def facts(group: Group) -> Iterable[tuple[str, str]]:
+    """Label and text of what is known beyond the single connection."""
+    if len(group.sure) > 1:
+        yield "sure", ", ".join(f"{number:,} {word}" for word, number in group.sure.items())
+    if group.incident:
+        evidence = group.incident.evidence
+        alone = len(group.members) == 1 and group.recovered
+        if not alone and (told := _reached(group, evidence)):
+            yield "others", told
+        if evidence.idle_limit:
+            yield "pauses", _pauses(group, evidence)
+        if evidence.size_limit:
+            yield "sizes", _sizes(evidence)
+
+
+def retried(group: Group) -> str:
+    """Whether the clients got what they wanted all the same; empty where nothing says so."""
+    verdicts = [v for member in group.members for v in member.verdicts if v.recovered]
+    if not verdicts:
+        return ""
+    if len(group.members) == 1:
+        after = duration(max(0, verdicts[0].recovered_at - verdicts[0].time))
+        return f"It worked {after} later: the client connected to the same service again and was answered."
+    if group.recovered == len(group.members):
+        return "All of these clients tried again within seconds, and were answered."
+    return f"{group.recovered:,} of these clients tried again within seconds, and were answered."
+
+
+def _reached(group: Group, evidence: Evidence) -> str:
+    """Whether the service answered others before, meanwhile and after."""
+    before, after, meanwhile = evidence.reached_before, evidence.reached_after, evidence.reached_meanwhile
+    parts = []
+    if before:
+        parts.append(f"before (last at {clock(before)} UTC)")
+    if meanwhile:
+        parts.append(f"meanwhile ({meanwhile:,})")
+    if after:
+        parts.append(f"afterwards (first at {clock(after)} UTC)")
+    if parts:
+        none = "" if meanwhile or len(group.members) == 1 else "; none meanwhile"
+        return f"The same service answered other connections {_listed(parts)}{none}."
+    if len(group.members) > 1:
+        return "The service answered no other connection in this capture."
+    return ""
+
+
+def _listed(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _pauses(group: Group, evidence: Evidence) -> str:
+    died, lived = (f"{time / 1e9:,.1f} s" for time in (evidence.shortest_fatal, evidence.longest_survived))
+    if not evidence.longest_survived:
+        one = "It had been idle for" if len(group.members) == 1 else "All had been idle, for at least"
+        return f"{one} {died}; no other connection was idle, so there is no comparison."
+    return (
+        f"The longest that a connection survived {lived}, the shortest that was fatal {died}. So something "
+        f"ends connections that are idle for longer: a keepalive on the clients below {lived}, or an idle "
+        "timeout of their own, avoids it."
+    )
+
+
+def _sizes(evidence: Evidence) -> str:
+    return (
+        f"The largest payload that was acknowledged {evidence.largest_acknowledged:,} bytes, the smallest "
+        f"that never was {evidence.smallest_lost:,}. So large packets get lost on this path (MTU): clamp the "
+        'MSS, or let ICMP "fragmentation needed" (type 3 code 4; IPv6: "packet too big") through.'
+    )

@@ -1,0 +1,263 @@
+"""What many flows say together: when a service answered each client, how long a pause was survived.
+
+Summaries of ended flows go in, in any order and in any portions; nothing of a single flow is left but its
+share of a row for its client, service and second. So memory grows with those, not with flows: 5,000
+connections of one client to one service in one second are one row of 80 bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.model.columns import TCP
+from analyzer.model.flow import CLIENT, SERVER, Endpoint, address_text
+from analyzer.model.summary import Summary, SummaryRows
+
+SECOND = 10**9
+REACHED, EMPTY = 0, 1
+"""Kinds of moments: the service answered; connected and closed by the client at once, without a byte."""
+
+_SERVICE = (
+    *(("protocol", "u1"), ("version", "u1"), ("tunnel", "u8")),
+    *(("server_hi", "u8"), ("server_lo", "u8"), ("server_port", "u2")),
+)
+_CLIENT = (("client_hi", "u8"), ("client_lo", "u8"))
+_SERVICE_NAMES = tuple(name for name, _ in _SERVICE)
+_PAIR_NAMES = (*_SERVICE_NAMES, *(name for name, _ in _CLIENT))
+
+MOMENT = np.dtype(
+    [*_SERVICE, *_CLIENT, ("kind", "u1"), ("second", "i8"), ("count", "i8"), ("first", "i8"), ("last", "i8")]
+)
+"""Flows of one client, service, kind and second (since the epoch) of their start; first and last start."""
+
+SERVICE = np.dtype([*_SERVICE, ("flows", "i8"), ("survived", "i8"), ("largest", "i8", (2,))])
+"""Flows of a service without a verdict: the longest pause survived (ns), and by side the largest payload of
+those whose every byte was acknowledged."""
+
+Pair = tuple[int, ...]
+"""Service and client: the values of _PAIR_NAMES."""
+
+_ENOUGH = 8192
+"""Rows that are not worth folding yet."""
+
+_AT_ONCE_NS = SECOND
+"""A connection that lasts longer is no mere look whether somebody answers."""
+
+
+def service_of(summary: Summary) -> Pair:
+    """The service as a key."""
+    return tuple(int(getattr(summary, name)) for name in _SERVICE_NAMES)
+
+
+def pair_of(summary: Summary) -> Pair:
+    """The service and the client as a key."""
+    return tuple(int(getattr(summary, name)) for name in _PAIR_NAMES)
+
+
+def is_empty(rows: SummaryRows) -> NDArray[np.bool_]:
+    """Connected, then closed or reset by the client within a second, and no byte either way: bool (n,)."""
+    connected = (rows["protocol"] == TCP) & ~rows["client_guessed"] & (rows["answered"] > 0)
+    done = (rows["fin"] | rows["reset"])[:, CLIENT] & ~rows["reset"][:, SERVER]
+    short = rows["end"] - rows["start"] < _AT_ONCE_NS
+    empty: NDArray[np.bool_] = connected & done & short & ~rows["payload"].any(axis=1)
+    return empty
+
+
+def is_reached(rows: SummaryRows) -> NDArray[np.bool_]:
+    """The service answered, so that the client got what it wanted: bool (n,)."""
+    answered = rows["payload"][:, SERVER] > 0
+    tcp = rows["protocol"] == TCP
+    connected = rows["completed"] > 0
+    reached: NDArray[np.bool_] = np.where(
+        tcp, connected & (answered | ~rows["reset"].any(axis=1)), answered
+    ) & ~is_empty(rows)
+    return reached
+
+
+@dataclass(slots=True)
+class Services:
+    """The fold. ``late_resets``: flows without a verdict in which a reset came although both had closed."""
+
+    late_resets: int = 0
+    _moments: list[NDArray[np.void]] = field(default_factory=list)
+    _services: list[NDArray[np.void]] = field(default_factory=list)
+    _folded: int = 0
+    _is_folded: bool = False
+
+    def add(self, rows: SummaryRows, failed: Iterable[int] = ()) -> None:
+        """Take flows that ended; ``failed`` are the numbers of those among them that have a verdict."""
+        if not len(rows):
+            return
+        fine = rows[~np.isin(rows["flow"], np.fromiter(failed, np.int64))]
+        empty = is_empty(fine)
+        late = (fine["protocol"] == TCP) & fine["fin"].all(axis=1) & fine["reset"].any(axis=1) & ~empty
+        self.late_resets += int(late.sum())
+        self._moments.append(_moments(fine[is_reached(fine)], REACHED))
+        self._moments.append(_moments(rows[is_empty(rows)], EMPTY))
+        self._services.append(_services(fine))
+        self._is_folded = False
+        if sum(map(len, self._moments)) > 2 * self._folded + _ENOUGH:
+            self._fold()
+
+    def merge(self, other: Services) -> None:
+        """Take all that the other one has."""
+        self.late_resets += other.late_resets
+        self._moments.extend(other._moments)
+        self._services.extend(other._services)
+        self._is_folded = False
+
+    def moments(self, kind: int, keys: Iterable[Pair], *, by_service: bool = False) -> dict[Pair, Moments]:
+        """The moments of that kind of these pairs (or services), in order of time."""
+        self._fold()
+        rows = self._moments[0][self._moments[0]["kind"] == kind]
+        names = _SERVICE_NAMES if by_service else _PAIR_NAMES
+        return {key: Moments(chosen) for key, chosen in _chosen(rows, names, set(keys)).items()}
+
+    def repeated(self) -> dict[Pair, Moments]:
+        """The empty connections of every client and service that have three or more."""
+        self._fold()
+        rows = self._moments[0][self._moments[0]["kind"] == EMPTY]
+        groups = _groups(rows, _PAIR_NAMES)
+        return {pair: Moments(group) for pair, group in groups.items() if int(group["count"].sum()) >= 3}
+
+    def service(self, keys: Iterable[Pair]) -> dict[Pair, NDArray[np.void]]:
+        """The one SERVICE row of each of these services."""
+        self._fold()
+        chosen = _chosen(self._services[0], _SERVICE_NAMES, set(keys))
+        return {key: rows[0] for key, rows in chosen.items()}
+
+    def longest_pause(self) -> tuple[int, str]:
+        """The longest pause that a connection survived (ns), and at which service."""
+        self._fold()
+        rows = self._services[0]
+        if not len(rows):
+            return 0, ""
+        row = rows[int(rows["survived"].argmax())]
+        address = address_text(int(row["version"]), int(row["server_hi"]), int(row["server_lo"]))
+        return int(row["survived"]), str(Endpoint(address, int(row["server_port"])))
+
+    def _fold(self) -> None:
+        """Rows of the same client, service, kind and second become one."""
+        if self._is_folded:
+            return
+        self._is_folded = True
+        rows = np.concatenate([np.zeros(0, MOMENT), *self._moments])
+        rows, starts = _sorted(rows, (*_PAIR_NAMES, "kind", "second"))
+        folded = rows[starts]
+        if len(rows):
+            folded["count"] = np.add.reduceat(rows["count"], starts)
+            folded["first"] = np.minimum.reduceat(rows["first"], starts)
+            folded["last"] = np.maximum.reduceat(rows["last"], starts)
+        self._moments, self._folded = [folded], len(folded)
+        rows = np.concatenate([np.zeros(0, SERVICE), *self._services])
+        rows, starts = _sorted(rows, _SERVICE_NAMES)
+        services = rows[starts]
+        if len(rows):
+            services["flows"] = np.add.reduceat(rows["flows"], starts)
+            services["survived"] = np.maximum.reduceat(rows["survived"], starts)
+            services["largest"] = np.maximum.reduceat(rows["largest"], starts, axis=0)
+        self._services = [services]
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """MOMENT rows in order of time, one a client and second."""
+
+    rows: NDArray[np.void]
+
+    @classmethod
+    def none(cls) -> Moments:
+        """No flow at all."""
+        return cls(np.zeros(0, MOMENT))
+
+    @property
+    def count(self) -> int:
+        """How many flows they are."""
+        return int(self.rows["count"].sum())
+
+    def last_before(self, time: int) -> int:
+        """The start of the last flow before that time, 0 where there is none (as far as a second tells)."""
+        first, last = self.rows["first"], self.rows["last"]
+        starts = np.where(last < time, last, np.where(first < time, first, 0))
+        return int(starts.max(initial=0))
+
+    def first_after(self, time: int) -> int:
+        """The start of the first flow after that time, 0 where there is none (as far as a second tells)."""
+        first, last = self.rows["first"], self.rows["last"]
+        starts = np.where(first > time, first, last)
+        return int(starts[last > time].min(initial=_NEVER)) % _NEVER
+
+    def between(self, begin: int, end: int) -> int:
+        """How many flows began then; whole seconds count by their first."""
+        inside = (self.rows["first"] >= begin) & (self.rows["first"] <= end)
+        return int(self.rows["count"][inside].sum())
+
+
+_NEVER = np.iinfo(np.int64).max
+
+
+def _moments(rows: SummaryRows, kind: int) -> NDArray[np.void]:
+    out = np.zeros(len(rows), MOMENT)
+    for name in _PAIR_NAMES:
+        out[name] = rows[name]
+    out["kind"], out["count"] = kind, 1
+    out["second"] = rows["start"] // SECOND
+    out["first"] = out["last"] = rows["start"]
+    return out
+
+
+def _services(rows: SummaryRows) -> NDArray[np.void]:
+    out = np.zeros(len(rows), SERVICE)
+    for name in _SERVICE_NAMES:
+        out[name] = rows[name]
+    out["flows"] = 1
+    out["survived"] = rows["survived"]
+    out["largest"] = np.where(rows["unacknowledged"], 0, rows["largest"])
+    return out
+
+
+def _sorted(rows: NDArray[np.void], names: Sequence[str]) -> tuple[NDArray[np.void], NDArray[np.int64]]:
+    """The rows of equal columns together, in order of time; and the first of each such run: int64 (g,)."""
+    if not len(rows):
+        return rows, np.zeros(0, np.int64)
+    keys = [_mixed([rows[name] for name in names])]
+    rows = rows[np.lexsort([rows["first"], *keys] if rows.dtype == MOMENT else keys)]
+    differs = np.zeros(len(rows), np.bool_)
+    differs[0] = True
+    for name in names:
+        differs[1:] |= rows[name][1:] != rows[name][:-1]
+    return rows, np.flatnonzero(differs)
+
+
+def _groups(rows: NDArray[np.void], names: Sequence[str]) -> dict[Pair, NDArray[np.void]]:
+    """The rows by their values in these columns, in order of time."""
+    rows, starts = _sorted(rows, names)
+    keys = zip(*(rows[name][starts].tolist() for name in names), strict=True)
+    return dict(zip(keys, np.split(rows, starts[1:]), strict=True)) if len(rows) else {}
+
+
+def _mixed(columns: Sequence[NDArray[Any]]) -> NDArray[np.uint64]:
+    """One number for each row, mostly another one for other values: uint64 (n,)."""
+    mixed = np.zeros(len(columns[0]), np.uint64)
+    for column in columns:
+        mixed = (mixed ^ column.astype(np.uint64)) * _ODD
+        mixed ^= mixed >> np.uint64(29)
+    return mixed
+
+
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+
+
+def _chosen(rows: NDArray[np.void], names: Sequence[str], keys: set[Pair]) -> dict[Pair, NDArray[np.void]]:
+    """The rows of each of these keys, in order of time."""
+    if not keys or not len(rows):
+        return {}
+    wanted = np.array(list(keys), np.uint64)
+    rows = rows[np.isin(_mixed([rows[name] for name in names]), _mixed(list(wanted.T)))]
+    groups = _groups(rows, names)
+    return {key: groups[key] for key in keys if key in groups}
