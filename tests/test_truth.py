@@ -20,33 +20,11 @@ UNDECIDABLE = {
     "data-after-shutdown-both-ways": "shutdown(SHUT_RDWR) looks like close(): nobody left to tell",
     "connect-timeout": "SYNs that stop early may as well mean that the program itself gave up",
     "udp-host-unreachable-recverr": "whether a program set IP_RECVERR is not on the wire",
-    "udp-refused-unconnected-recverr": "whether a program set IP_RECVERR is not on the wire",
 }
 """Failures that their captures cannot show from any place, and why."""
 
-NOT_YET = {
-    "keepalive-icmp": "no rule yet; Linux ignores the ICMP, as a probe's number is not in the window",
-    "keepalive-timeout": "no rule yet",
-    "keepalive-timeout-ipv6": "no rule yet",
-    "keepalive-timeout-server": "no rule yet",
-    "keepalive-user-timeout": "no rule yet",
-    "port-reused-server-remembers": "a SYN on an open connection does not begin another one yet",
-    "port-reused-server-remembers-ipv6": "a SYN on an open connection does not begin another one yet",
-    "retransmission-timeout-close-wait": "retransmission-timeout leaves CLOSE_WAIT out: recv still gives EOF",
-    "retransmission-timeout-close-wait-recv": "the same; recv gave EOF, then send ETIMEDOUT",
+NOT_YET: dict[str, str] = {
     "rst-after-fin-one-direction": "a reset after FIN, without what the client sent, is left undecided",
-    "udp-admin-prohibited": "no rule for UDP yet",
-    "udp-admin-prohibited-ipv6": "no rule for UDP yet",
-    "udp-connection-refused": "no rule for UDP yet",
-    "udp-connection-refused-fragments": "no rule for UDP yet",
-    "udp-connection-refused-ipv6": "no rule for UDP yet",
-    "udp-connection-refused-later": "no rule for UDP yet",
-    "udp-connection-refused-send-first": "no rule for UDP yet",
-    "udp-connection-refused-waiting": "no rule for UDP yet",
-    "udp-message-too-long": "no rule for UDP yet",
-    "udp-message-too-long-default": "no rule for UDP yet",
-    "udp-message-too-long-ipv6": "no rule for UDP yet",
-    "zero-window-timeout": "no rule yet",
 }
 """Failures that are not found yet, and why."""
 
@@ -82,7 +60,7 @@ OUGHT = {
     "premature-eof-idle-close": "premature-eof",
     "premature-eof-ipv6": "premature-eof",
     "premature-eof-second-request": "premature-eof",
-    "server-killed": "premature-eof",
+    "server-killed": "rst-after-fin",
     "server-restarted": "server-restarted",
     "server-restarted-two-sends": "server-restarted",
     "server-restarted-waiting": "server-restarted",
@@ -103,8 +81,7 @@ AT_MOST_POSSIBLE = {
 """No failures, but their packets cannot be told from one: a verdict may be possible, not more."""
 
 NOT_YET_OUGHT: dict[str, str] = {
-    "gave-up-zero-window": "a program that waits in send()",
-    "keepalive-reset": "nothing but a keepalive probe was sent",
+    "gave-up-waiting-unacknowledged": "the request may never have arrived: no answer was due for certain",
 }
 """What OUGHT says and is not so yet, though there is a rule of that name, and why."""
 
