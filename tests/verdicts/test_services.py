@@ -90,7 +90,7 @@ def test_moments_are_the_flows_that_were_served(of: np.ndarray) -> None:
         for time in (0, starts[0], starts[len(starts) // 2], starts[-1]):
             assert (found.first_after(time) > time) == any(start > time for start in starts)
             assert found.last_before(time) in {0, *starts}
-            assert bool(found.last_before(time)) == any(start < time for start in starts)
+            assert bool(found.last_before(time)) == any(0 < start < time for start in starts)
 
 
 def flow(**values: object) -> Summary:
