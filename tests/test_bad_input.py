@@ -375,7 +375,7 @@ def test_addresses_of_every_length_fit_the_report(tmp_path: Path, address: str) 
 def test_frames_that_a_tool_cut_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "cut.pcap"
     syn = frames_of(sample("rst-after-fin-send-first").read_bytes())[2]
-    path.write_bytes(pcap([Frame(syn.data[:70], 70, syn.time)] * 2))
+    path.write_bytes(pcap([Frame(syn.data[:70], 70, syn.time + later) for later in (0, 10**9)]))
     assert analyze(path).captures[0].problems == [
         "2 frames are shorter than the IP packets in them: something cut them and did not keep "
         "their lengths, which are taken from the packets"
