@@ -22,8 +22,12 @@ DEBIAN = {
     "ip": "iproute2",
     "sysctl": "procps",
     "tshark": "tshark",
+    "/usr/alpha-linux-gnu/include/asm/errno.h": "linux-libc-dev-alpha-cross",
+    "/usr/hppa-linux-gnu/include/asm/errno.h": "linux-libc-dev-hppa-cross",
+    "/usr/mips-linux-gnu/include/asm/errno.h": "linux-libc-dev-mips-cross",
+    "/usr/sparc64-linux-gnu/include/asm/errno.h": "linux-libc-dev-sparc64-cross",
 }
-"""Programs that tests use, and the Debian package of each."""
+"""Programs and files that tests use, and the Debian package of each."""
 
 
 def main() -> int:
@@ -52,7 +56,11 @@ def _environment() -> Path:
 
 
 def _debian_packages() -> None:
-    missing = [package for program, package in DEBIAN.items() if not shutil.which(program)]
+    missing = [
+        package
+        for program, package in DEBIAN.items()
+        if not (shutil.which(program) or (Path(program).is_absolute() and Path(program).exists()))
+    ]
     if not missing or not shutil.which("apt-get") or os.geteuid() != 0:
         return
     quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}

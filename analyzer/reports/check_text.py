@@ -12,7 +12,7 @@ from analyzer.reports.printable import printable
 from analyzer.reports.words import count
 
 _SHOWN = 50
-"""Problems of a capture that are listed."""
+"""Kinds of problems of a capture that are listed."""
 
 
 def write(run: CheckRun, out: TextIO) -> None:
@@ -39,21 +39,22 @@ def _run(run: CheckRun) -> Iterable[str]:
 def _capture(capture: Checked) -> Iterable[str]:
     if capture.error:
         yield from _lines(f"{printable(capture.error.where)}: {printable(capture.error.what)}", "  ")
-    for problem in capture.new[:_SHOWN]:
-        yield from _problem(problem)
-    if len(capture.new) > _SHOWN:
-        yield f"  ... and {len(capture.new) - _SHOWN:,} more"
+    groups = words.grouped(capture.new)
+    for problem, number in groups[:_SHOWN]:
+        yield from _problem(problem, number)
+    if len(groups) > _SHOWN:
+        yield f"  ... and {len(groups) - _SHOWN:,} more kinds"
     for expectation in capture.unmet:
         yield from _expectation(expectation)
-    for problem in capture.problems:
-        if problem.standing is Standing.SUPPRESSED:
-            yield from _lines(f"{words.line(problem)}: {printable(problem.reason)}", "  suppressed  ")
+    for problem, number in words.grouped([p for p in capture.problems if p.standing is Standing.SUPPRESSED]):
+        told = f"{words.line(problem)}{words.more(number)}: {printable(problem.reason)}"
+        yield from _lines(told, "  suppressed  ")
 
 
-def _problem(problem: Problem) -> Iterable[str]:
+def _problem(problem: Problem, number: int) -> Iterable[str]:
     yield f"  {problem.severity.value:<7}  {words.line(problem)}"
     yield from _lines(f"{words.sentence(problem)} {words.why(problem)}", " " * 11)
-    yield f"{' ' * 11}{words.sure(problem)}, {words.frames(problem)}"
+    yield f"{' ' * 11}{words.sure(problem)}, {words.frames(problem)}{words.more(number)}"
 
 
 def _expectation(expectation: ExpectationResult) -> Iterable[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from analyzer.model.checked import Checked, CheckRun, Problem, Standing
 from analyzer.reports.printable import printable
@@ -54,6 +55,19 @@ def frames(problem: Problem) -> str:
     numbers = problem.verdict.frames if problem.verdict else problem.finding.frames
     more = " ..." if len(numbers) > 6 else ""
     return f"frame{'' if len(numbers) == 1 else 's'} {' '.join(map(str, numbers[:6]))}{more}"
+
+
+def grouped(problems: Sequence[Problem]) -> list[tuple[Problem, int]]:
+    """Problems of one kind (``Problem.key``) once, by the first of them, and how many there are."""
+    groups: dict[str, list[Problem]] = {}
+    for problem in problems:
+        groups.setdefault(problem.key, []).append(problem)
+    return [(members[0], len(members)) for members in groups.values()]
+
+
+def more(number: int) -> str:
+    """What stands behind the first of a group: ``, and 3 more like it``, or nothing."""
+    return f", and {number - 1:,} more like it" if number > 1 else ""
 
 
 def path(capture: Checked) -> str:

@@ -19,12 +19,12 @@ _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO
 
 
 def write(run: CheckRun, out: TextIO) -> None:
-    """Write one command a problem; where the runner asks for a summary, that too."""
+    """Write one command a kind of problem; where the runner asks for a summary, that too."""
     for capture in run.captures:
         if capture.error:
             out.write(_command("error", capture.path, 1, "unreadable capture", capture.error.what))
-        for problem in capture.new:
-            out.write(_problem(capture, problem))
+        for problem, number in words.grouped(capture.new):  # ten annotations of a step are shown, no more
+            out.write(_problem(capture, problem, number))
         for expectation in capture.unmet:
             out.write(_expectation(expectation))
     for note in run.notes:
@@ -35,7 +35,7 @@ def write(run: CheckRun, out: TextIO) -> None:
             markdown.write(run, file)
 
 
-def _problem(capture: Checked, problem: Problem) -> str:
+def _problem(capture: Checked, problem: Problem, number: int) -> str:
     title = f"{words.got(problem)} ({problem.rule})"
     text = f"{words.line(problem)}\n{words.sentence(problem)} {words.why(problem)}\n"
     return _command(
@@ -43,7 +43,7 @@ def _problem(capture: Checked, problem: Problem) -> str:
         capture.path,
         1,
         title,
-        f"{text}{words.sure(problem)}, {words.frames(problem)}",
+        f"{text}{words.sure(problem)}, {words.frames(problem)}{words.more(number)}",
     )
 
 

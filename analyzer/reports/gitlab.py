@@ -35,7 +35,7 @@ def _issues(capture: Checked) -> Iterable[tuple[str, dict[str, Any]]]:
             f"{capture.path} unreadable",
             _issue(capture.error.what, "unreadable", "blocker", capture.path, 1),
         )
-    for problem in capture.new:
+    for problem, _ in words.grouped(capture.new):  # how many varies, and would make it another issue
         text = f"{words.line(problem)}: {words.sentence(problem)} {words.why(problem)}"
         issue = _issue(text, problem.rule, _SEVERITIES[problem.severity], capture.path, 1)
         yield f"{capture.path} {problem.key}", issue

@@ -37,13 +37,19 @@ def _suite(suites: Xml.Element, capture: Checked) -> None:
     if capture.new:
         first = words.sentence(capture.new[0])
         more = f" (and {len(capture.new) - 1} more)" if len(capture.new) > 1 else ""
-        _say(case, "failure", capture.new[0].rule, first + more, list(map(_problem, capture.new)))
+        _say(
+            case,
+            "failure",
+            capture.new[0].rule,
+            first + more,
+            [_problem(*one) for one in words.grouped(capture.new)],
+        )
     for expectation in capture.expectations:
         _expectation(suite, name, expectation)
 
 
-def _problem(problem: Problem) -> str:
-    details = f"{words.sure(problem)}, {words.frames(problem)}"
+def _problem(problem: Problem, number: int) -> str:
+    details = f"{words.sure(problem)}, {words.frames(problem)}{words.more(number)}"
     return f"{words.line(problem)}\n  {words.sentence(problem)} {words.why(problem)}\n  {details}"
 
 

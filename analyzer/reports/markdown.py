@@ -56,10 +56,11 @@ def _capture(capture: Checked) -> Iterable[str]:
         yield ""
         yield "| | got | connection | why | sure | frames |"
         yield "| --- | --- | --- | --- | --- | --- |"
-        yield from map(_row, capture.new[:_SHOWN])
-        if len(capture.new) > _SHOWN:
+        groups = words.grouped(capture.new)
+        yield from (_row(*group) for group in groups[:_SHOWN])
+        if len(groups) > _SHOWN:
             yield ""
-            yield f"and {len(capture.new) - _SHOWN} more"
+            yield f"and {len(groups) - _SHOWN} more kinds"
     for expectation in capture.unmet:
         yield ""
         why = f" ({_text(expectation.why)})" if expectation.why else ""
@@ -68,13 +69,13 @@ def _capture(capture: Checked) -> Iterable[str]:
         yield "| expected | found |"
         yield "| --- | --- |"
         yield f"| {_code(expectation.wanted)} | {'<br>'.join(map(_code, expectation.found))} |"
-    hidden = [problem for problem in capture.problems if problem.standing is Standing.SUPPRESSED]
+    hidden = words.grouped([p for p in capture.problems if p.standing is Standing.SUPPRESSED])
     if hidden:
         yield ""
-        yield from (f"- suppressed: {_code(words.line(p))}: {_text(p.reason)}" for p in hidden)
+        yield from (f"- suppressed: {_code(words.line(p))}: {_text(p.reason)}" for p, _ in hidden)
 
 
-def _row(problem: Problem) -> str:
+def _row(problem: Problem, number: int) -> str:
     flow = problem.flow.flow
     mark = {"error": "❌", "warning": "⚠️"}.get(problem.severity.value, "ℹ️")
     cells = (
@@ -83,7 +84,7 @@ def _row(problem: Problem) -> str:
         f"{_code(str(flow.client))} → {_code(str(flow.server))}",
         f"{_text(words.why(problem))} {_code(problem.rule)}",
         words.sure(problem),
-        words.frames(problem).partition(" ")[2],
+        words.frames(problem).partition(" ")[2] + words.more(number),
     )
     return f"| {' | '.join(cells)} |"
 

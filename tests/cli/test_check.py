@@ -217,3 +217,43 @@ def test_in_a_pipe_of_its_own_process(folder: Path) -> None:
     done = command("check", folder)
     assert (done.returncode, done.stderr) == (1, "")
     assert done.stdout.isascii()
+
+
+def test_many_of_one_kind_are_told_once(capsys: Capsys, tmp_path: Path) -> None:
+    data = sample("connection-refused").read_bytes()
+    header, records = data[:24], data[24:]
+    packets, at = [], 0
+    while at < len(records):
+        length = int.from_bytes(records[at + 8 : at + 12], "little")
+        packets.append(records[at : at + 16 + length])
+        at += 16 + length
+    refused = tmp_path / "refused.pcap"
+    copies = [b"".join(_other_port(packet, 30000 + copy) for packet in packets) for copy in range(100)]
+    refused.write_bytes(header + b"".join(copies))
+    status, out, _ = told(capsys, "check", refused)
+    assert status == 1
+    assert "100 problems" in out
+    assert "and 99 more like it" in out
+    assert len(out.splitlines()) < 10
+    _, out, _ = told(capsys, "check", refused, "-o", "github")
+    assert out.count("::error") == 1
+    assert len(json.loads(told(capsys, "check", refused, "-o", "gitlab")[1])) == 1
+    sarif = json.loads(told(capsys, "check", refused, "-o", "sarif")[1])
+    assert len(sarif["runs"][0]["results"]) == 100
+
+
+def _other_port(record: bytes, port: int) -> bytes:
+    """A record of the sample with another port of the client; checksums are not looked at."""
+    ip = 16 + 14  # behind the record's and Ethernet's headers
+    if record[ip - 2 : ip] != b"\x08\x00":
+        return record
+    place = ip + (20 if record[ip + 12 : ip + 16] == bytes([10, 9, 0, 1]) else 22)
+    return record[:place] + port.to_bytes(2, "big") + record[place + 2 :]
+
+
+def test_a_capture_without_a_connection_says_so(capsys: Capsys, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.pcap"
+    empty.write_bytes(CLEAN.read_bytes()[:24])
+    status, out, _ = told(capsys, "check", empty)
+    assert status == 0
+    assert "there is no connection in it, so nothing was judged" in " ".join(out.split())

@@ -9,6 +9,7 @@ import re
 import string
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -56,6 +57,40 @@ def test_winsock_numbers_are_those_of_winsock() -> None:
         assert entry["numbers"].get("windows", 10000) >= 10000, name
     assert ERRNO["errno"]["ECONNRESET"]["numbers"]["windows"] == 10054
     assert not any("windows" in ERRNO["errno"][name]["numbers"] for name in ("EPIPE", "EPROTO", "ENONET"))
+
+
+HEADERS = {
+    "linux": "/usr/include",
+    "linux/alpha": "/usr/alpha-linux-gnu/include",
+    "linux/mips": "/usr/mips-linux-gnu/include",
+    "linux/parisc": "/usr/hppa-linux-gnu/include",
+    "linux/sparc": "/usr/sparc64-linux-gnu/include",
+}
+"""Where Debian keeps the kernel's headers for other machines (linux-libc-dev-*-cross)."""
+
+
+def defined(header: Path, include: Path) -> dict[str, str]:
+    """What a header and those that it includes define, from the last definition."""
+    found: dict[str, str] = {}
+    for line in header.read_text().splitlines():
+        if included := re.match(r"#\s*include\s*<(asm(?:-generic)?/errno[\w-]*\.h)>", line):
+            found |= defined(include / included[1], include)
+        elif define := re.match(r"#\s*define\s+(E[A-Z0-9]+)\s+(\w+)", line):
+            found[define[1]] = define[2]
+    return {name: found.get(value, value) for name, value in found.items()}
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_numbers_are_those_of_the_c_headers(name: str) -> None:
+    include = Path(HEADERS[name])
+    header = include / ("asm-generic" if name == "linux" else "asm") / "errno.h"
+    if not header.exists():
+        pytest.skip(f"{header} is not installed (Debian: linux-libc-dev-*-cross)")
+    numbers = defined(header, include)
+    ours = {
+        errno: entry["numbers"][name] for errno, entry in ERRNO["errno"].items() if name in entry["numbers"]
+    }
+    assert ours == {errno: int(numbers[errno]) for errno in ours}
 
 
 def test_aliases_name_known_errors() -> None:
