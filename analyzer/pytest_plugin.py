@@ -94,29 +94,36 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
             _tell(item, recording)
         raise
     if recording := item.stash.get(_RECORDING, None):
-        told = _failures(recording.stop(), _allowed(item))
+        kept = _kept(item)
+        told = _failures(recording.stop(), _allowed(item), shown=kept)
         if told:
-            pytest.fail(f"{told}\ncapture  {_kept(item, recording.path)}", pytrace=False)
+            _keep(recording.path, kept)
+            pytest.fail(f"{told}\ncapture  {kept}", pytrace=False)
     return result
 
 
 def _tell(item: pytest.Item, recording: Recording) -> None:
     """The test failed by itself: what the wire says goes beside it."""
-    told = _failures(recording.stop(), ()) or "No connection failed, as far as the capture shows."
-    item.add_report_section("call", "network", f"{told}\ncapture  {_kept(item, recording.path)}")
+    kept = _kept(item)
+    told = _failures(recording.stop(), (), shown=kept)
+    _keep(recording.path, kept)
+    told = told or "No connection failed, as far as the capture shows."
+    item.add_report_section("call", "network", f"{told}\ncapture  {kept}")
 
 
-def _kept(item: pytest.Item, path: Path) -> Path:
-    """Where the capture of a failed test stays."""
+def _kept(item: pytest.Item) -> Path:
+    """Where the capture of a test stays if it fails."""
     given = item.config.getoption("--errnoscope-captures")
     folder = Path(given) if given else item.config.rootpath / "errnoscope-captures"
-    folder.mkdir(parents=True, exist_ok=True)
     name = re.sub(r"[^A-Za-z0-9_.=-]+", "-", item.nodeid).strip("-")
     if len(name) > 120:
         name = f"{name[:110]}-{hashlib.sha256(item.nodeid.encode()).hexdigest()[:9]}"
-    kept = folder / f"{name}.pcap"
+    return folder / f"{name}.pcap"
+
+
+def _keep(path: Path, kept: Path) -> None:
+    kept.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(path, kept)
-    return kept
 
 
 def _allowed(item: pytest.Item) -> set[str]:
@@ -143,8 +150,8 @@ def assert_no_errno(path: str | os.PathLike[str], *, allow: Collection[str] = ()
         raise AssertionError(told)
 
 
-def _failures(path: str | os.PathLike[str], allow: Collection[str]) -> str:
-    """The text report of the connections that failed; empty if none did."""
+def _failures(path: str | os.PathLike[str], allow: Collection[str], *, shown: Path | None = None) -> str:
+    """The text report of the connections that failed; empty if none did. ``shown`` is the path to print."""
     from io import StringIO
 
     from analyzer.pipeline import analyze
@@ -157,6 +164,8 @@ def _failures(path: str | os.PathLike[str], allow: Collection[str]) -> str:
     failed = _without(report, allow)
     if not failed.flows:
         return ""
+    if shown:
+        failed.captures[0].path = str(shown)
     out = StringIO()
     text.write(failed, out)
     return out.getvalue()

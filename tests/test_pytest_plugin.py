@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import analyzer.pipeline  # noqa: F401 - pytester forgets what runs import, and libyaml bears no second import
 from analyzer import UserError
 from analyzer.pytest_plugin import assert_no_errno
 from analyzer.recording import NotPermitted, Recording, own_network
