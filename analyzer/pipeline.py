@@ -5,9 +5,9 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
-from os import PathLike, fspath
+from operator import itemgetter
 
 import numpy as np
 
@@ -29,13 +29,16 @@ from analyzer.model.rule import Rule
 from analyzer.model.summary import Summary, summaries
 from analyzer.sockets.profiles import profile
 from analyzer.sockets.shadow import ShadowFlow
+from analyzer.sources.inputs import Input, Named, beginning, inputs, open_input
 from analyzer.sources.open import open_capture
 from analyzer.sources.reading import link_type_name
+from analyzer.sources.series import Seam, series
 from analyzer.sources.transcript import TranscriptSource, parse
 from analyzer.verdicts.aftermath import settle
 from analyzer.verdicts.decide import decide, without_refined
 from analyzer.verdicts.incidents import incidents
 from analyzer.verdicts.ladder import ladder
+from analyzer.verdicts.places import Places, in_files
 from analyzer.verdicts.services import Services
 
 _KEPT_FIRST, _KEPT_LAST = 6, 24
@@ -43,44 +46,36 @@ _KEPT_FIRST, _KEPT_LAST = 6, 24
 
 _SYSTEM = "linux"
 
-Progress = Callable[[Capture, FrameBlock], None]
+Progress = Callable[[int, int], None]
+"""Told how many bytes of the files were read, and how many they have."""
 
 
 def analyze(
-    *captures: str | PathLike[str],
+    *captures: Named,
     rules: Sequence[Rule] | None = None,
     progress: Progress | None = None,
     max_frames: int = MAX_FRAMES,
 ) -> Report:
-    """Read captures and say which errno each end got; each capture by itself.
+    """Read captures and say which errno each end got.
 
+    A capture is a path, ``-`` for standard input, a directory or a pattern; or an open binary file; or a
+    PacketList or any other iterable of packets of scapy. Files of which each carries on
+    the one before, as those of a rotation do, are judged as one capture; all others each by itself.
     Raises UserError where a rule file is wrong or the only capture cannot be opened. A capture that cannot
     be read to its end is reported up to there, with ``damage`` set in its entry of ``captures``.
     """
     known = load_rules(rules_folder()) if rules is None else rules
-    matcher = Matcher(known)
-    totals = Totals(rules=len(known))
-    read: list[Capture] = []
-    flows: list[FlowResult] = []
-    services = Services()
-    for index, name in enumerate(captures):
-        path = fspath(name)
-        try:
-            source = open_capture(path, index, max_frames=max_frames)
-        except UserError as error:
-            if len(captures) == 1:
-                raise
-            read.append(Capture(path, "", damage=error))
-            continue
-        engine = Engine(matcher)
-        with source:
-            flows.extend(engine.run(source, progress))
-        engine.add_to(totals)
-        services.merge(engine.services)
-        source.capture.problems.extend(engine.problems())
-        read.append(source.capture)
+    files, notes = inputs(captures)
+    if len(files) == 1 and files[0].error:
+        raise files[0].error
+    reading = _Reading(Matcher(known), files, progress, max_frames)
+    for members in series(files):
+        reading.series(members)
+    flows = [result for _, results in sorted(reading.found, key=itemgetter(0)) for result in results]
+    totals, services = reading.totals, reading.services
+    totals.rules = len(known)
     totals.longest_pause = services.longest_pause()
-    return Report(tuple(read), totals, tuple(flows), incidents(flows, services))
+    return Report(tuple(reading.captures), totals, tuple(flows), incidents(flows, services), tuple(notes))
 
 
 def trace(
@@ -95,6 +90,116 @@ def trace(
         return engine.run(TranscriptSource(parse(packets, name))), engine.events
     with open_capture(capture, 0) as source:
         return engine.run(source), engine.events
+
+
+class _Reading:
+    """Reads files, and joins those that are one capture."""
+
+    def __init__(
+        self, matcher: Matcher, files: Sequence[Input], progress: Progress | None, max_frames: int
+    ) -> None:
+        self.captures = [Capture(file.path, "", damage=file.error) for file in files]
+        self.totals = Totals()
+        self.services = Services()
+        self.found: list[tuple[int, list[FlowResult]]] = []
+        """Results beside the index of the first capture that they come from."""
+        self._matcher = matcher
+        self._files = files
+        self._progress = progress
+        self._max_frames = max_frames
+        self._size = sum(file.size for file in files)
+        self._read = 0
+
+    def series(self, members: Sequence[int]) -> None:
+        """Read files that may carry on each other, in their order, and add what was found in them.
+
+        Once one begins before the one before it has ended, none of them is taken for a rotation any more.
+        """
+        joined: _Joined | None = None
+        apart = len(members) == 1
+        for index in members:
+            if joined:
+                begin = beginning(self._files[index])
+                apart = apart or bool(begin and joined.seam.overlaps(begin))
+                if apart or not (begin and joined.goes_on_with(begin)):
+                    self._finish(joined)
+                    joined = None
+            joined = joined or _Joined(Engine(self._matcher))
+            self._file(index, joined)
+            if self.captures[index].damage:
+                self._finish(joined)  # what is missing now is no silence
+                joined = None
+            self._read += self._files[index].size
+        if joined:
+            self._finish(joined)
+
+    def _file(self, index: int, joined: _Joined) -> None:
+        """Read a file to its end."""
+        try:
+            source = open_input(self._files[index], index, max_frames=self._max_frames)
+        except UserError as error:
+            if len(self._files) == 1:
+                raise
+            self.captures[index].damage = error
+            return
+        self.captures[index] = source.capture
+        joined.begin(source.capture, index)
+        with source:
+            for block in source.blocks():
+                joined.feed(block)
+                if self._progress:
+                    self._progress(self._read + source.taken, self._size)
+
+    def _finish(self, joined: _Joined) -> None:
+        self.found.append((joined.first, joined.finish()))
+        joined.engine.add_to(self.totals)
+        self.services.merge(joined.engine.services)
+        if joined.captures:
+            joined.captures[0].problems.extend(joined.engine.problems())
+
+
+class _Joined:
+    """The engine for files of which each carries on the one before; for one file at first."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.seam = Seam()
+        self.captures: list[Capture] = []
+        self._places = Places()
+        self._before = 0
+
+    @property
+    def first(self) -> int:
+        """The lowest index of its captures."""
+        return min(self._places.captures, default=0)
+
+    def goes_on_with(self, block: FrameBlock) -> bool:
+        """Whether a file with this beginning carries on the last one.
+
+        It does where it follows soon and holds more of a connection that was open when that ended. Where none
+        goes on there is nothing to join, and no telling of a new file of the same host from one of another.
+        """
+        return self.seam.follows(block) and self.engine.carries_on(block)
+
+    def begin(self, capture: Capture, index: int) -> None:
+        """The frames of the next file follow."""
+        if self.captures:
+            self._before += self.captures[-1].packets
+            capture.carries_on = self._places.captures[-1]
+        self.captures.append(capture)
+        self._places.add(index, self._before)
+
+    def feed(self, block: FrameBlock) -> None:
+        """Take the next frames, counted on over all files."""
+        self.seam.note(block)
+        if self._before:
+            block = replace(block, first_number=block.first_number + self._before)
+        self.engine.feed(block)
+
+    def finish(self) -> list[FlowResult]:
+        """All results, with the numbers that the frames have in their files."""
+        results = self.engine.finish()
+        return results if len(self.captures) == 1 else [in_files(one, self._places) for one in results]
 
 
 @dataclass(slots=True)
@@ -132,13 +237,15 @@ class Engine:
         self._fragments = Fragments()
         self._shortened = 0
 
-    def run(self, source: Source, progress: Progress | None = None) -> list[FlowResult]:
+    def run(self, source: Source) -> list[FlowResult]:
         """Read a source to its end."""
         for block in source.blocks():
             self.feed(block)
-            if progress:
-                progress(source.capture, block)
         return self.finish()
+
+    def carries_on(self, block: FrameBlock) -> bool:
+        """Whether frames of the block belong to flows that are open."""
+        return self._tracker.knows(decode(block, Fragments()))
 
     def feed(self, block: FrameBlock) -> None:
         """Take the next frames."""

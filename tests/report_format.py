@@ -139,7 +139,8 @@ def shaped(kind: str, value: Plain, where: str = "") -> Iterator[str]:
 
 def of_capture(capture: Plain, where: str) -> Iterator[str]:
     yield from shaped("capture", capture, where)
-    if capture["format"] not in ("pcap", "pcapng"):
+    formats = ("pcap", "pcapng") if capture["link_types"] else ("pcap", "pcapng", "unknown")
+    if capture["format"] not in formats:
         yield f"{where}.format is {capture['format']}"
     if any(not isinstance(text, str) or not text for text in capture["link_types"] + capture["problems"]):
         yield f"{where} has link types or problems that are no text"
@@ -160,14 +161,16 @@ def of_flow(flow: Plain, plain: Plain, where: str) -> Iterator[str]:
         yield f"{where}.protocol is {flow['protocol']}"
     if flow["start"] > flow["end"] or flow["packets"] < 1:
         yield f"{where} lasts from {flow['start']} to {flow['end']}, {flow['packets']} packets"
-    packets = plain["captures"][flow.get("capture", 0)]["packets"]
+    packets = [capture["packets"] for capture in plain["captures"]]
     for number, finding in enumerate(flow["findings"]):
-        yield from of_finding(finding, packets, f"{where}.findings[{number}]")
+        yield from of_finding(finding, f"{where}.findings[{number}]")
+        yield from of_frames(finding, flow, packets, f"{where}.findings[{number}]")
     times = [finding["time"] for finding in flow["findings"]]
     if times != sorted(times):
         yield f"{where}.findings are not in order of time"
     for number, verdict in enumerate(flow["verdicts"]):
-        yield from of_verdict(verdict, flow, packets, f"{where}.verdicts[{number}]")
+        yield from of_verdict(verdict, flow, f"{where}.verdicts[{number}]")
+        yield from of_frames(verdict, flow, packets, f"{where}.verdicts[{number}]")
     ends = [verdict["endpoint"] for verdict in flow["verdicts"]]
     if len(ends) != len(set(ends)):
         yield f"{where} has two verdicts for one end"
@@ -175,14 +178,22 @@ def of_flow(flow: Plain, plain: Plain, where: str) -> Iterator[str]:
         yield f"{where} has neither finding nor verdict"
 
 
-def of_frames(frames: list[Any], packets: int, where: str) -> Iterator[str]:
-    if not frames or len(set(frames)) < len(frames) or not 1 <= min(frames) <= max(frames) <= packets:
-        yield f"{where}.frames are {frames}, of {packets}"
+def of_frames(item: Plain, flow: Plain, packets: list[int], where: str) -> Iterator[str]:
+    frames = item["frames"]
+    captures = item.get("frame_captures", [flow["capture"]] * len(frames))
+    if len(captures) != len(frames) or not all(0 <= index < len(packets) for index in captures):
+        yield f"{where}.frame_captures are {captures}"
+        return
+    places = list(zip(captures, frames, strict=True))
+    if not frames or len(set(places)) < len(places):
+        yield f"{where}.frames are {frames}"
+    for index, frame in places:
+        if not 1 <= frame <= packets[index]:
+            yield f"{where}.frames are {frames}, of {packets[index]}"
 
 
-def of_verdict(verdict: Plain, flow: Plain, packets: int, where: str) -> Iterator[str]:
+def of_verdict(verdict: Plain, flow: Plain, where: str) -> Iterator[str]:
     yield from shaped("verdict", verdict, where)
-    yield from of_frames(verdict["frames"], packets, where)
     if verdict["endpoint"] not in ENDPOINTS:
         yield f"{where}.endpoint is {verdict['endpoint']}"
         return
@@ -210,9 +221,8 @@ def of_verdict(verdict: Plain, flow: Plain, packets: int, where: str) -> Iterato
         yield f"{where}.rule {verdict['rule']} has no finding of an error at that end"
 
 
-def of_finding(finding: Plain, packets: int, where: str) -> Iterator[str]:
+def of_finding(finding: Plain, where: str) -> Iterator[str]:
     yield from shaped("finding", finding, where)
-    yield from of_frames(finding["frames"], packets, where)
     if finding["endpoint"] not in ENDPOINTS:
         yield f"{where}.endpoint is {finding['endpoint']}"
     if finding["severity"] not in SEVERITIES:

@@ -10,6 +10,7 @@ import re
 import struct
 from collections.abc import Callable
 from ipaddress import IPv6Address
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -137,7 +138,46 @@ def tail(data: bytearray, chance: random.Random) -> None:
     data += chance.randbytes(chance.randrange(1, 500))
 
 
+def parts(data: bytes) -> list[bytes]:
+    """The file header and each record, or each block of a pcapng file."""
+    if data[:4] == b"\x0a\x0d\x0d\x0a":
+        order = "<" if data[8] == 0x4D else ">"
+        offsets, at = [], 0
+        while at < len(data):
+            offsets.append(at)
+            at += int(struct.unpack_from(f"{order}I", data, at + 4)[0])
+    else:
+        offsets = [0, *record_offsets(data)[:-1]]
+    return [data[begin:end] for begin, end in pairwise([*offsets, len(data)])]
+
+
+def double_records(data: bytearray, chance: random.Random) -> None:
+    """Some records or blocks once more, anywhere."""
+    found = parts(bytes(data))
+    for part in chance.choices(found, k=chance.randrange(1, 9)):
+        found.insert(chance.randrange(len(found) + 1), part)
+    data[:] = b"".join(found)
+
+
+def turn_records(data: bytearray, chance: random.Random) -> None:
+    """All words of some records or blocks in the other byte order."""
+    found = parts(bytes(data))
+    for _ in range(chance.randrange(1, 4)):
+        place = chance.randrange(len(found))
+        whole = found[place][: len(found[place]) & ~3]
+        turned = struct.pack(f">{len(whole) // 4}I", *struct.unpack(f"<{len(whole) // 4}I", whole))
+        found[place] = turned + found[place][len(whole) :]
+    data[:] = b"".join(found)
+
+
+def shuffle_records(data: bytearray, chance: random.Random) -> None:
+    """The records or blocks in any order, but for the first."""
+    found = parts(bytes(data))
+    data[:] = b"".join([found[0], *chance.sample(found[1:], len(found) - 1)])
+
+
 MUTATIONS = (flip, flip_bodies, cut, lose, insert, duplicate, turn_words, extreme_words, tail)
+MUTATIONS += (double_records, turn_records, shuffle_records)
 
 
 @pytest.mark.parametrize("container", CONTAINERS)
@@ -151,6 +191,26 @@ def test_mutated_captures(
         data = bytearray(whole)
         mutate(data, random.Random(f"{base.parent.name} {mutate.__name__} {container} {seed}"))
         survive(tmp_path, bytes(data))
+
+
+@pytest.mark.parametrize("base", BASES, ids=capture_name)
+def test_mutated_pieces_of_a_rotation(tmp_path: Path, base: Path) -> None:
+    """Some of the files are spoiled; the report is whole, the others are read."""
+    frames = frames_of(base.read_bytes())
+    for seed in SEEDS:
+        chance = random.Random(f"{base.parent.name} {seed}")
+        places = sorted(chance.choices(range(len(frames) + 1), k=2))
+        for number, (begin, end) in enumerate(pairwise([0, *places, len(frames)])):
+            data = bytearray(pcap(frames[begin:end], link_type=frames[0].link_type))
+            if end > begin and chance.random() < 0.5:
+                chance.choice(MUTATIONS)(data, chance)
+            (tmp_path / f"cap.pcap{number}").write_bytes(data)
+        report = reading(tmp_path)
+        if isinstance(report, Report):
+            assert list(complaints(json_report.as_plain(report))) == []
+            out = io.StringIO()
+            text.write(report, out)
+            assert out.getvalue().replace("\n", "").isprintable()
 
 
 @pytest.mark.parametrize("base", BASES, ids=capture_name)
@@ -384,7 +444,7 @@ def test_frames_that_a_tool_cut_are_counted(tmp_path: Path) -> None:
 
 def test_link_types_that_are_not_known_are_named(tmp_path: Path) -> None:
     path = tmp_path / "usb.pcap"
-    path.write_bytes(pcap([Frame(b"\x55" * 60, 60, 0)] * 2, link_type=220))
+    path.write_bytes(pcap([Frame(b"\x55" * 60, 60, NOW * SECOND)] * 2, link_type=220))
     report = analyze(path)
     assert report.totals.undecoded == {"unknown-link-type": 2}
     assert report.captures[0].problems == [

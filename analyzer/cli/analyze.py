@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import nullcontext
-from pathlib import Path
-from typing import Any
-
 import click
 
 from analyzer.cli.messages import complain
 from analyzer.cli.output import Target, opened, output_option
-from analyzer.model.blocks import FrameBlock
-from analyzer.model.capture import Capture
-
-_PROGRESS_FROM = 64 << 20
-"""Bytes of input from which on progress is shown."""
+from analyzer.cli.progress import Progress
 
 
 @click.command("analyze", context_settings={"max_content_width": 80})
@@ -25,7 +16,8 @@ def command(captures: tuple[str, ...], outputs: list[Target]) -> int:
     """Say which errno each end of the captured connections got, from which call, and why.
 
     CAPTURE is a pcap or pcapng file, as tcpdump -w or Wireshark write it, also compressed (gzip, xz, zstd,
-    lz4); - reads standard input.
+    lz4); a directory stands for every capture below it; - reads standard input. Files that carry on each
+    other, as those of tcpdump -C, -G or -W do, are read as one capture, in whatever order they are given.
 
     Exit status: 0 if everything was read, whatever was found in it; 2 if the command was not used rightly, or
     if a capture cannot be read or is damaged in the middle. What could be read is reported all the same.
@@ -38,24 +30,11 @@ def command(captures: tuple[str, ...], outputs: list[Target]) -> int:
     """
     from analyzer.pipeline import analyze
 
-    size = sum(Path(path).stat().st_size for path in captures if Path(path).is_file())
     with opened(outputs, captures) as reports:
-        with _progress(size) as bar:
-
-            def advance(_: Capture, block: FrameBlock) -> None:
-                if bar is not None:
-                    bar.update(int(block.captured.sum()) + 16 * len(block))
-
-            report = analyze(*captures, progress=advance)
+        with Progress() as progress:
+            report = analyze(*captures, progress=progress.show)
         reports.write(report)
     damaged = [capture.damage for capture in report.captures if capture.damage]
     for damage in damaged:
         complain(damage)
     return 2 if damaged else 0
-
-
-def _progress(size: int) -> Any:
-    """A progress bar on stderr for long files, on a terminal only."""
-    if size < _PROGRESS_FROM or not sys.stderr.isatty():
-        return nullcontext()
-    return click.progressbar(length=size, label="reading", file=sys.stderr, update_min_steps=size // 200)

@@ -90,6 +90,19 @@ class Tracker:
             ended.extend(self._sweep())
         return Tracked(flows, segments, ended)
 
+    def knows(self, columns: PacketColumns) -> bool:
+        """Whether a row belongs to a flow that is open: no SYN of a new one, nothing behind its end."""
+        keys, forward = flow_keys(columns)
+        found = self._table.find(keys)
+        rows, found = np.flatnonzero(found >= 0), found[found >= 0]
+        slots = take(self._table.slots, found)
+        opened = slots["opened"][np.arange(len(rows)), forward[rows].astype(np.int64)]
+        syn = (columns.flags[rows] & (Flag.SYN | Flag.ACK)) == Flag.SYN
+        anew = syn & ~columns.is_icmp[rows] & (columns.seq[rows] != opened)
+        long_ago = columns.time[rows] - slots["clock"] > LINGER_NS
+        over = is_over(slots) & ((slots["protocol"] == TCP) | long_ago)
+        return bool((~anew & ~over).any())
+
     def finish(self) -> list[FlowEnd]:
         """The capture is over: the last word about every flow handed out and still open."""
         return [*self._sweep(), *self._ends(self._table.live(), self._clock, closed=False)]

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from analyzer.errors import UserError
+
+
+class Comment(NamedTuple):
+    """What somebody wrote into a capture; ``frame`` is the number of the packet, None for the whole."""
+
+    frame: int | None
+    text: str
 
 
 @dataclass(slots=True)
@@ -13,7 +21,9 @@ class Capture:
 
     ``first`` and ``last`` are the smallest and the largest time stamp, in nanoseconds since the epoch.
     ``problems`` are sentences about what this capture cannot show. ``damage`` is set where reading had to
-    stop before the end because the bytes make no sense; what was read before it counts.
+    stop before the end because the bytes make no sense; what was read before it counts. ``format`` is empty
+    where it could not be opened. ``carries_on`` is the index of the capture that it carries on, as the next
+    file of a rotation does: the two are judged as one. Of many ``comments`` the first are kept.
     """
 
     path: str
@@ -25,3 +35,6 @@ class Capture:
     last: int | None = None
     problems: list[str] = field(default_factory=list)
     damage: UserError | None = None
+    carries_on: int | None = None
+    comments: list[Comment] = field(default_factory=list)
+    comments_left_out: int = 0

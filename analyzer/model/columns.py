@@ -78,7 +78,7 @@ class PacketColumns:
     undecoded: NDArray[np.int64]
     shortened: int
 
-    number: NDArray[np.int64]  # of the frame in its file, from 1
+    number: NDArray[np.int64]  # of the frame, from 1; in several files that are one capture it runs on
     time: NDArray[np.int64]  # nanoseconds since the epoch
     clock: NDArray[np.int64]  # largest time of this block's frames up to this one, decoded or not
     version: NDArray[np.uint8]  # 4 or 6

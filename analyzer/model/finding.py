@@ -50,7 +50,8 @@ class Finding:
     """A rule matched an event at one end of a flow. ``time`` in nanoseconds since the epoch.
 
     ``key`` is the event's: a later finding of the same rule and key replaces the earlier. ``outcome`` is
-    None where the rule knows nothing about the end's system or is only a warning.
+    None where the rule knows nothing about the end's system or is only a warning. ``frame_captures`` are the
+    indices of the captures that hold ``frames``; empty where all are in that in which the flow began.
     """
 
     flow_id: int
@@ -72,6 +73,7 @@ class Finding:
     reset_reason: tuple[str, ...] = ()
     """Why a Linux that sent the reset did, the most probable first."""
     evidence: dict[str, object] = field(default_factory=dict)
+    frame_captures: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ class Verdict:
     """The first failure that the program at one end probably met; ``errno`` is empty where there is none.
 
     ``recovered``: it got what it wanted all the same, by a connection that began at ``recovered_at`` (ns).
+    ``frame_captures``: see Finding.
     """
 
     side: int
@@ -92,6 +95,7 @@ class Verdict:
     frames: tuple[int, ...]
     doubts: tuple[Doubt, ...]
     recovered_at: int = 0
+    frame_captures: tuple[int, ...] = ()
 
     @property
     def endpoint(self) -> str:
@@ -115,13 +119,25 @@ class FlowResult:
     ladder: tuple[LadderLine, ...]
     summary: Summary | None = None
 
+    @property
+    def captures(self) -> tuple[int, ...]:
+        """Indices of the captures that it spans, in order of time; its own alone where it is in one."""
+        told = [self.flow.capture]
+        told += [line.capture for line in self.ladder if line.capture is not None]
+        told += [capture for finding in self.findings for capture in finding.frame_captures]
+        return tuple(dict.fromkeys(told))
+
 
 @dataclass(frozen=True, slots=True)
 class LadderLine:
-    """A segment worth showing: times in nanoseconds, numbers relative to each end's first."""
+    """A segment worth showing: times in nanoseconds, numbers relative to each end's first.
+
+    ``capture`` is the index of the capture that holds the frame, None for that in which the flow began.
+    """
 
     number: int
     time: int
     side: int
     label: str
     reporter: str = ""
+    capture: int | None = None

@@ -30,7 +30,7 @@ class Flow:
     """All packets seen between two endpoints, until closed.
 
     ``client`` sent the first SYN (UDP: the first datagram); ``client_guessed`` where no SYN was seen.
-    ``start`` is the time of the first packet in nanoseconds, ``capture`` the index of its capture, ``tunnel``
+    ``start`` is the time of the first packet in nanoseconds, ``capture`` the index of its file, ``tunnel``
     what its packets travel in, such as ``VXLAN 42``, empty for none.
     """
 

@@ -89,9 +89,13 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What ``analyze`` returns. ``flows`` are those with a finding, by capture and time of their start."""
+    """What ``analyze`` returns. ``flows`` are those with a finding, by capture and time of their start.
+
+    ``notes`` are sentences about what was left out of the input.
+    """
 
     captures: tuple[Capture, ...]
     totals: Totals
     flows: tuple[FlowResult, ...]
     incidents: tuple[Incident, ...]
+    notes: tuple[str, ...] = ()

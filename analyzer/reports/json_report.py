@@ -40,6 +40,7 @@ def as_plain(report: Report) -> dict[str, Any]:
         "flows": [_flow(result) for result in report.flows],
         "incidents": [_incident(incident) for incident in report.incidents],
         "harmless": totals.harmless,
+        "notes": list(report.notes),
     }
 
 
@@ -52,13 +53,16 @@ def _capture(capture: Capture) -> dict[str, Any]:
     damage = [f"{capture.damage.where}: {capture.damage.what}"] if capture.damage else []
     return {
         "path": capture.path,
-        "format": capture.format,
+        "format": capture.format or "unknown",
         "link_types": capture.link_types,
         "packets": capture.packets,
         "bytes": capture.bytes,
         "first": None if capture.first is None else seconds(capture.first),
         "last": None if capture.last is None else seconds(capture.last),
         "problems": [*capture.problems, *damage],
+        "carries_on": capture.carries_on,
+        "comments": [{"frame": comment.frame, "text": comment.text} for comment in capture.comments],
+        "comments_left_out": capture.comments_left_out,
     }
 
 
@@ -74,9 +78,13 @@ def _flow(result: FlowResult) -> dict[str, Any]:
         "start": seconds(flow.start),
         "end": seconds(result.end),
         "packets": result.packets,
-        "verdicts": [_verdict(verdict) for verdict in result.verdicts],
-        "findings": [_finding(finding) for finding in result.findings],
+        "verdicts": [_verdict(verdict) | _captures(verdict) for verdict in result.verdicts],
+        "findings": [_finding(finding) | _captures(finding) for finding in result.findings],
     }
+
+
+def _captures(item: Verdict | Finding) -> dict[str, Any]:
+    return {"frame_captures": list(item.frame_captures)} if item.frame_captures else {}
 
 
 def _endpoint(endpoint: Endpoint, system: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from analyzer.model.finding import FlowResult, LadderLine
 from analyzer.model.flow import CLIENT
@@ -11,18 +11,29 @@ _WIDTH = 57
 _SHOWN = 14
 
 
-def ladder_lines(result: FlowResult, deciding: Sequence[int]) -> list[str]:
-    """Lines of at most 78 characters; ``deciding`` frames are marked with a star."""
+Places = Set[tuple[int, int]]
+"""Frames: index of the capture, number in it."""
+
+
+def ladder_lines(result: FlowResult, deciding: Places, paths: Sequence[str]) -> list[str]:
+    """Lines of at most 78 characters; ``deciding`` frames are marked with a star.
+
+    ``paths`` of the captures: each is named where its frames begin, if there are several.
+    """
     if not result.ladder:
         return []
     client, server = f"client {result.flow.client.address}", f"server {result.flow.server.address}"
     lines = [f"  frame        s  {client}{server:>{max(_WIDTH - len(client), len(server) + 1)}}"]
-    previous = -1
-    chosen = _chosen(result.ladder, set(deciding))
-    for index in chosen:
+    previous, file = -1, -1
+    several = len(result.captures) > 1
+    for index in _chosen(result, deciding):
+        capture = _place(result, result.ladder[index])[0]
+        if several and capture != file:
+            lines.append(f"  {paths[capture]}")
+            file = capture
         if previous >= 0 and index > previous + 1:
             lines.append(f"{'...':>7}{'':11}{index - previous - 1} more")
-        lines.append(_line(result.ladder[index], result.flow.start, set(deciding)))
+        lines.append(_line(result, index, deciding))
         previous = index
     if previous < len(result.ladder) - 1:
         lines.append(f"{'...':>7}{'':11}{len(result.ladder) - 1 - previous} more")
@@ -33,11 +44,16 @@ def ladder_lines(result: FlowResult, deciding: Sequence[int]) -> list[str]:
 _LEGEND = "  * decides; numbers count from each end's first; other frames left out"
 
 
-def _chosen(ladder: Sequence[LadderLine], deciding: set[int]) -> list[int]:
+def _place(result: FlowResult, line: LadderLine) -> tuple[int, int]:
+    return result.flow.capture if line.capture is None else line.capture, line.number
+
+
+def _chosen(result: FlowResult, deciding: Places) -> list[int]:
     """The beginning, what decides and what stands next to it; not more than fits a screen."""
+    ladder = result.ladder
     if len(ladder) <= _SHOWN:
         return list(range(len(ladder)))
-    marked = [index for index, line in enumerate(ladder) if line.number in deciding]
+    marked = [index for index, line in enumerate(ladder) if _place(result, line) in deciding]
     if len(marked) > _SHOWN - 6:
         marked = [*marked[:2], *marked[-(_SHOWN - 8) :]]
     wanted = {0, 1, *marked, *(index - 1 for index in marked if index)}
@@ -48,9 +64,10 @@ def _chosen(ladder: Sequence[LadderLine], deciding: set[int]) -> list[int]:
     return sorted(wanted)
 
 
-def _line(line: LadderLine, start: int, deciding: set[int]) -> str:
-    mark = "*" if line.number in deciding else " "
-    seconds = (line.time - start) / 1e9
+def _line(result: FlowResult, index: int, deciding: Places) -> str:
+    line = result.ladder[index]
+    mark = "*" if _place(result, line) in deciding else " "
+    seconds = (line.time - result.flow.start) / 1e9
     return f"{mark}{line.number:>6} {seconds:>8.3f}  {_arrow(line)}"
 
 

@@ -11,6 +11,7 @@ from typing import TextIO
 import click
 
 from analyzer.errors import UserError
+from analyzer.model.capture import Capture
 from analyzer.model.finding import FlowResult
 from analyzer.model.report import Report
 from analyzer.model.rule import Severity
@@ -27,6 +28,8 @@ _FEW = 12
 """Connections of several kinds up to which that is so."""
 _GROUPS = 10
 """Kinds of failure that have a paragraph."""
+_COMMENTS = 3
+"""Comments of a capture that are shown."""
 _FILES = 4
 """Captures that get a line of their own."""
 
@@ -75,23 +78,44 @@ def _one(report: Report, number: int, bold: Style) -> Iterable[str]:
 
 
 def _captures(report: Report) -> Iterable[str]:
-    captures = report.captures
-    opened = [capture for capture in captures if capture.format]
-    for capture in opened[:_FILES]:
-        parts = [count(capture.packets, "frame")]
-        if len(opened) == 1:
+    wholes = _wholes(report.captures)
+    for files in wholes[:_FILES]:
+        parts = [count(sum(file.packets for file in files), "frame")]
+        if len(wholes) == 1:
             parts.append(count(report.totals.tcp_flows, "TCP connection"))
             parts.extend(_vantage(report.flows))
-        yield from wrapped(f"{printable(capture.path)}: {', '.join(parts)}", WIDTH, "  ")
-        if capture.first is not None and capture.last is not None:
-            yield f"  {moment(capture.first)}, {duration(capture.last - capture.first)}"
-    if len(opened) > _FILES:
-        frames = sum(capture.packets for capture in opened[_FILES:])
-        yield f"and {len(opened) - _FILES} more captures with {count(frames, 'frame')}"
-    for capture in captures:
+        name = printable(files[0].path)
+        if len(files) > 1:
+            name = f"{len(files)} files read as one, {name} to {printable(files[-1].path)}"
+        yield from wrapped(f"{name}: {', '.join(parts)}", WIDTH, "  ")
+        times = [time for file in files for time in (file.first, file.last) if time is not None]
+        if times:
+            yield f"  {moment(min(times))}, {duration(max(times) - min(times))}"
+    if len(wholes) > _FILES:
+        frames = sum(file.packets for files in wholes[_FILES:] for file in files)
+        yield f"and {len(wholes) - _FILES} more captures with {count(frames, 'frame')}"
+    for note in report.notes:
+        yield from labelled("note", printable(note))
+    for capture in report.captures:
+        for comment in capture.comments[:_COMMENTS]:
+            frame = f"frame {comment.frame}: " if comment.frame else ""
+            yield from labelled("comment", printable(f"{capture.path}: {frame}{comment.text}"))
         if capture.damage:
             label = "damaged" if capture.format else "unread"
             yield from labelled(label, f"{printable(capture.damage.where)}: {capture.damage.what}")
+
+
+def _wholes(captures: Sequence[Capture]) -> list[list[Capture]]:
+    """The captures that were opened; several files that are one capture together, in order of time."""
+    following = {capture.carries_on: index for index, capture in enumerate(captures)}
+    wholes = []
+    for index, capture in enumerate(captures):
+        if capture.format and capture.carries_on is None:
+            files, place = [capture], index
+            while (place := following.get(place, -1)) >= 0:
+                files.append(captures[place])
+            wholes.append(files)
+    return wholes
 
 
 _NEAR = 0.1
@@ -228,7 +252,7 @@ def _doubts(report: Report) -> Iterable[str]:
         told.append(f"frames that could not be decoded: {reasons}")
     if totals.udp_flows:
         told.append(f"{count(totals.udp_flows, 'UDP flow')} seen; UDP is not judged yet")
-    if sum(bool(capture.format) for capture in report.captures) > 1:
+    if len(_wholes(report.captures)) > 1:
         told.append("each capture is judged by itself; a connection in two of them counts twice")
     if told:
         yield ""

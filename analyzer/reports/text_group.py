@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 
 from analyzer.data import load
+from analyzer.model.capture import Capture
 from analyzer.model.finding import Finding, FlowResult, Verdict
 from analyzer.model.flow import CLIENT, SERVER, SIDES, Flow
 from analyzer.model.report import Report
@@ -19,6 +20,8 @@ from analyzer.reports.words import calls_in_words, count, headline, later_in_wor
 MORE = 5
 """Further members of a group that are listed, unless all are wanted."""
 _LOG_LINES = 3
+_LOOK = 3
+"""Files of a connection for which a command is given."""
 
 Told = dict[str, int]
 """Rules that were explained before, and in which group."""
@@ -30,7 +33,7 @@ def full(report: Report, group: Group, told: Told, bold: Style, more: int | None
     within = f" in {flow.tunnel}" if flow.tunnel else ""
     yield bold(f"{group.number}. {flow.client} -> {flow.server}{within}   {moment(flow.start)}")
     if len(report.captures) > 1:
-        yield f"{INDENT}in {_path(report, flow)}"
+        yield from indented(f"in {_paths(report, first)}")
     if len(group.members) > 1:
         yield from indented(f"The first of {who(group)}")
     yield ""
@@ -40,14 +43,16 @@ def full(report: Report, group: Group, told: Told, bold: Style, more: int | None
         yield from labelled("retried", told_of_retry)
     if first.ladder:
         yield ""
-        deciding = [frame for item in group.told for frame in item.frames]
-        yield from (INDENT + line for line in ladder_lines(first, deciding))
+        deciding = {place for item in group.told for place in _places(item, flow)}
+        paths = [printable(capture.path) for capture in report.captures]
+        yield from (INDENT + line for line in ladder_lines(first, deciding, paths))
         yield ""
     yield from _ends(first)
     for label, text in facts(group):
         yield from labelled(label, text)
     yield from _advice(group, told, why=True)
-    yield from labelled("look", _look(report, flow), whole=True)
+    for index, capture in enumerate(first.captures[:_LOOK]):
+        yield from labelled("" if index else "look", _look(report.captures[capture], flow), whole=True)
     yield from labelled("", f"errnoscope explain {group.told[0].rule}", whole=True)
     yield from _more(report, group, more)
 
@@ -89,14 +94,20 @@ def _advice(group: Group, told: Told, *, why: bool) -> Iterable[str]:
         yield from labelled("do", finding.fix)
 
 
-def _path(report: Report, flow: Flow) -> str:
-    return printable(report.captures[flow.capture].path)
+def _paths(report: Report, result: FlowResult) -> str:
+    return ", ".join(printable(report.captures[index].path) for index in result.captures)
+
+
+def _places(item: Verdict | Finding, flow: Flow) -> Iterable[tuple[int, int]]:
+    """Capture and number of each frame that decides."""
+    captures = item.frame_captures or [flow.capture] * len(item.frames)
+    return zip(captures, item.frames, strict=True)
 
 
 def _proof(report: Report, group: Group) -> str:
     frames = [frame for item in group.told for frame in item.frames]
     more = f", {len(group.members) - 1:,} more" if len(group.members) > 1 else ""
-    where = f"{_path(report, group.first.flow)}: " if len(report.captures) > 1 else ""
+    where = f"{_paths(report, group.first)}: " if len(report.captures) > 1 else ""
     return f"{where}frame{'s' * (len(frames) > 1)} {few(frames)}{more}"
 
 
@@ -147,12 +158,12 @@ def _in_logs(verdict: Verdict, flow: Flow) -> Iterable[str]:
         yield from labelled("in logs" if index == 0 else "", f"{entry['program']}: {text}", whole=True)
 
 
-def _look(report: Report, flow: Flow) -> str:
+def _look(capture: Capture, flow: Flow) -> str:
     ip = "ip" if flow.version == 4 else "ipv6"
     addresses = f"{ip}.addr=={flow.client.address} && {ip}.addr=={flow.server.address}"
     ports = f"tcp.port=={flow.client.port} && tcp.port=={flow.server.port}"
-    path = _path(report, flow)
-    path = "FILE" if path == "-" else shlex.quote(path)
+    no_file = capture.path == "-" or capture.format == "packets"
+    path = "FILE" if no_file else shlex.quote(printable(capture.path))
     return f"wireshark {path} -Y '{addresses} && {ports}'"
 
 
@@ -173,7 +184,7 @@ def _member(report: Report, result: FlowResult) -> str:
     line = f"{result.flow.client}  {moment(result.flow.start)}  frames {few(frames)}"
     if any(verdict.recovered for verdict in result.verdicts):
         line += "  retried"
-    return f"{line}  {_path(report, result.flow)}" if len(report.captures) > 1 else line
+    return f"{line}  {_paths(report, result)}" if len(report.captures) > 1 else line
 
 
 def few(frames: Sequence[int]) -> str:

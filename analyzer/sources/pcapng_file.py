@@ -30,6 +30,7 @@ from analyzer.sources.pcapng_blocks import (
     options,
     word,
 )
+from analyzer.sources.pcapng_comments import Comments
 from analyzer.sources.pcapng_drops import Drops
 from analyzer.sources.pcapng_times import MAX_TIME, MICROSECONDS, SECOND, nanoseconds
 from analyzer.sources.reading import CaptureSource, Frames, Verdict, Window, link_type_of
@@ -190,8 +191,8 @@ class PcapngSource(CaptureSource):
         self._interfaces: list[_Interface] = []
         self._table = _Table([])
         self._drops = Drops()
+        self._comments = Comments()
         self._last_time = 0
-        self._untimed = 0
 
     @property
     def _form(self) -> RecordFormat:
@@ -237,6 +238,7 @@ class PcapngSource(CaptureSource):
             fault = _Fault(int(packets.rows[sound]), f"packet {number} {what}")
             packets = packets.up_to(sound)
         self._drops.settle(fault.row)
+        self._read_comments(buffer, offsets[: fault.row], words[: fault.row], packets)
         frames = self._columns(packets)
         self._interfaces = self._interfaces[scope.base[-1] :]
         if len(scope.base) > 1:
@@ -302,6 +304,21 @@ class PcapngSource(CaptureSource):
             if code in (IF_DROP, OS_DROP) and len(value) == 8 and value != _UNKNOWN_COUNT:
                 self._drops.note(row, code, number, struct.unpack(f"{order}Q", value)[0])
 
+    def _read_comments(
+        self, buffer: Bytes, offsets: Offsets, words: NDArray[np.uint32], packets: _Packets
+    ) -> None:
+        """Option opt_comment of sections, interfaces and packets, all of which are sound."""
+        order, comments = self._blocks.order, self._comments
+        for kind, head in ((SECTION, 24), (INTERFACE, 16)):
+            for row in np.flatnonzero(words[:, 0] == kind).tolist():
+                at = int(offsets[row])
+                comments.of_block(buffer, at + head, at + int(words[row, 1]) - 4, order)
+        captured = packets.words[:, 5].astype(np.int64)
+        begin = packets.offsets + 28 + captured + (-captured & 3)
+        end = packets.offsets + packets.words[:, 1] - 4
+        begin = np.where(packets.kinds == SIMPLE_PACKET, end, begin)
+        comments.of_packets(buffer, begin, end, order, self.capture.packets + 1)
+
     def _columns(self, packets: _Packets) -> Frames:
         """The packets as frames, with times; ``packets`` are sound."""
         words, index = packets.words, packets.base + packets.numbers
@@ -342,6 +359,8 @@ class PcapngSource(CaptureSource):
         self._drops.interface += int(drops[drops != 0xFFFF].sum())
 
     def _summarise(self) -> None:
+        self.capture.comments = self._comments.kept
+        self.capture.comments_left_out = self._comments.left_out
         self.capture.problems.extend(self._drops.problems())
         if self._untimed:
             self.capture.problems.append(

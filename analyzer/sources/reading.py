@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from analyzer.errors import UserError
 from analyzer.model.blocks import SLACK, FrameBlock
 from analyzer.model.capture import Capture
+from analyzer.sources.clock import Clock
 from analyzer.sources.records import TUNING, Bytes, Offsets, RecordFormat, Tuning, find_records
 
 PIECE = 32 << 20
@@ -142,6 +143,14 @@ class CaptureSource(ABC):
         self._index = index
         self._max_frames = max(max_frames, 1)
         self._closed = False
+        self._clock = Clock()
+        self._untimed = 0
+
+    @property
+    def taken(self) -> int:
+        """Bytes of the file that were read so far."""
+        window = self._window
+        return window.compressed.offset if window.compressed else window.position + window.begin
 
     @property
     @abstractmethod
@@ -200,6 +209,7 @@ class CaptureSource(ABC):
             window.begin = stop
             going = self.capture.damage is None and self._advance()
         self._summarise()
+        self.capture.problems.extend(self._clock.problems(self._untimed))
 
     def _parts(self, offsets: Offsets) -> Iterator[Offsets]:
         """Even parts of at most ``max_frames``."""
@@ -235,9 +245,8 @@ class CaptureSource(ABC):
         first_number = capture.packets + 1
         capture.packets += len(frames)
         capture.bytes += int(frames.original.sum())
-        earliest, latest = int(frames.times.min()), int(frames.times.max())
-        capture.first = earliest if capture.first is None else min(capture.first, earliest)
-        capture.last = latest if capture.last is None else max(capture.last, latest)
+        self._clock.note(frames.times)
+        capture.first, capture.last = self._clock.first, self._clock.last
         self._name_link_types(frames.link_types)
         return FrameBlock(
             capture=self._index,

@@ -184,7 +184,7 @@ def test_missing_file(output: str) -> None:
 def test_directory(capsys: Capsys, tmp_path: Path) -> None:
     status, out, err = told(capsys, "analyze", tmp_path)
     assert (status, out) == (2, "")
-    assert f"{tmp_path}: this is a directory" in err
+    assert f"{tmp_path}: there is no capture in this directory; it has no files" in err
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything, chmod 0 is no obstacle")

@@ -135,7 +135,7 @@ class Read:
         told = (damage.reference, damage.where, damage.what) if damage else None
         capture = self.capture
         counts = (capture.packets, capture.bytes, capture.first, capture.last)
-        return self.frames, counts, capture.link_types, capture.problems, told
+        return self.frames, counts, capture.link_types, capture.problems, capture.comments, told
 
 
 # Makes the fast walk run on a few hundred bytes.

@@ -172,7 +172,8 @@ def test_fractions_of_a_second_and_more():
     result = build.read(build.pcap_header() + b"".join(records) + build.pcap_record(3, 999_999, b"c"))
     times = [frame.time for frame in result.frames]
     assert times == [(2**32 - 1) * (build.SECOND + 1000), 2 * build.SECOND, 4 * build.SECOND - 1000]
-    (problem,) = result.capture.problems
+    problem, backwards = result.capture.problems
+    assert "earlier time" in backwards
     assert problem.startswith("2 packets")
 
 

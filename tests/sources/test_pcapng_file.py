@@ -317,3 +317,61 @@ def test_a_section_whose_length_makes_sense_in_both_orders(tuning):
     tail = build.interface(resolution=9, order=">") + build.packet(NOW, b"data", order=">") * 30
     result = build.read(build.pcapng(frames) + big + tail, tuning=tuning)
     assert (result.frames, result.damage) == (frames * 2, "")
+
+
+# Comments
+
+
+def comment(text: str, order: str = "<") -> bytes:
+    return build.options((1, text.encode()), order=order)
+
+
+def with_comment(block: bytes, text: str, order: str = "<") -> bytes:
+    """A block that had no options, with a comment."""
+    (kind,) = struct.unpack(f"{order}I", block[:4])
+    return build.block(kind, block[8:-4] + comment(text, order), order)
+
+
+def told(*blocks: bytes) -> list[tuple[int | None, str]]:
+    return [tuple(comment) for comment in build.read(b"".join(blocks)).capture.comments]
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_comments_are_kept(order):
+    packets = [build.packet(1, b"x" * length, order=order) for length in (4, 5, 6, 7)]
+    packets[2] = with_comment(packets[2], "look here", order)
+    blocks = [
+        with_comment(build.section(order), "of the file", order),
+        with_comment(build.interface(order=order), "of the interface", order),
+        *packets,
+        build.packet(
+            1, b"y" * 3, order=order, tail=build.options((2, bytes(4)), (1, "caf\xe9".encode()), order=order)
+        ),
+        with_comment(build.packet(1, b"", order=order), "bad \x1b", order),
+    ]
+    assert told(*blocks) == [
+        (None, "of the file"),
+        (None, "of the interface"),
+        (3, "look here"),
+        (5, "caf\xe9"),
+        (6, "bad \x1b"),
+    ]
+
+
+def test_other_options_are_no_comments():
+    flags = build.options((2, bytes(4)), (3, bytes(8)))
+    assert told(build.section(), build.interface(), build.packet(1, b"abc", tail=flags)) == []
+
+
+def test_many_comments_are_counted():
+    packet = with_comment(build.packet(1, b"data"), "again " * 1000)
+    capture = build.read(build.section() + build.interface() + packet * 150).capture
+    assert len(capture.comments) == 100
+    assert capture.comments_left_out == 50
+    assert max(len(comment.text) for comment in capture.comments) == 1000
+
+
+def test_comments_behind_damage_are_not_kept():
+    broken = with_comment(build.packet(1, b"data", number=7), "of no interface")
+    good = with_comment(build.packet(1, b"data"), "good")
+    assert told(build.section(), build.interface(), good, broken, good) == [(1, "good")]

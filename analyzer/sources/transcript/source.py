@@ -22,6 +22,9 @@ class TranscriptSource:
     ``blocks`` can be iterated once; ``capture`` is filled in meanwhile.
     """
 
+    taken = 0
+    """No file is read."""
+
     def __init__(self, transcript: Transcript, index: int = 0, *, max_frames: int = MAX_FRAMES) -> None:
         self.capture = Capture(transcript.name, "transcript")
         self._transcript = transcript

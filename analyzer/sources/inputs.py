@@ -1,0 +1,206 @@
+"""Which files are meant: paths, globs that the shell left alone, directories; and when each file begins."""
+
+from __future__ import annotations
+
+import errno
+import glob
+import io
+import os
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from os import PathLike, fspath
+from pathlib import Path
+from typing import IO, Any, TypeAlias
+
+from analyzer.errors import UserError
+from analyzer.model.blocks import MAX_FRAMES, FrameBlock
+from analyzer.sources.open import CaptureSource, open_capture, open_stream
+from analyzer.sources.pipe import PATH
+from analyzer.sources.reading import PIECE
+from analyzer.sources.scapy_packets import ScapySource
+
+_PEEK = 65_536
+"""Bytes read at once of a file of which only the first time stamp is wanted."""
+
+_BEGINNING, _BEGINNING_BYTES = 4096, 1 << 20
+"""Frames of a file by which is told whether it carries on another, and bytes read for them."""
+
+_NO_CAPTURE = ("not-a-capture", "empty-file", "compressed-capture")
+"""What a file in a directory may be without being missed."""
+
+_NAMED = 5
+"""Skipped files that are named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A file to be read. ``first``: the time of its first frame in nanoseconds, None where not known.
+
+    ``error`` is why it cannot be read; ``size`` in bytes, 0 where it is no file; ``given`` the open binary
+    file or the iterable of packets that was given instead of a path, for which ``path`` is a name.
+    """
+
+    path: str
+    first: int | None = None
+    size: int = 0
+    error: UserError | None = None
+    given: Any = None
+
+
+Named: TypeAlias = str | PathLike[str] | IO[bytes] | Iterable[Any]
+"""What a capture is given as: a path, an open binary file, packets of scapy."""
+
+
+def inputs(names: Sequence[Named]) -> tuple[list[Input], list[str]]:
+    """The files that the names mean, in their order, and sentences about what was left out.
+
+    A directory means every capture below it, told by content; hidden files and directories and what is no
+    file are left alone. A name that is no file may be a glob. Only if there are several files is the
+    beginning of each read, so that ``first`` is known; never that of a pipe, which can be read but once.
+    Raises UserError for nothing: what is wrong with a name stands in its Input.
+    """
+    found: list[Input] = []
+    notes: list[str] = []
+    for number, given in enumerate(names, 1):
+        if not isinstance(given, (str, PathLike)):
+            found.append(_given(given, f" {number}" if len(names) > 1 else ""))
+            continue
+        name = fspath(given)
+        if name != PATH and _is_directory(name):
+            found.extend(_in_directory(name, notes))
+        else:
+            found.extend(_matching(name))
+    return ([_begun(one) for one in found] if len(found) > 1 else found), notes
+
+
+def _given(given: Any, number: str) -> Input:
+    """The Input for what is no path; ``number`` tells it from others without a name."""
+    if isinstance(given, io.TextIOBase):
+        what, hint = "this file is open as text", "open it as bytes: open(path, 'rb')."
+        return Input(
+            "text", error=UserError("not-a-capture", str(getattr(given, "name", "text")), what, hint)
+        )
+    if hasattr(given, "read"):
+        name = getattr(given, "name", None)
+        return Input(name if isinstance(name, str) else f"stream{number}", given=given)
+    if isinstance(given, Iterable):
+        return Input(f"packets{number}", given=given)
+    what, hint = f"this is of type {type(given).__name__}", "give a path, a binary file or packets of scapy."
+    return Input("input", error=UserError("not-a-capture", f"capture{number}", what, hint))
+
+
+def open_input(
+    one: Input, index: int, *, max_frames: int = MAX_FRAMES, piece: int = PIECE
+) -> CaptureSource | ScapySource:
+    """Its source; ``index`` is what FrameBlock.capture is to be. Raises UserError."""
+    if one.error:
+        raise one.error
+    if hasattr(one.given, "read"):
+        return open_stream(_Lent(one.given), one.path, index, max_frames=max_frames, piece=piece)
+    if one.given is not None:
+        return ScapySource(one.given, one.path, index, max_frames=max_frames)
+    return open_capture(one.path, index, max_frames=max_frames, piece=piece)
+
+
+class _Lent:
+    """Somebody else's open file: it is read from where it stands, and not closed."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """See Stream. Raises OSError also where the file is closed or gives text."""
+        try:
+            data = self._file.read(len(buffer)) or b""
+        except ValueError as error:
+            raise OSError(errno.EBADF, str(error)) from None
+        if isinstance(data, str):
+            raise OSError(errno.EINVAL, "it gives text, not bytes")
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        """It stays open."""
+
+
+def beginning(one: Input) -> FrameBlock | None:
+    """The first frames of a file, as many however it is read later; None where there are none."""
+    try:
+        with open_input(one, 0, max_frames=_BEGINNING, piece=_BEGINNING_BYTES) as source:
+            return next(source.blocks(), None)
+    except UserError:
+        return None
+
+
+def _is_directory(name: str) -> bool:
+    try:
+        return Path(name).is_dir()
+    except ValueError:  # a zero byte
+        return False
+
+
+def _matching(name: str) -> Iterator[Input]:
+    """The file of this name; else the files that it matches as a glob."""
+    if name == PATH or "\0" in name or os.path.lexists(name) or not glob.has_magic(name):
+        yield Input(name, size=_size(name) or 0)
+        return
+    matches = glob.glob(name, recursive=True)  # noqa: PTH207  (Path's takes no absolute pattern)
+    paths = sorted(path for path in matches if not Path(path).is_dir())
+    if not paths:
+        hint = "quote it only if errnoscope is to look for the files itself."
+        yield Input(name, error=UserError("no-such-file", name, "no file matches this pattern", hint))
+    for path in paths:
+        yield Input(path, size=_size(path) or 0)
+
+
+def _size(name: str) -> int | None:
+    """Bytes of a regular file, None for anything else."""
+    try:
+        status = Path(name).stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def _in_directory(name: str, notes: list[str]) -> list[Input]:
+    """The captures below a directory; says in ``notes`` which files are none."""
+    found: list[Input] = []
+    skipped: list[str] = []
+    unread: list[str] = []
+    for root, folders, files in os.walk(name, onerror=lambda error: unread.append(str(error.filename))):
+        folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
+        for file in sorted(files):
+            path = str(Path(root, file))
+            size = _size(path)
+            if file.startswith(".") or size is None:
+                continue
+            one = _begun(Input(path, size=size))
+            if one.error and one.error.reference in _NO_CAPTURE:
+                skipped.append(path)
+            else:
+                found.append(one)
+    if skipped:
+        more = f" and {len(skipped) - _NAMED:,} more" if len(skipped) > _NAMED else ""
+        notes.append(f"No captures, so skipped: {', '.join(skipped[:_NAMED])}{more}.")
+    if unread:
+        notes.append(f"Directories that could not be opened: {', '.join(unread[:_NAMED])}.")
+    if not found:
+        seen = f"{len(skipped):,} other files are in it" if skipped else "it has no files"
+        hint = "name the directory that the captures are in."
+        what = f"there is no capture in this directory; {seen}"
+        return [Input(name, error=UserError("no-captures", name, what, hint))]
+    return found
+
+
+def _begun(one: Input) -> Input:
+    """With the time of its first frame, or with why it cannot be read."""
+    known = one.error or one.given is not None or one.first is not None
+    if known or one.path == PATH or _size(one.path) is None:
+        return one
+    try:
+        with open_capture(one.path, 0, max_frames=1, piece=_PEEK) as source:
+            block = next(source.blocks(), None)
+    except UserError as error:
+        return Input(one.path, size=one.size, error=error)
+    return Input(one.path, int(block.times[0]) or None if block else None, one.size)
