@@ -227,6 +227,9 @@ def broken_up() -> Iterator[bytes]:
         yield in_udp(vxlan(framed(ip), vni=1 + (turn == 2)), 4789)
     yield v4(Raw(bytes(64)), proto=6, id=77, frag=1)  # begins inside of the TCP header
     yield v4(Raw(bytes(64)), proto=17, id=77, frag=8)
+    for length in (0, 8, 20, 9000):
+        yield v4(UDP(sport=5353, dport=53, len=length) / bytes(64), flags="MF")
+        yield v6(IPv6ExtHdrFragment(id=9, m=1) / UDP(sport=5353, dport=53, len=length) / bytes(64))
 
 
 def extensions() -> Iterator[Packet]:

@@ -542,10 +542,11 @@ def read_udp(frame: bytes, packet: Packet) -> Row:
     at = packet.at
     demand(at + 8 <= packet.stop, Undecoded.BAD_TRANSPORT_HEADER)
     demand_bytes(frame, at + 8)
+    stated = number(frame, at + 4, 2) if packet.more else 0
     return blank(packet, packet) | {
         "sport": number(frame, at, 2),
         "dport": number(frame, at + 2, 2),
-        "payload": packet.stop - at - 8,
+        "payload": max(packet.stop - at, stated) - 8,
     }
 
 

@@ -233,6 +233,11 @@ def test_the_fin_of_a_segment_stands_in_its_first_and_last_fragment() -> None:
     assert [bool(row["flags"] & Flag.FIN) for row in found] == [True, False, False, True]
 
 
+def test_the_first_fragment_of_a_udp_datagram_has_its_whole_length() -> None:
+    has(row(framed(v4(UDP(len=9000) / bytes(64), flags="MF"))), payload=8992)
+    has(row(framed(v4(UDP(len=9000) / bytes(64)))), payload=64)
+
+
 def test_fragments_without_a_first_one_are_counted() -> None:
     first, *later = (framed(ip) for ip in fragments())
     for frame in later:
