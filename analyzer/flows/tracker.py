@@ -265,9 +265,10 @@ class Tracker:
         self, slots: NDArray[np.int64], clock: NDArray[np.int64] | int, *, closed: bool
     ) -> list[FlowEnd]:
         """The last word about those of these flows that were handed out; ``clock`` is when it is spoken."""
-        self.one_sided_flows += _one_sided(take(self._table.slots, slots))
         for part in np.split(slots, range(_AT_ONCE, len(slots), _AT_ONCE)) if len(slots) else ():
-            self._summaries.append(summary_rows(take(self._table.slots, part)))
+            ended = take(self._table.slots, part)
+            self.one_sided_flows += _one_sided(ended)
+            self._summaries.append(summary_rows(ended))
         watched = np.flatnonzero(self._table.slots["watched"][slots])
         chosen = take(self._table.slots, slots[watched])
         clocks = np.broadcast_to(clock, len(slots))[watched]

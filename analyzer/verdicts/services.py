@@ -107,9 +107,9 @@ class Services:
     def merge(self, other: Services) -> None:
         """Take all that the other one has."""
         self.late_resets += other.late_resets
+        self._is_folded = other._is_folded and not self._services
         self._moments.extend(other._moments)
         self._services.extend(other._services)
-        self._is_folded = False
 
     def moments(self, kind: int, keys: Iterable[Pair], *, by_service: bool = False) -> dict[Pair, Moments]:
         """The moments of that kind of these pairs (or services), in order of time."""

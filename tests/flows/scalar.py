@@ -227,7 +227,7 @@ def add_packet(flow: Open, packet: Packet, number: int, clock: int, triggers: in
     copy = is_copy(flow, packet, number, clock)
     flow.history.append((packet, number, clock))
     kinds = 0 if copy else kinds_of(flow, packet, side)
-    note_for_summary(flow, packet, clock, side, kinds)
+    note_for_summary(flow, packet, clock, side, kinds, copy)
     if kinds & ~(Kind.RESENT | Kind.PROBE):  # once: that happens
         flow.interesting |= bool(kinds & triggers)
         if flow.interesting or flow.significant < MAX_QUIET:
@@ -279,7 +279,7 @@ def is_copy(flow: Open, packet: Packet, number: int, clock: int) -> bool:
     return packet.seq == add(own.seq_end, -1)
 
 
-def note_for_summary(flow: Open, packet: Packet, clock: int, side: int, kinds: int) -> None:
+def note_for_summary(flow: Open, packet: Packet, clock: int, side: int, kinds: int, copy: bool) -> None:
     """Pauses, sizes, the answer to the SYN, who sent a reset."""
     if packet.flags & (Flag.SYN | Flag.ACK) == Flag.SYN | Flag.ACK and not flow.answered:
         flow.answered = packet.time
@@ -287,7 +287,7 @@ def note_for_summary(flow: Open, packet: Packet, clock: int, side: int, kinds: i
         flow.reset_by[side] = True
     if packet.icmp is None:
         flow.largest[side] = max(flow.largest[side], packet.payload)
-    if not packet.counts:
+    if copy or not packet.counts:
         return
     flow.survived = max(flow.survived, flow.fatal[1 - side])
     flow.fatal[1 - side] = 0

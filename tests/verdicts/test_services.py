@@ -19,7 +19,7 @@ def rows(draw: st.DrawFn, most: int = 40) -> np.ndarray:
     count = draw(st.integers(0, most))
     out = np.zeros(count, SUMMARY)
     for index in range(count):
-        start = draw(st.integers(0, 6 * SECOND))
+        start = draw(st.integers(1, 6 * SECOND))
         answered = start + draw(st.sampled_from([0, 5]))
         values = {
             "protocol": draw(st.sampled_from([TCP, TCP, TCP, UDP])),
