@@ -150,7 +150,7 @@ def _in_logs(verdict: Verdict, flow: Flow) -> Iterable[str]:
 def _look(report: Report, flow: Flow) -> str:
     ip = "ip" if flow.version == 4 else "ipv6"
     addresses = f"{ip}.addr=={flow.client.address} && {ip}.addr=={flow.server.address}"
-    ports = f"tcp.port=={flow.client.port} && tcp.port=={flow.server.port}"
+    ports = " && ".join(f"{flow.protocol}.port=={end.port}" for end in (flow.client, flow.server))
     path = _path(report, flow)
     path = "FILE" if path == "-" else shlex.quote(path)
     return f"wireshark {path} -Y '{addresses} && {ports}'"
