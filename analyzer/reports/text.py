@@ -82,7 +82,7 @@ def _captures(report: Report) -> Iterable[str]:
     for files in wholes[:_FILES]:
         parts = [count(sum(file.packets for file in files), "frame")]
         if len(wholes) == 1:
-            parts.append(count(report.totals.tcp_flows, "TCP connection"))
+            parts.append(_connections(report))
             parts.extend(_vantage(report.flows))
         name = printable(files[0].path)
         if len(files) > 1:
@@ -156,8 +156,17 @@ def _summary(report: Report, found: Sequence[Group], bold: Style) -> Iterable[st
         yield from _nothing(report, bold)
 
 
+def _connections(report: Report) -> str:
+    """How many there are; UDP is only spoken of where something befell it, or where there is nothing else."""
+    totals = report.totals
+    tcp, udp = count(totals.tcp_flows, "TCP connection"), count(totals.udp_flows, "UDP flow")
+    if not any(result.flow.protocol == "udp" for result in report.flows):
+        return tcp if totals.tcp_flows or not totals.udp_flows else udp
+    return f"{tcp} and {udp}" if totals.tcp_flows else udp
+
+
 def _found(report: Report, found: Sequence[Group]) -> str:
-    connections = count(report.totals.tcp_flows, "TCP connection")
+    connections = _connections(report)
     failures = failed(report.flows)
     warned = sum(not result.verdicts and is_warning(result) for result in report.flows)
     ways = len({tuple(item.rule for item in group.told) for group in found if group.failed})
@@ -176,25 +185,25 @@ def _found(report: Report, found: Sequence[Group]) -> str:
 
 
 def _nothing(report: Report, bold: Style) -> Iterable[str]:
-    if not report.totals.tcp_flows:
+    if not report.totals.tcp_flows + report.totals.udp_flows:
         yield bold("There is no TCP connection in it, so nothing was judged.")
         return
     damaged = any(capture.damage for capture in report.captures)
-    connections = count(report.totals.tcp_flows, "TCP connection")
+    connections = _connections(report)
     within = " in what could be read" if damaged else ""
     yield from map(
         bold,
         wrapped(
-            f"No failure found in {connections}{within}: no TCP program got an errno, as far as this "
+            f"No failure found in {connections}{within}: no program got an errno, as far as this "
             "capture shows.",
             WIDTH,
         ),
     )
     rules = f" ({report.totals.rules} rules: errnoscope rules)" if report.totals.rules else ""
     yield from wrapped(
-        "Looked for resets, ICMP errors, unanswered connection attempts and data that nobody "
-        f"acknowledged{rules}. {_nearest(report)}A capture cannot show what never reached the wire: an "
-        "errno for want of a route, a port or a descriptor, and a program's own timer.",
+        "Looked for resets, ICMP errors, unanswered connection attempts, ends of file in place of answers "
+        f"and data that nobody acknowledged{rules}. {_nearest(report)}A capture cannot show what never "
+        "reached the wire: an errno for want of a route, a port or a descriptor.",
         WIDTH,
     )
 
@@ -250,8 +259,6 @@ def _doubts(report: Report) -> Iterable[str]:
     if totals.undecoded:
         reasons = ", ".join(f"{number:,} {reason}" for reason, number in totals.undecoded.items())
         told.append(f"frames that could not be decoded: {reasons}")
-    if totals.udp_flows:
-        told.append(f"{count(totals.udp_flows, 'UDP flow')} seen; UDP is not judged yet")
     if len(_wholes(report.captures)) > 1:
         told.append("each capture is judged by itself; a connection in two of them counts twice")
     if told:

@@ -161,7 +161,7 @@ def _in_logs(verdict: Verdict, flow: Flow) -> Iterable[str]:
 def _look(capture: Capture, flow: Flow) -> str:
     ip = "ip" if flow.version == 4 else "ipv6"
     addresses = f"{ip}.addr=={flow.client.address} && {ip}.addr=={flow.server.address}"
-    ports = f"tcp.port=={flow.client.port} && tcp.port=={flow.server.port}"
+    ports = " && ".join(f"{flow.protocol}.port=={end.port}" for end in (flow.client, flow.server))
     no_file = capture.path == "-" or capture.format == "packets"
     path = "FILE" if no_file else shlex.quote(printable(capture.path))
     return f"wireshark {path} -Y '{addresses} && {ports}'"
