@@ -22,8 +22,10 @@ from analyzer.model.blocks import MAX_FRAMES, FrameBlock, Source
 from analyzer.model.capture import Capture
 from analyzer.model.columns import Undecoded
 from analyzer.model.event import Event, Withdrawn
-from analyzer.model.finding import Finding, FlowResult
-from analyzer.model.flow import Flow, FlowEnd, Kind, Segment
+from analyzer.model.filter import EVERYTHING, Filter
+from analyzer.model.finding import Finding, FlowResult, LadderLine
+from analyzer.model.flow import CLIENT, SERVER, Flow, FlowEnd, Kind, Segment
+from analyzer.model.host import DEFAULT_HOST, Host
 from analyzer.model.report import Report, Totals
 from analyzer.model.rule import Rule
 from analyzer.model.summary import Summary, summaries
@@ -33,6 +35,7 @@ from analyzer.sources.open import open_capture
 from analyzer.sources.reading import link_type_name
 from analyzer.sources.transcript import TranscriptSource, parse
 from analyzer.verdicts.aftermath import settle
+from analyzer.verdicts.choose import choose
 from analyzer.verdicts.decide import decide, without_refined
 from analyzer.verdicts.incidents import incidents
 from analyzer.verdicts.ladder import ladder
@@ -41,18 +44,23 @@ from analyzer.verdicts.services import Services
 _KEPT_FIRST, _KEPT_LAST = 6, 24
 """Segments of a flow that are kept for its ladder."""
 
-_SYSTEM = "linux"
-
 Progress = Callable[[Capture, FrameBlock], None]
 
 
 def analyze(
     *captures: str | PathLike[str],
     rules: Sequence[Rule] | None = None,
+    client: Host = DEFAULT_HOST,
+    server: Host = DEFAULT_HOST,
+    only: Filter = EVERYTHING,
+    all_flows: bool = False,
     progress: Progress | None = None,
     max_frames: int = MAX_FRAMES,
 ) -> Report:
     """Read captures and say which errno each end got; each capture by itself.
+
+    ``client`` and ``server`` are what is known of the machines at the two ends; ``only`` says what of the
+    results is in the report; with ``all_flows`` it has the flows without a finding as well.
 
     Raises UserError where a rule file is wrong or the only capture cannot be opened. A capture that cannot
     be read to its end is reported up to there, with ``damage`` set in its entry of ``captures``.
@@ -72,7 +80,7 @@ def analyze(
                 raise
             read.append(Capture(path, "", damage=error))
             continue
-        engine = Engine(matcher)
+        engine = Engine(matcher, hosts=(client, server), all_flows=all_flows)
         with source:
             flows.extend(engine.run(source, progress))
         engine.add_to(totals)
@@ -80,7 +88,18 @@ def analyze(
         source.capture.problems.extend(engine.problems())
         read.append(source.capture)
     totals.longest_pause = services.longest_pause()
-    return Report(tuple(read), totals, tuple(flows), incidents(flows, services))
+    first = min((capture.first for capture in read if capture.first is not None), default=0)
+    told, left_out = choose(flows, only, first)
+    return Report(
+        captures=tuple(read),
+        totals=totals,
+        flows=tuple(told),
+        incidents=incidents(told, services),
+        only=only,
+        left_out=left_out,
+        hosts=(client, server),
+        all_flows=all_flows,
+    )
 
 
 def trace(
@@ -116,9 +135,21 @@ class _Watched:
 class Engine:
     """Turns the blocks of one capture into results of flows, as they end."""
 
-    def __init__(self, matcher: Matcher, *, keep_all: bool = False, keep_events: bool = False) -> None:
+    def __init__(
+        self,
+        matcher: Matcher,
+        *,
+        hosts: tuple[Host, Host] = (DEFAULT_HOST, DEFAULT_HOST),
+        all_flows: bool = False,
+        keep_all: bool = False,
+        keep_events: bool = False,
+    ) -> None:
         self._matcher = matcher
-        self._tracker = Tracker(Kind.ALL if keep_all else matcher.triggers)
+        self._systems = (hosts[CLIENT].system, hosts[SERVER].system)
+        self._profiles = (profile(*hosts[CLIENT]), profile(*hosts[SERVER]))
+        self._tracker = Tracker(Kind.ALL if keep_all else matcher.triggers, all_flows=all_flows)
+        self._all_flows = all_flows
+        self._clean: list[FlowResult] = []
         self._watched: dict[int, _Watched] = {}
         self._deadlines: list[tuple[int, int]] = []
         self._results: list[FlowResult] = []
@@ -165,7 +196,8 @@ class Engine:
         self._end(self._tracker.finish())
         results = sorted(self._results, key=lambda result: result.flow.id)
         settled, self._harmless = settle(results, self.services)
-        return settled
+        quiet = [self._told(*quiet, [], ()) for quiet in self._tracker.take_quiet_flows()]
+        return sorted([*settled, *self._clean, *quiet], key=lambda result: result.flow.id)
 
     def add_to(self, totals: Totals) -> None:
         """Add this capture's counts."""
@@ -220,8 +252,7 @@ class Engine:
             )
 
     def _watch(self, flow: Flow) -> None:
-        system = profile(_SYSTEM)
-        self._watched[flow.id] = _Watched(ShadowFlow(flow, system, system))
+        self._watched[flow.id] = _Watched(ShadowFlow(flow, *self._profiles))
 
     def _take(self, watched: _Watched, told: Iterable[Event | Withdrawn]) -> None:
         for event in told:
@@ -229,7 +260,7 @@ class Engine:
             if not isinstance(event, Withdrawn):
                 if self._keep_events:
                     self.events.append(event)
-                if found := self._matcher.match(event, _SYSTEM):
+                if found := self._matcher.match(event, self._systems[event.side]):
                     watched.findings[event.key] = found
 
     def _note_deadline(self, flow_id: int) -> None:
@@ -262,16 +293,31 @@ class Engine:
         watched = self._watched.pop(end.flow)
         self._take(watched, watched.shadow.finish(end))
         findings = without_refined(chain.from_iterable(watched.findings.values()))
-        if not findings:
+        if not findings and not self._all_flows:
             return None
-        systems = (_SYSTEM, _SYSTEM)
+        shown = ladder([*watched.first, *watched.last])
+        result = self._told(watched.shadow.flow, end.end, end.packets, findings, shown, summary)
+        if findings:
+            return result
+        self._clean.append(result)
+        return None
+
+    def _told(
+        self,
+        flow: Flow,
+        end: int,
+        packets: int,
+        findings: list[Finding],
+        shown: tuple[LadderLine, ...],
+        summary: Summary | None = None,
+    ) -> FlowResult:
         return FlowResult(
-            flow=watched.shadow.flow,
-            end=end.end,
-            packets=end.packets,
-            systems=systems,
-            verdicts=decide(findings, systems),
+            flow=flow,
+            end=end,
+            packets=packets,
+            systems=self._systems,
+            verdicts=decide(findings, self._systems),
             findings=tuple(findings),
-            ladder=ladder([*watched.first, *watched.last]),
+            ladder=shown,
             summary=summary,
         )

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from analyzer.cli.filter_options import filter_options
+from analyzer.cli.host_options import host_options
 from analyzer.cli.messages import complain
 from analyzer.cli.output import Target, opened, output_option
+from analyzer.cli.rule_options import RuleOptions, rule_options
 from analyzer.model.blocks import FrameBlock
 from analyzer.model.capture import Capture
+from analyzer.model.filter import Filter
+from analyzer.model.host import Host
 
 _PROGRESS_FROM = 64 << 20
 """Bytes of input from which on progress is shown."""
@@ -21,7 +27,19 @@ _PROGRESS_FROM = 64 << 20
 @click.command("analyze", context_settings={"max_content_width": 80})
 @click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...", type=click.Path(path_type=str))
 @output_option()
-def command(captures: tuple[str, ...], outputs: list[Target]) -> int:
+@filter_options
+@host_options
+@rule_options
+@click.option("--all-flows", is_flag=True, help="List every TCP and UDP flow, also those without a finding.")
+def command(
+    captures: tuple[str, ...],
+    *,
+    outputs: list[Target],
+    only: Filter,
+    hosts: tuple[Host, Host],
+    chosen: RuleOptions,
+    all_flows: bool,
+) -> int:
     """Say which errno each end of the captured connections got, from which call, and why.
 
     CAPTURE is a pcap or pcapng file, as tcpdump -w or Wireshark write it, also compressed (gzip, xz, zstd,
@@ -34,11 +52,15 @@ def command(captures: tuple[str, ...], outputs: list[Target]) -> int:
     Examples:
       errnoscope analyze trace.pcap
       tcpdump -c 1000 -w - | errnoscope analyze -
+      errnoscope analyze trace.pcap --host 10.0.9.30 --errno EPIPE --since +5m
+      errnoscope analyze trace.pcap --server-os freebsd --set tcp_retries2=8
       errnoscope analyze node-*.pcap.gz -o text -o json=report.json
     """
     from analyzer.pipeline import analyze
 
     size = sum(Path(path).stat().st_size for path in captures if Path(path).is_file())
+    rules = chosen.load()
+    only = replace(only, rules=rules.names)
     with opened(outputs, captures) as reports:
         with _progress(size) as bar:
 
@@ -46,7 +68,15 @@ def command(captures: tuple[str, ...], outputs: list[Target]) -> int:
                 if bar is not None:
                     bar.update(int(block.captured.sum()) + 16 * len(block))
 
-            report = analyze(*captures, progress=advance)
+            report = analyze(
+                *captures,
+                rules=rules.rules,
+                client=hosts[0],
+                server=hosts[1],
+                only=only,
+                all_flows=all_flows,
+                progress=advance,
+            )
         reports.write(report)
     damaged = [capture.damage for capture in report.captures if capture.damage]
     for damage in damaged:

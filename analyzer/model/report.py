@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from analyzer.model.capture import Capture
+from analyzer.model.filter import EVERYTHING, NONE_LEFT_OUT, Filter, LeftOut
 from analyzer.model.finding import FlowResult
+from analyzer.model.host import DEFAULT_HOST, Host
 
 
 @dataclass(slots=True)
@@ -89,9 +91,17 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What ``analyze`` returns. ``flows`` are those with a finding, by capture and time of their start."""
+    """What ``analyze`` returns. ``flows`` are those with a finding, by capture and time of their start.
+
+    Flows and incidents are those that pass the filter ``only``; totals are those of the captures. ``hosts``
+    are what was taken for known of client and server. With ``all_flows`` the others are there as well.
+    """
 
     captures: tuple[Capture, ...]
     totals: Totals
     flows: tuple[FlowResult, ...]
     incidents: tuple[Incident, ...]
+    only: Filter = EVERYTHING
+    left_out: LeftOut = NONE_LEFT_OUT
+    hosts: tuple[Host, Host] = (DEFAULT_HOST, DEFAULT_HOST)
+    all_flows: bool = False
