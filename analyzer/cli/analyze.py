@@ -15,6 +15,7 @@ from analyzer.cli.host_options import host_options
 from analyzer.cli.messages import complain
 from analyzer.cli.output import Target, opened, output_option
 from analyzer.cli.rule_options import RuleOptions, rule_options
+from analyzer.errors import UserError
 from analyzer.model.blocks import FrameBlock
 from analyzer.model.capture import Capture
 from analyzer.model.filter import Filter
@@ -31,6 +32,12 @@ _PROGRESS_FROM = 64 << 20
 @host_options
 @rule_options
 @click.option("--all-flows", is_flag=True, help="List every TCP and UDP flow, also those without a finding.")
+@click.option(
+    "--group",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Of the text: only the kind of failure of this number, with every connection.",
+)
 def command(
     captures: tuple[str, ...],
     *,
@@ -39,6 +46,7 @@ def command(
     hosts: tuple[Host, Host],
     chosen: RuleOptions,
     all_flows: bool,
+    group: int | None,
 ) -> int:
     """Say which errno each end of the captured connections got, from which call, and why.
 
@@ -54,10 +62,15 @@ def command(
       tcpdump -c 1000 -w - | errnoscope analyze -
       errnoscope analyze trace.pcap --host 10.0.9.30 --errno EPIPE --since +5m
       errnoscope analyze trace.pcap --server-os freebsd --set tcp_retries2=8
+      errnoscope analyze trace.pcap --group 2
       errnoscope analyze node-*.pcap.gz -o text -o json=report.json
     """
     from analyzer.pipeline import analyze
 
+    if group and not any("group" in target.known.options for target in outputs):
+        raise UserError(
+            "no-text", f"--group {group}", "is for the text report", "add -o text, or leave it out"
+        )
     size = sum(Path(path).stat().st_size for path in captures if Path(path).is_file())
     rules = chosen.load()
     only = replace(only, rules=rules.names)
@@ -77,7 +90,7 @@ def command(
                 all_flows=all_flows,
                 progress=advance,
             )
-        reports.write(report)
+        reports.write(report, group=group)
     damaged = [capture.damage for capture in report.captures if capture.damage]
     for damage in damaged:
         complain(damage)
