@@ -22,8 +22,10 @@ from analyzer.model.blocks import MAX_FRAMES, FrameBlock, Source
 from analyzer.model.capture import Capture
 from analyzer.model.columns import Undecoded
 from analyzer.model.event import Event, Withdrawn
-from analyzer.model.finding import Finding, FlowResult
-from analyzer.model.flow import Flow, FlowEnd, Kind, Segment
+from analyzer.model.filter import EVERYTHING, Filter
+from analyzer.model.finding import Finding, FlowResult, LadderLine
+from analyzer.model.flow import CLIENT, SERVER, Flow, FlowEnd, Kind, Segment
+from analyzer.model.host import DEFAULT_HOST, Host
 from analyzer.model.report import Report, Totals
 from analyzer.model.rule import Rule
 from analyzer.model.summary import Summary, summaries
@@ -35,6 +37,7 @@ from analyzer.sources.reading import link_type_name
 from analyzer.sources.series import Seam, series
 from analyzer.sources.transcript import TranscriptSource, parse
 from analyzer.verdicts.aftermath import settle
+from analyzer.verdicts.choose import choose
 from analyzer.verdicts.decide import decide, without_refined
 from analyzer.verdicts.incidents import incidents
 from analyzer.verdicts.ladder import ladder
@@ -44,8 +47,6 @@ from analyzer.verdicts.services import Services
 _KEPT_FIRST, _KEPT_LAST = 6, 24
 """Segments of a flow that are kept for its ladder."""
 
-_SYSTEM = "linux"
-
 Progress = Callable[[int, int], None]
 """Told how many bytes of the files were read, and how many they have."""
 
@@ -53,6 +54,10 @@ Progress = Callable[[int, int], None]
 def analyze(
     *captures: Named,
     rules: Sequence[Rule] | None = None,
+    client: Host = DEFAULT_HOST,
+    server: Host = DEFAULT_HOST,
+    only: Filter = EVERYTHING,
+    all_flows: bool = False,
     progress: Progress | None = None,
     max_frames: int = MAX_FRAMES,
 ) -> Report:
@@ -61,6 +66,10 @@ def analyze(
     A capture is a path, ``-`` for standard input, a directory or a pattern; or an open binary file; or a
     PacketList or any other iterable of packets of scapy. Files of which each carries on
     the one before, as those of a rotation do, are judged as one capture; all others each by itself.
+
+    ``client`` and ``server`` are what is known of the machines at the two ends; ``only`` says what of the
+    results is in the report; with ``all_flows`` it has the flows without a finding as well.
+
     Raises UserError where a rule file is wrong or the only capture cannot be opened. A capture that cannot
     be read to its end is reported up to there, with ``damage`` set in its entry of ``captures``.
     """
@@ -68,14 +77,31 @@ def analyze(
     files, notes = inputs(captures)
     if len(files) == 1 and files[0].error:
         raise files[0].error
-    reading = _Reading(Matcher(known), files, progress, max_frames)
+    matcher = Matcher(known)
+
+    def engine() -> Engine:
+        return Engine(matcher, hosts=(client, server), all_flows=all_flows)
+
+    reading = _Reading(engine, files, progress, max_frames)
     for members in series(files):
         reading.series(members)
     flows = [result for _, results in sorted(reading.found, key=itemgetter(0)) for result in results]
     totals, services = reading.totals, reading.services
     totals.rules = len(known)
     totals.longest_pause = services.longest_pause()
-    return Report(tuple(reading.captures), totals, tuple(flows), incidents(flows, services), tuple(notes))
+    first = min((capture.first for capture in reading.captures if capture.first is not None), default=0)
+    told, left_out = choose(flows, only, first)
+    return Report(
+        captures=tuple(reading.captures),
+        totals=totals,
+        flows=tuple(told),
+        incidents=incidents(told, services),
+        notes=tuple(notes),
+        only=only,
+        left_out=left_out,
+        hosts=(client, server),
+        all_flows=all_flows,
+    )
 
 
 def trace(
@@ -96,14 +122,18 @@ class _Reading:
     """Reads files, and joins those that are one capture."""
 
     def __init__(
-        self, matcher: Matcher, files: Sequence[Input], progress: Progress | None, max_frames: int
+        self,
+        engine: Callable[[], Engine],
+        files: Sequence[Input],
+        progress: Progress | None,
+        max_frames: int,
     ) -> None:
         self.captures = [Capture(file.path, "", damage=file.error) for file in files]
         self.totals = Totals()
         self.services = Services()
         self.found: list[tuple[int, list[FlowResult]]] = []
         """Results beside the index of the first capture that they come from."""
-        self._matcher = matcher
+        self._engine = engine
         self._files = files
         self._progress = progress
         self._max_frames = max_frames
@@ -124,7 +154,7 @@ class _Reading:
                 if apart or not (begin and joined.goes_on_with(begin)):
                     self._finish(joined)
                     joined = None
-            joined = joined or _Joined(Engine(self._matcher))
+            joined = joined or _Joined(self._engine())
             self._file(index, joined)
             if self.captures[index].damage:
                 self._finish(joined)  # what is missing now is no silence
@@ -221,9 +251,21 @@ class _Watched:
 class Engine:
     """Turns the blocks of one capture into results of flows, as they end."""
 
-    def __init__(self, matcher: Matcher, *, keep_all: bool = False, keep_events: bool = False) -> None:
+    def __init__(
+        self,
+        matcher: Matcher,
+        *,
+        hosts: tuple[Host, Host] = (DEFAULT_HOST, DEFAULT_HOST),
+        all_flows: bool = False,
+        keep_all: bool = False,
+        keep_events: bool = False,
+    ) -> None:
         self._matcher = matcher
-        self._tracker = Tracker(Kind.ALL if keep_all else matcher.triggers)
+        self._systems = (hosts[CLIENT].system, hosts[SERVER].system)
+        self._profiles = (profile(*hosts[CLIENT]), profile(*hosts[SERVER]))
+        self._tracker = Tracker(Kind.ALL if keep_all else matcher.triggers, all_flows=all_flows)
+        self._all_flows = all_flows
+        self._clean: list[FlowResult] = []
         self._watched: dict[int, _Watched] = {}
         self._deadlines: list[tuple[int, int]] = []
         self._results: list[FlowResult] = []
@@ -272,7 +314,8 @@ class Engine:
         self._end(self._tracker.finish())
         results = sorted(self._results, key=lambda result: result.flow.id)
         settled, self._harmless = settle(results, self.services)
-        return settled
+        quiet = [self._told(*quiet, [], ()) for quiet in self._tracker.take_quiet_flows()]
+        return sorted([*settled, *self._clean, *quiet], key=lambda result: result.flow.id)
 
     def add_to(self, totals: Totals) -> None:
         """Add this capture's counts."""
@@ -327,8 +370,7 @@ class Engine:
             )
 
     def _watch(self, flow: Flow) -> None:
-        system = profile(_SYSTEM)
-        self._watched[flow.id] = _Watched(ShadowFlow(flow, system, system))
+        self._watched[flow.id] = _Watched(ShadowFlow(flow, *self._profiles))
 
     def _take(self, watched: _Watched, told: Iterable[Event | Withdrawn]) -> None:
         for event in told:
@@ -336,7 +378,7 @@ class Engine:
             if not isinstance(event, Withdrawn):
                 if self._keep_events:
                     self.events.append(event)
-                if found := self._matcher.match(event, _SYSTEM):
+                if found := self._matcher.match(event, self._systems[event.side]):
                     watched.findings[event.key] = found
 
     def _note_deadline(self, flow_id: int) -> None:
@@ -369,16 +411,31 @@ class Engine:
         watched = self._watched.pop(end.flow)
         self._take(watched, watched.shadow.finish(end))
         findings = without_refined(chain.from_iterable(watched.findings.values()))
-        if not findings:
+        if not findings and not self._all_flows:
             return None
-        systems = (_SYSTEM, _SYSTEM)
+        shown = ladder([*watched.first, *watched.last])
+        result = self._told(watched.shadow.flow, end.end, end.packets, findings, shown, summary)
+        if findings:
+            return result
+        self._clean.append(result)
+        return None
+
+    def _told(
+        self,
+        flow: Flow,
+        end: int,
+        packets: int,
+        findings: list[Finding],
+        shown: tuple[LadderLine, ...],
+        summary: Summary | None = None,
+    ) -> FlowResult:
         return FlowResult(
-            flow=watched.shadow.flow,
-            end=end.end,
-            packets=end.packets,
-            systems=systems,
-            verdicts=decide(findings, systems),
+            flow=flow,
+            end=end,
+            packets=packets,
+            systems=self._systems,
+            verdicts=decide(findings, self._systems),
             findings=tuple(findings),
-            ladder=ladder([*watched.first, *watched.last]),
+            ladder=shown,
             summary=summary,
         )

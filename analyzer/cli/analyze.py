@@ -2,17 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
+from analyzer.cli.filter_options import filter_options
+from analyzer.cli.host_options import host_options
 from analyzer.cli.messages import complain
 from analyzer.cli.output import Target, opened, output_option
 from analyzer.cli.progress import Progress
+from analyzer.cli.rule_options import RuleOptions, rule_options
+from analyzer.errors import UserError
+from analyzer.model.filter import Filter
+from analyzer.model.host import Host
 
 
 @click.command("analyze", context_settings={"max_content_width": 80})
 @click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...", type=click.Path(path_type=str))
 @output_option()
-def command(captures: tuple[str, ...], outputs: list[Target]) -> int:
+@filter_options
+@host_options
+@rule_options
+@click.option("--all-flows", is_flag=True, help="List every TCP and UDP flow, also those without a finding.")
+@click.option(
+    "--group",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Of the text: only the kind of failure of this number, with every connection.",
+)
+def command(
+    captures: tuple[str, ...],
+    *,
+    outputs: list[Target],
+    only: Filter,
+    hosts: tuple[Host, Host],
+    chosen: RuleOptions,
+    all_flows: bool,
+    group: int | None,
+) -> int:
     """Say which errno each end of the captured connections got, from which call, and why.
 
     CAPTURE is a pcap or pcapng file, as tcpdump -w or Wireshark write it, also compressed (gzip, xz, zstd,
@@ -26,14 +53,31 @@ def command(captures: tuple[str, ...], outputs: list[Target]) -> int:
     Examples:
       errnoscope analyze trace.pcap
       tcpdump -c 1000 -w - | errnoscope analyze -
+      errnoscope analyze trace.pcap --host 10.0.9.30 --errno EPIPE --since +5m
+      errnoscope analyze trace.pcap --server-os freebsd --set tcp_retries2=8
+      errnoscope analyze trace.pcap --group 2
       errnoscope analyze node-*.pcap.gz -o text -o json=report.json
     """
     from analyzer.pipeline import analyze
 
+    if group and not any("group" in target.known.options for target in outputs):
+        raise UserError(
+            "no-text", f"--group {group}", "is for the text report", "add -o text, or leave it out"
+        )
+    rules = chosen.load()
+    only = replace(only, rules=rules.names)
     with opened(outputs, captures) as reports:
         with Progress() as progress:
-            report = analyze(*captures, progress=progress.show)
-        reports.write(report)
+            report = analyze(
+                *captures,
+                rules=rules.rules,
+                client=hosts[0],
+                server=hosts[1],
+                only=only,
+                all_flows=all_flows,
+                progress=progress.show,
+            )
+        reports.write(report, group=group)
     damaged = [capture.damage for capture in report.captures if capture.damage]
     for damage in damaged:
         complain(damage)

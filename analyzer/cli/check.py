@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from analyzer.cli.host_options import host_options
 from analyzer.cli.messages import complain
 from analyzer.cli.output import Target, opened, output_option
+from analyzer.cli.rule_options import RuleOptions, rule_options
 from analyzer.errors import UserError
+from analyzer.model.filter import EVERYTHING, Filter
+from analyzer.model.host import DEFAULT_HOST, Host
 from analyzer.reports.formats import CHECK_FORMATS
 
 if TYPE_CHECKING:
@@ -37,6 +41,8 @@ _FOLDER = "expect.yaml"
 @click.command("check", context_settings={"max_content_width": 80})
 @click.argument("captures", nargs=-1, required=True, metavar="CAPTURE|DIR...", type=click.Path(path_type=str))
 @output_option(CHECK_FORMATS)
+@host_options
+@rule_options
 @click.option(
     "--fail-on",
     type=click.Choice(["error", "warning", "info"]),
@@ -56,7 +62,14 @@ _FOLDER = "expect.yaml"
 @click.option("--baseline", metavar="FILE", help="Problems that this file knows do not fail.")
 @click.option("--write-baseline", metavar="FILE", help="Write what was found into a baseline.")
 @click.option("--suppress", metavar="FILE", help="Problems that do not fail, with a reason and a last day.")
-def command(captures: tuple[str, ...], outputs: list[Target], **options: Any) -> int:
+def command(
+    captures: tuple[str, ...],
+    *,
+    outputs: list[Target],
+    hosts: tuple[Host, Host],
+    chosen: RuleOptions,
+    **options: Any,
+) -> int:
     """Fail if a connection failed: for builds and tests that record their traffic.
 
     CAPTURE is a file as `analyze` reads it; DIR is searched for *.pcap, *.pcapng and *.cap, compressed ones
@@ -71,13 +84,12 @@ def command(captures: tuple[str, ...], outputs: list[Target], **options: Any) ->
       errnoscope check captures/ -o text -o junit=report.xml
       errnoscope check trace.pcap --update
     """
-    from analyzer.matching.load import load_rules, rules_folder
-
     paths = find_captures(captures)
-    rules = load_rules(rules_folder())
+    loaded = chosen.load()
+    rules, only = loaded.rules, Filter(rules=loaded.names)
     judge = _judge(rules, options)
     with opened(outputs, paths) as reports:
-        run = check(paths, rules, judge, _expectations(rules, options["expect"]))
+        run = check(paths, rules, judge, _expectations(rules, options["expect"]), only=only, hosts=hosts)
         if options["update"]:
             run = _updated(run, rules, judge)
         if options["write_baseline"]:
@@ -109,8 +121,14 @@ def check(
     rules: Sequence[Rule],
     judge: Judge,
     expectations: Callable[[str], Sequence[Expectation]] = lambda _: (),
+    *,
+    only: Filter = EVERYTHING,
+    hosts: tuple[Host, Host] = (DEFAULT_HOST, DEFAULT_HOST),
 ) -> CheckRun:
-    """Analyze and judge each capture; one that cannot be read is an error of its own."""
+    """Analyze and judge each capture; one that cannot be read is an error of its own.
+
+    ``only`` is what counts, ``hosts`` what is known of client and server.
+    """
     from analyzer.model.checked import Checked
     from analyzer.pipeline import analyze
 
@@ -118,7 +136,7 @@ def check(
     checked: list[Checked] = []
     for path in paths:
         try:
-            report = analyze(path, rules=rules)
+            report = analyze(path, rules=rules, client=hosts[0], server=hosts[1], only=only)
         except UserError as error:
             checked.append(Checked(path, None, error=error))
         else:

@@ -6,11 +6,13 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from analyzer.cli.messages import complain
+from analyzer.cli.rule_options import rule_dir_option
 from analyzer.errors import UserError
 
 if TYPE_CHECKING:
@@ -37,7 +39,8 @@ _MOST = 10
     show_default=True,
     help="How to print it.",
 )
-def command(words: tuple[str, ...], *, platform: str, output: str) -> int:
+@rule_dir_option
+def command(words: tuple[str, ...], *, platform: str, output: str, folders: Sequence[Path]) -> int:
     """Explain a rule, an errno, or a line of a log.
 
     WORD is a rule's name or id, an errno's name or number, or a whole line in quotation marks; - reads lines
@@ -60,7 +63,7 @@ def command(words: tuple[str, ...], *, platform: str, output: str) -> int:
         hint = did_you_mean(platform, known) or f"one of {', '.join(known)}"
         raise UserError("unknown-platform", f"--platform {platform}", "there is no such platform", hint)
     text = " ".join(words).strip()
-    rules = load_rules(rules_folder())
+    rules = load_rules(rules_folder(), folders)
     if text == "-":
         return _lines(sys.stdin, rules, platform, output)
     plain, lines = _word(text, rules, platform) or _line(text, rules, platform)

@@ -60,10 +60,10 @@ class Outputs:
     def __init__(self, targets: Sequence[tuple[Format, TextIO]]) -> None:
         self._targets = targets
 
-    def write(self, report: object) -> None:
-        """Write the report (what the formats' modules take) in every format."""
+    def write(self, report: object, **options: object) -> None:
+        """Write the report (what the formats' modules take) in every format, with the options it has."""
         for known, out in self._targets:
-            writer(known)(report, out)
+            writer(known)(report, out, **{name: options[name] for name in known.options if name in options})
 
 
 @contextmanager

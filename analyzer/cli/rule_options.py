@@ -21,6 +21,11 @@ class Chosen(NamedTuple):
     rules: list[Rule]
     told: list[Rule]
 
+    @property
+    def names(self) -> frozenset[str] | None:
+        """The names of those that are told of; None if that is all of them."""
+        return None if len(self.told) == len(self.rules) else frozenset(rule.name for rule in self.told)
+
 
 class RuleOptions(NamedTuple):
     """What the options say; nothing is read before it is wanted."""
@@ -38,17 +43,21 @@ class RuleOptions(NamedTuple):
         return Chosen(rules, select_rules(rules, [*self.select, *patterns], self.ignore))
 
 
+rule_dir_option = click.option(
+    "--rule-dir",
+    "folders",
+    multiple=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Load your own rules from here as well; may be given several times.",
+)
+"""The first of the options alone, as a command's parameter ``folders``."""
+
+
 def rule_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the three options, as its parameter ``chosen``."""
 
-    @click.option(
-        "--rule-dir",
-        "folders",
-        multiple=True,
-        metavar="DIR",
-        type=click.Path(path_type=Path),
-        help="Load your own rules from here as well; may be given several times.",
-    )
+    @rule_dir_option
     @click.option(
         "--select",
         multiple=True,

@@ -20,9 +20,9 @@ from analyzer.flows.splits import LINGER_NS, Stray, find_splits, hand_over
 from analyzer.flows.state import follow
 from analyzer.flows.summary import note_answers, note_pauses, note_sizes, summary_rows
 from analyzer.flows.table import FlowTable, QuietRows, Rows, put, take
-from analyzer.flows.values import flow_ends, flow_value, segment_rows, segments
+from analyzer.flows.values import flow_ends, flow_value, quiet_flows, segment_rows, segments
 from analyzer.model.columns import TCP, Flag, PacketColumns
-from analyzer.model.flow import Flow, FlowEnd, Kind, Segment
+from analyzer.model.flow import Flow, FlowEnd, Kind, QuietFlow, Segment
 from analyzer.model.summary import SummaryRows
 
 SIGNIFICANT = Kind.ALL & ~(Kind.RESENT | Kind.PROBE)
@@ -45,10 +45,15 @@ class Tracked:
 
 
 class Tracker:
-    """Follows every flow; hands out the significant segments of those in which one of ``triggers`` occurs."""
+    """Follows every flow; hands out the significant segments of those in which one of ``triggers`` occurs.
 
-    def __init__(self, triggers: int) -> None:
+    ``all_flows``: at their end it names the others as well.
+    """
+
+    def __init__(self, triggers: int, *, all_flows: bool = False) -> None:
         self._triggers = triggers
+        self._all_flows = all_flows
+        self._quiet_flows: list[QuietFlow] = []
         self._table = FlowTable()
         self._quiet = QuietRows()
         self._copies = Copies()
@@ -110,6 +115,11 @@ class Tracker:
     def take_summaries(self) -> list[SummaryRows]:
         """What is kept of all flows that ended since the last time, clean or not, in any order."""
         ended, self._summaries = self._summaries, []
+        return ended
+
+    def take_quiet_flows(self) -> list[QuietFlow]:
+        """The flows that ended since the last time and were never handed out."""
+        ended, self._quiet_flows = self._quiet_flows, []
         return ended
 
     def _group(self, columns: PacketColumns) -> Batch:
@@ -269,7 +279,10 @@ class Tracker:
             ended = take(self._table.slots, part)
             self.one_sided_flows += _one_sided(ended)
             self._summaries.append(summary_rows(ended))
-        watched = np.flatnonzero(self._table.slots["watched"][slots])
+        is_watched = self._table.slots["watched"][slots]
+        if self._all_flows:
+            self._quiet_flows += quiet_flows(take(self._table.slots, slots[~is_watched]))
+        watched = np.flatnonzero(is_watched)
         chosen = take(self._table.slots, slots[watched])
         clocks = np.broadcast_to(clock, len(slots))[watched]
         if closed:

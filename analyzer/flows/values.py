@@ -16,6 +16,7 @@ from analyzer.model.flow import (
     Endpoint,
     Flow,
     FlowEnd,
+    QuietFlow,
     Segment,
     Totals,
     address_text,
@@ -81,6 +82,11 @@ def flow_value(slot: Rows) -> Flow:
         start=int(slot["start"]),
         tunnel=tunnel_text(int(slot["tunnel"])),
     )
+
+
+def quiet_flows(slots: Rows) -> list[QuietFlow]:
+    """Slots of flows in which nothing happened."""
+    return [QuietFlow(flow_value(slot), int(slot["end"]), int(slot["rows"])) for slot in slots]
 
 
 def _endpoint(slot: Rows, end: str) -> Endpoint:

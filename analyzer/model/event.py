@@ -32,7 +32,7 @@ class Doubt(StrEnum):
     RESET_NUMBER_UNPROVEN = (
         "whether the reset had the sequence number that its receiver expected is not certain"
     )
-    ANOTHER_SYSTEM = "this end's packets do not look like Linux's: their TTL is too high"
+    ANOTHER_SYSTEM = "this end's packets do not look like its system's: their TTL is too high"
     SENDER_UNANSWERED = (
         "who sent the reset had had no answer for some time: the way to the other end may be dead"
     )

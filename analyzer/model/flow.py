@@ -45,6 +45,14 @@ class Flow:
     tunnel: str = ""
 
 
+class QuietFlow(NamedTuple):
+    """A flow in which nothing significant happened: its last time (nanoseconds) and its packets."""
+
+    flow: Flow
+    end: int
+    packets: int
+
+
 class Kind:
     """Why a segment matters, as bits. A flow in which no rule's trigger occurs never leaves the arrays."""
 

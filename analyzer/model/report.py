@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from analyzer.model.capture import Capture
+from analyzer.model.filter import EVERYTHING, NONE_LEFT_OUT, Filter, LeftOut
 from analyzer.model.finding import FlowResult
+from analyzer.model.host import DEFAULT_HOST, Host
 
 
 @dataclass(slots=True)
@@ -91,7 +93,9 @@ class Incident:
 class Report:
     """What ``analyze`` returns. ``flows`` are those with a finding, by capture and time of their start.
 
-    ``notes`` are sentences about what was left out of the input.
+    ``notes`` are sentences about what was left out of the input. Flows and incidents are those that pass
+    the filter ``only``; totals are those of the captures. ``hosts`` are what was taken for known of client
+    and server. With ``all_flows`` those without a finding are there as well.
     """
 
     captures: tuple[Capture, ...]
@@ -99,3 +103,7 @@ class Report:
     flows: tuple[FlowResult, ...]
     incidents: tuple[Incident, ...]
     notes: tuple[str, ...] = ()
+    only: Filter = EVERYTHING
+    left_out: LeftOut = NONE_LEFT_OUT
+    hosts: tuple[Host, Host] = (DEFAULT_HOST, DEFAULT_HOST)
+    all_flows: bool = False

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, NamedTuple, TextIO
+from typing import NamedTuple
 
 
 class Format(NamedTuple):
-    """Module of this package whose ``write(report, out)`` makes it, and what it is for."""
+    """Module of this package whose ``write(report, out)`` makes it, and what it is for.
+
+    ``options`` are further arguments that it takes by name.
+    """
 
     module: str
     doc: str
+    options: tuple[str, ...] = ()
 
 
 FORMATS = {
-    "text": Format("text", "for people"),
+    "text": Format("text", "for people", options=("group",)),
     "json": Format("json_report", "one document with everything"),
     "json-lines": Format("json_lines", "a line a verdict, then a line with the totals"),
 }
@@ -33,7 +37,7 @@ CHECK_FORMATS = {
 """Those of ``check``: their writers take a CheckRun."""
 
 
-def writer(format: Format) -> Callable[[Any, TextIO], None]:
+def writer(format: Format) -> Callable[..., None]:
     """The function that writes a report in that format."""
-    write: Callable[[Any, TextIO], None] = import_module(f"analyzer.reports.{format.module}").write
+    write: Callable[..., None] = import_module(f"analyzer.reports.{format.module}").write
     return write

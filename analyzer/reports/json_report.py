@@ -8,8 +8,10 @@ from typing import Any, TextIO
 
 from analyzer import __version__
 from analyzer.model.capture import Capture
+from analyzer.model.filter import EVERYTHING
 from analyzer.model.finding import Finding, FlowResult, Verdict
 from analyzer.model.flow import SIDES, Endpoint
+from analyzer.model.host import Host
 from analyzer.model.report import Evidence, Incident, Report
 
 SCHEMA = "errnoscope.report/1"
@@ -35,10 +37,12 @@ def as_plain(report: Report) -> dict[str, Any]:
             "undecoded_packets": sum(totals.undecoded.values()),
             "undecoded": totals.undecoded,
             "other_packets": totals.other_packets,
-            "flows_with_findings": len(report.flows),
+            "flows_with_findings": sum(bool(result.findings) for result in report.flows),
         },
         "flows": [_flow(result) for result in report.flows],
         "incidents": [_incident(incident) for incident in report.incidents],
+        "hosts": {side: _host(host) for side, host in zip(SIDES, report.hosts, strict=True)},
+        "filter": _filter(report),
         "harmless": totals.harmless,
         "notes": list(report.notes),
     }
@@ -63,6 +67,27 @@ def _capture(capture: Capture) -> dict[str, Any]:
         "carries_on": capture.carries_on,
         "comments": [{"frame": comment.frame, "text": comment.text} for comment in capture.comments],
         "comments_left_out": capture.comments_left_out,
+    }
+
+
+def _host(host: Host) -> dict[str, Any]:
+    return {"os": host.system, "settings": dict(host.settings)}
+
+
+def _filter(report: Report) -> dict[str, Any] | None:
+    """What was asked for, and how many flows that left out; None where everything was."""
+    only = report.only
+    if only == EVERYTHING:
+        return None
+    first = min((capture.first for capture in report.captures if capture.first is not None), default=0)
+    return {
+        "hosts": [str(host) for host in only.hosts],
+        "ports": [list(ports) for ports in only.ports],
+        "errnos": sorted((errno or None for errno in only.errnos), key=str),
+        "since": None if only.since is None else seconds(only.since.absolute(first)),
+        "until": None if only.until is None else seconds(only.until.absolute(first)),
+        "rules": None if only.rules is None else sorted(only.rules),
+        "left_out": report.left_out._asdict(),
     }
 
 

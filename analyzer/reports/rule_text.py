@@ -11,6 +11,7 @@ import click
 from analyzer.data import load
 from analyzer.model.event import Event
 from analyzer.model.rule import Evidence, Outcome, Rule
+from analyzer.reports.host_text import SYSTEM_NAMES
 from analyzer.reports.words import call_name, result_name
 
 _EVIDENCE = {
@@ -19,7 +20,6 @@ _EVIDENCE = {
     Evidence.REPORT: "told by others",
     Evidence.NONE: "not known",
 }
-_NAMES = {"linux": "Linux", "freebsd": "FreeBSD", "macos": "macOS", "windows": "Windows"}
 
 
 def write_list(rules: Sequence[Rule]) -> None:
@@ -36,7 +36,7 @@ def rule_lines(rule: Rule) -> Iterable[str]:
     yield _section("What it means", rule.explanation)
     yield "\nWhat the program gets"
     for system, outcome in rule.outcomes.items():
-        yield _wrap(f"{_NAMES[system]}: {_outcome(outcome)}", "  ", hanging="    ")
+        yield _wrap(f"{SYSTEM_NAMES[system]}: {_outcome(outcome)}", "  ", hanging="    ")
     yield _section("What to do", rule.fix)
     yield _section("When it fires", f"on {rule.event}, if {' '.join(rule.condition.split())}")
     if rule.references:

@@ -15,7 +15,9 @@ from analyzer.model.capture import Capture
 from analyzer.model.finding import FlowResult
 from analyzer.model.report import Report
 from analyzer.model.rule import Severity
+from analyzer.reports.flow_table import flow_table
 from analyzer.reports.groups import Group, failed, groups, is_warning
+from analyzer.reports.host_text import taken_for
 from analyzer.reports.layout import WIDTH, Style, labelled, wrapped
 from analyzer.reports.printable import printable
 from analyzer.reports.text_group import brief, full
@@ -61,6 +63,9 @@ def _report(report: Report, bold: Style) -> Iterable[str]:
         yield from (full if in_full else brief)(report, group, told, bold)
     yield from _not_failures(report)
     yield from _doubts(report)
+    if report.all_flows:
+        yield ""
+        yield from flow_table(report)
     if found and not in_full:
         yield from _next(report, found)
 
@@ -149,9 +154,11 @@ def _near(result: FlowResult) -> str:
 
 def _summary(report: Report, found: Sequence[Group], bold: Style) -> Iterable[str]:
     yield ""
-    if found:
+    if any(report.left_out) and not found:
+        yield from map(bold, wrapped(_none_passes(report), WIDTH))
+    elif found:
         yield from map(bold, wrapped(_found(report, found), WIDTH))
-        yield "Both ends are taken to run Linux with default settings."
+        yield from wrapped(taken_for(report.hosts), WIDTH)
     else:
         yield from _nothing(report, bold)
 
@@ -181,7 +188,18 @@ def _found(report: Report, found: Sequence[Group]) -> str:
     if retried:
         which = "it" if failures == retried == 1 else "all" if failures == retried else f"{retried:,} of them"
         parts.append(f"{which} worked at the next try")
+    if report.left_out.failed:
+        parts.append(f"{report.left_out.failed:,} more failed outside of the filter")
     return "; ".join(parts) + "."
+
+
+def _none_passes(report: Report) -> str:
+    left_out = report.left_out
+    connections = count(report.totals.tcp_flows, "TCP connection")
+    outside = f"{left_out.failed:,} of {connections} failed outside of it"
+    if left_out.other:
+        outside += f", {left_out.other:,} had warnings or harmless findings"
+    return f"Nothing passes the filter; {outside}."
 
 
 def _nothing(report: Report, bold: Style) -> Iterable[str]:

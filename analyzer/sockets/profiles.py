@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
+from math import log2
 from typing import Any
 
 from analyzer.data import load
@@ -17,15 +19,21 @@ class IcmpEffect:
     errno: str
     fatal: bool
     soft: bool
+    kept: bool
+    """Whether a connection attempt that it does not end keeps it, for when that times out."""
     datagram: str
 
 
-NO_EFFECT = IcmpEffect("unknown", "", False, False, "none")
+NO_EFFECT = IcmpEffect("unknown", "", False, False, False, "none")
 
 
 @dataclass(frozen=True, slots=True)
 class RetrySchedule:
-    """When retransmissions come and when they end; all times in seconds."""
+    """When retransmissions come and when they end; all times in seconds.
+
+    Data ends by time (``data_limit``) where ``data_retries`` is 0, else by that count. ``connect_limit`` and
+    ``user_timeout`` end it whatever was tried; 0 where there is no such limit.
+    """
 
     rto_initial: float
     rto_min: float
@@ -36,9 +44,14 @@ class RetrySchedule:
     syn_linear: int
     synack_retries: int
     orphan_retries: int
-    window_probes: int
+    data_retries: int = 0
+    connect_limit: float = 0.0
+    user_timeout: float = 0.0
+    reset_at_end: bool = False
+    """Whether a reset tells the other end that data was given up."""
+    window_probes: int = 0
     """Unanswered probes of a closed window after which the system gives up, at the next timer."""
-    keepalive_probes: int
+    keepalive_probes: int = 0
     """The same, of keepalive probes."""
 
 
@@ -68,10 +81,12 @@ class Profile:
 
 
 @cache
-def profile(name: str) -> Profile:
-    """The profile of a system, by the name of its file in data/profiles."""
-    data = load(f"profiles/{name}")
-    retry = data["retry"]
+def profile(name: str, settings: tuple[tuple[str, float], ...] = ()) -> Profile:
+    """The profile of a system, by the name of its file in data/profiles, with settings that are known.
+
+    ``settings`` are names of the file's own list and values in the unit that stands there.
+    """
+    data = _with_settings(load(f"profiles/{name}"), settings)
     return Profile(
         name=data["name"],
         ttl=data["ttl"],
@@ -79,19 +94,48 @@ def profile(name: str) -> Profile:
         reset_checks=tuple(
             (check["seq"], frozenset(check["states"]), check["result"]) for check in data["reset"]["checks"]
         ),
-        retry=RetrySchedule(
-            rto_initial=retry["rto_initial_s"],
-            rto_min=retry["rto_min_s"],
-            rto_max=retry["rto_max_s"],
-            data_limit=retry["data"]["gives_up_model_s"],
-            syn_retries=retry["tcp_syn_retries"],
-            syn_linear=retry["tcp_syn_linear_timeouts"],
-            synack_retries=retry["synack_retries"],
-            orphan_retries=retry["orphan_retries"],
-            window_probes=retry["tcp_retries2"],
-            keepalive_probes=retry["keepalive"]["probes"],
-        ),
+        retry=_schedule(data["retry"]),
     )
+
+
+def _schedule(retry: dict[str, Any]) -> RetrySchedule:
+    return RetrySchedule(
+        rto_initial=retry["rto_initial_s"],
+        rto_min=retry["rto_min_s"],
+        rto_max=retry["rto_max_s"],
+        data_limit=_model_time(retry.get("tcp_retries2", 0), retry["rto_min_s"], retry["rto_max_s"]),
+        syn_retries=retry["tcp_syn_retries"],
+        syn_linear=retry["tcp_syn_linear_timeouts"],
+        synack_retries=retry["synack_retries"],
+        orphan_retries=retry["orphan_retries"],
+        data_retries=retry.get("data_retries", 0),
+        connect_limit=retry.get("connect_limit_s", 0.0),
+        user_timeout=retry.get("user_timeout_s", 0.0),
+        reset_at_end=retry.get("reset_at_end", False),
+        window_probes=retry.get("tcp_retries2", 0) or retry.get("data_retries", 0),
+        keepalive_probes=retry.get("keepalive", {}).get("probes", 0),
+    )
+
+
+def _model_time(retries: int, base: float, most: float) -> float:
+    """Seconds in which a timer that begins with ``base`` fires so often; Linux tcp_model_timeout()."""
+    doublings = int(log2(most / base))
+    if retries <= doublings:
+        return ((2 << retries) - 1) * base
+    return ((2 << doublings) - 1) * base + (retries - doublings) * most
+
+
+def _with_settings(data: dict[str, Any], settings: tuple[tuple[str, float], ...]) -> dict[str, Any]:
+    """A copy of a profile's data in which the settings stand at their places."""
+    data = deepcopy(data) if settings else data
+    for name, value in settings:
+        known = data["settings"]["names"][name]
+        *way, last = known["of"]
+        holder = data
+        for key in way:
+            holder = holder[key]
+        holder[last] = known["zero"] if value == 0 and "zero" in known else value * known.get("unit_s", 1)
+    return data
 
 
 def _icmp_table(rows: dict[str, Any]) -> dict[tuple[int, int], IcmpEffect]:
@@ -103,6 +147,7 @@ def _icmp_table(rows: dict[str, Any]) -> dict[tuple[int, int], IcmpEffect]:
             errno=row["errno"] or "",
             fatal=row["syn_sent"] == "fatal",
             soft=row["established"] == "soft",
+            kept=row["syn_sent"] != "none",
             datagram=row["udp"],
         )
         for code in _codes(codes):

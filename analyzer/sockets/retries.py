@@ -78,9 +78,15 @@ def _nominal(run: Run, schedule: RetrySchedule) -> int:
     return initial << max(0, round(log2(run.last_interval / initial)))
 
 
+def next_timer(run: Run, schedule: RetrySchedule) -> int:
+    """When the timer fires that sends again or gives up (nanoseconds since the epoch)."""
+    due, end = run.last + next_interval(run, schedule), gives_up_at(run, schedule)
+    return min(due, end) if end > run.last else due
+
+
 def missing_at(run: Run, schedule: RetrySchedule) -> int:
     """The time from which on the next retransmission must be said not to have come."""
-    interval = next_interval(run, schedule)
+    interval = next_timer(run, schedule) - run.last
     return run.last + interval + max(round(interval * _LATE), round(_LATE_LEAST_S * SECOND))
 
 
@@ -90,16 +96,31 @@ def _is_linear(run: Run, schedule: RetrySchedule) -> bool:
 
 
 def gives_up_at(run: Run, schedule: RetrySchedule) -> int:
-    """When the system gives up, its settings being the defaults (nanoseconds since the epoch)."""
+    """When the system gives up, its settings being those of the schedule (nanoseconds since the epoch)."""
+    ends = [_by_retries(run, schedule)]
+    if run.what == "syn" and schedule.connect_limit:
+        ends.append(run.first_time + round(schedule.connect_limit * SECOND))
+    if schedule.user_timeout:  # counts from the first retransmission, of a SYN from the first transmission
+        begin = run.first_time + (0 if run.what == "syn" else run.first_interval)
+        ends.append(begin + round(schedule.user_timeout * SECOND))
+    return min(ends)
+
+
+def _by_retries(run: Run, schedule: RetrySchedule) -> int:
     if run.what in _OPENING:
         return _opening_gives_up(run, schedule)
-    if run.what == "probe":
-        return _probes_give_up(run, schedule)
+    return _probes_give_up(run, schedule) if run.what == "probe" else _data_gives_up(run, schedule)
+
+
+def _data_gives_up(run: Run, schedule: RetrySchedule) -> int:
+    """Linux ends by time, at the next timer; others count."""
     limit = run.first_time + run.first_interval + round(schedule.data_limit * SECOND * _TIMERS_LATE)
-    time, interval = run.last, next_interval(run, schedule)
-    while time < limit:
-        time += interval
+    interval, tried = next_interval(run, schedule), run.count
+    time = run.last + interval
+    while tried < schedule.data_retries if schedule.data_retries else time < limit:
         interval = min(interval * 2, round(schedule.rto_max * SECOND))
+        time += interval
+        tried += 1
     return time
 
 
@@ -108,7 +129,7 @@ def _opening_gives_up(run: Run, schedule: RetrySchedule) -> int:
     linear = schedule.syn_linear if run.what == "syn" and _took_linear_steps(run) else 0
     retries = schedule.syn_retries if run.what == "syn" else schedule.synack_retries
     time, step = run.last, _nominal(run, schedule)
-    for count in range(run.count, retries + linear + 1):
+    for count in range(run.count, max(retries + linear, run.count) + 1):
         if count > linear:
             step = min(step * 2, round(schedule.rto_max * SECOND))
         time += step

@@ -67,7 +67,7 @@ from analyzer.sockets.retries import (
     is_exhausted,
     looks_orphaned,
     missing_at,
-    next_interval,
+    next_timer,
 )
 from analyzer.sockets.waits import (
     doubts_of_patience,
@@ -144,6 +144,14 @@ class ShadowFlow:
             *((s, s.run) for s in live if s.run and s.run.count),
             *((s, s.probing) for s in live if s.probing and s.probing.what == WINDOW),
         ]
+
+    def _given_up(self, sender: ShadowSocket) -> Run | None:
+        """What the sender of a reset tried in vain, if its system sends one when it gives up."""
+        if not sender.profile.retry.reset_at_end:
+            return None
+        schedule = sender.profile.retry
+        runs = [run for socket, run in self._running() if socket is sender and is_exhausted(run, schedule)]
+        return runs[0] if runs else None
 
     def _catch_up(self, totals: tuple[Totals, Totals]) -> Iterator[Told]:
         """What plain segments, which are not looked at one by one, have changed meanwhile."""
@@ -367,9 +375,12 @@ class ShadowFlow:
             key = _run_key(sender, run, "retry")
             yield self._event(Retransmission, sender, segment.time, run.frames, key, set(), retry=view)
 
-    def _gave_up(self, socket: ShadowSocket, run: Run, *, stopped: bool) -> Event:
+    def _gave_up(
+        self, socket: ShadowSocket, run: Run, *, stopped: bool, reset: Segment | None = None
+    ) -> Event:
         schedule = socket.profile.retry
-        time = run.last + next_interval(run, schedule)
+        time = reset.time if reset else next_timer(run, schedule)
+        frames = (*run.frames, reset.number) if reset else run.frames
         doubts = set()
         if not stopped:
             doubts.add(Doubt.NO_LATER_FRAME)
@@ -379,7 +390,7 @@ class ShadowFlow:
                 doubts.add(Doubt.MAYBE_CLOSED)
         key = _run_key(socket, run, "timeout")
         view = _retry_view(run, socket, stopped=stopped)
-        event = self._event(RetransmissionTimeout, socket, time, run.frames, key, doubts, retry=view)
+        event = self._event(RetransmissionTimeout, socket, time, frames, key, doubts, retry=view)
         self._end(socket, key, time, 0, Step.GIVE_UP)
         return event
 
@@ -390,7 +401,9 @@ class ShadowFlow:
         ttl_differs = sender.ttl not in (0, segment.ttl)
         if segment.flags & Flag.ACK and _was_reset(sender) and not ttl_differs:
             yield from self._revive(sender)  # a dead socket sends bare RSTs only: this one lived, and aborts
-        if not ttl_differs:
+        if segment.flags & Flag.ACK and not ttl_differs and (run := self._given_up(sender)):
+            yield self._gave_up(sender, run, stopped=True, reset=segment)
+        elif not ttl_differs:
             yield from self._resets_by_itself(sender, segment)
         if receiver.state is State.CLOSED:
             sender.closed = True
@@ -507,7 +520,7 @@ class ShadowFlow:
         doubts = {Doubt.CONNECT_MAY_HOLD_THE_SOCKET} if soon else set()
         key = f"icmp {segment.number}"
         yield self._event(IcmpReceived, socket, segment.time, (segment.number,), key, doubts, icmp=view)
-        if view.quotes_our_syn if connecting else view.in_window and effect.soft:
+        if view.quotes_our_syn and effect.kept if connecting else view.in_window and effect.soft:
             socket.soft_errno, socket.soft_time = effect.errno, segment.time
         if connecting and view.quotes_our_syn and effect.fatal:
             self._end(socket, key, segment.time, 0, Step.GIVE_UP)
@@ -656,7 +669,7 @@ def _retry_view(run: Run, socket: ShadowSocket, *, stopped: bool, recovered: boo
         count=run.count,
         elapsed=run.elapsed / SECOND,
         last_interval=run.last_interval / SECOND,
-        next_due=_utc(run.last + next_interval(run, schedule)),
+        next_due=_utc(next_timer(run, schedule)),
         gives_up_at=_utc(end),
         gives_up_after=(end - run.first_time) / SECOND,
         answered=run.answers * 2 > run.count,

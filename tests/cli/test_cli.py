@@ -80,6 +80,7 @@ def test_help_of_a_command(capsys: Capsys, name: str) -> None:
     status, out, err = told(capsys, name, "--help")
     assert (status, err) == (0, "")
     assert out.startswith(f"Usage: errnoscope {name} ")
+    assert f"\n  Examples:\n    errnoscope {name} " in out
     assert max(map(len, out.splitlines())) <= 80
 
 
@@ -448,6 +449,7 @@ def test_rules_are_listed_by_id(capsys: Capsys) -> None:
     assert (status, err) == (0, "")
     ids = [line.split()[0] for line in out.splitlines() if not line.startswith(" ")]
     assert ids == sorted(rule.id for rule in load_rules(rules_folder()))
+    assert max(map(len, out.splitlines())) <= 80
 
 
 def test_one_rule_is_listed(capsys: Capsys) -> None:

@@ -9,6 +9,7 @@ import pytest
 from analyzer.matching.load import load_rule, load_rules, rules_folder
 from analyzer.matching.template import template
 from analyzer.model.event import EVENTS
+from tests.captures import sample
 from tests.cli.test_cli import Capsys, told
 
 RULES = load_rules(rules_folder())
@@ -124,3 +125,15 @@ def test_a_file_with_the_wrong_ending_is_told(capsys: Capsys, tmp_path: Path) ->
     status, _, err = told(capsys, "rules", "--rule-dir", tmp_path)
     assert status == 2
     assert "rename mine.yml to mine.yaml" in err
+
+
+def test_check_and_explain_know_own_rules_and_choices(capsys: Capsys, tmp_path: Path) -> None:
+    told(capsys, "rules", "--new", "my-rule", "--event", "reset_received", "--rule-dir", tmp_path)
+    status, out, err = told(capsys, "explain", "my-rule", "--rule-dir", tmp_path)
+    assert (status, err) == (0, "")
+    assert out.startswith("my-rule (ES900, info)")
+    failed = sample("rst-after-fin-send-first")
+    assert told(capsys, "check", failed)[0] == 1
+    assert told(capsys, "check", failed, "--select", "rst-after-fin", "--rule-dir", tmp_path)[0] == 1
+    assert told(capsys, "check", failed, "--ignore", "rst-after-fin")[0] == 0
+    assert told(capsys, "check", failed, "--client-os", "windows")[0] == 1

@@ -68,7 +68,7 @@ def test_any_wrong_value_is_told_and_told_once(tmp_path: Path, data: st.DataObje
         for step in way[:-1]:
             holder = holder[step]
         if data.draw(st.booleans()):
-            holder[way[-1]] = data.draw(st.sampled_from(ANYTHING))
+            holder[way[-1]] = deepcopy(data.draw(st.sampled_from(ANYTHING)))
         elif isinstance(holder, dict):
             del holder[way[-1]]
     errors = told(tmp_path, rule)

@@ -88,15 +88,18 @@ def _line(told: Told) -> str:
     )
 
 
-def observe(text: str, *, batch: int = MAX_FRAMES, version: int = 4) -> Story:
-    """Transcript to events, by way of everything that stands before the shadow sockets."""
+def observe(text: str, *, batch: int = MAX_FRAMES, version: int = 4, client: str = "linux") -> Story:
+    """Transcript to events, by way of everything that stands before the shadow sockets.
+
+    ``client`` is its system; the server's is Linux.
+    """
     tracker, story = Tracker(Kind.ALL), Story()
     shadows: dict[int, ShadowFlow] = {}
-    system = profile("linux")
+    systems = profile(client), profile("linux")
     for block in TranscriptSource(parse(text, version=version), max_frames=batch).blocks():
         tracked = tracker.feed(decode(block))
         for flow in tracked.flows:
-            shadows[flow.id] = ShadowFlow(flow, system, system)
+            shadows[flow.id] = ShadowFlow(flow, *systems)
         for segment in tracked.segments:
             story.told.extend(shadows[segment.flow].receive(segment))
         for shadow in shadows.values():

@@ -382,6 +382,26 @@ def test_silence_after_retransmissions_is_a_timeout_once_the_next_one_is_missing
     assert event.frames == (4, 5, 6, 7)
 
 
+def test_a_system_that_resets_when_it_gives_up() -> None:
+    """FreeBSD's tcp_drop() after 12 retransmissions; Linux never sends one then."""
+    gaps = [0.23 * 2**n for n in range(9)] + [64.0] * 3
+    lines = [
+        "client > server P. 1:11(10) ack 1",
+        *(f"+{gap} client > server P. 1:11(10) ack 1" for gap in gaps),
+    ]
+    reset = "+64 client > server R. 11:11(0) ack 1"
+    [event] = observe(after_handshake(*lines, reset), client="freebsd").timeouts
+    assert (event.side, event.retry.count, event.frames[-1]) == (CLIENT, 12, 17)
+    assert Doubt.OWN_LIMIT not in event.doubts
+    assert (
+        observe(
+            after_handshake(*lines[:5], "+4 client > server R. 11:11(0) ack 1"), client="freebsd"
+        ).timeouts
+        == []
+    )
+    assert observe(after_handshake(*lines, reset)).timeouts == []
+
+
 def test_a_timeout_is_withdrawn_when_it_sends_again() -> None:
     story = observe(after_handshake(*RETRIES, "+60 client > server P. 1:11(10) ack 1", "+1 end"))
     assert story.withdrawn == [story.timeouts[0].key], story

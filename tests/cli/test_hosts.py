@@ -1,0 +1,93 @@
+"""``--client-os --server-os --set``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.captures import sample
+from tests.cli.test_cli import Capsys, told
+
+EPIPE = sample("rst-after-fin-send-first")
+TIMEOUT = sample("retransmission-timeout")
+REFUSED = sample("connection-refused")
+
+
+def verdict(capsys: Capsys, capture: Path, *options: str) -> dict[str, Any]:
+    status, out, err = told(capsys, "analyze", capture, "-ojson", *options)
+    assert (status, err) == (0, "")
+    [flow] = json.loads(out)["flows"]
+    [found] = flow["verdicts"]
+    return dict(found)
+
+
+@pytest.mark.parametrize("setting", ["client:tcp_retries2=3", "tcp_retries2=3", "net.ipv4.tcp_retries2=3"])
+def test_a_known_setting_makes_sure(capsys: Capsys, setting: str) -> None:
+    without = verdict(capsys, TIMEOUT)
+    assert (without["confidence"], len(without["doubts"])) == ("likely", 1)
+    known = verdict(capsys, TIMEOUT, "--set", setting)
+    assert (known["confidence"], known["doubts"]) == ("certain", [])
+    truth = json.loads(TIMEOUT.with_name("client.truth.json").read_text())["connections"][0]
+    failed = next(call for call in truth["calls"]["client"] if call["result"] == known["errno"])
+    assert known["time"] == pytest.approx(failed["t"], abs=0.1)
+
+
+def test_the_setting_of_the_other_end_changes_nothing(capsys: Capsys) -> None:
+    assert verdict(capsys, TIMEOUT, "--set", "server:tcp_retries2=3") == verdict(capsys, TIMEOUT)
+
+
+def test_another_system_has_other_outcomes_and_numbers(capsys: Capsys) -> None:
+    linux = verdict(capsys, EPIPE)
+    freebsd = verdict(capsys, EPIPE, "--client-os", "freebsd")
+    assert (linux["calls"]["recv"], freebsd["calls"]["recv"]) == ("EOF", "ECONNRESET")
+    assert (linux["confidence"], freebsd["confidence"]) == ("certain", "likely")
+    assert verdict(capsys, REFUSED)["number"] == 111
+    assert verdict(capsys, REFUSED, "--client-os", "macos")["number"] == 61
+    windows = verdict(capsys, REFUSED, "--client-os", "Windows")
+    assert (windows["number"], windows["confidence"]) == (10061, "possible")
+
+
+def test_what_is_not_known_of_a_system_gives_no_verdict(capsys: Capsys) -> None:
+    out = told(capsys, "analyze", EPIPE, "--client-os", "windows", "-ojson")[1]
+    assert [flow["verdicts"] for flow in json.loads(out)["flows"]] == [[]]
+
+
+def test_reports_say_what_the_ends_were_taken_for(capsys: Capsys) -> None:
+    options = ["--server-os", "freebsd", "--set", "client:tcp_user_timeout=3000", "--set", "keepcnt=4"]
+    status, out, err = told(capsys, "analyze", EPIPE, *options)
+    assert (status, err) == (0, "")
+    words = " ".join(out.split())
+    assert (
+        "The client is taken to run Linux with tcp_user_timeout=3000, the server FreeBSD with keepcnt=4."
+        in words
+    )
+    hosts = json.loads(told(capsys, "analyze", EPIPE, "-ojson", *options)[1])["hosts"]
+    assert hosts == {
+        "client": {"os": "linux", "settings": {"tcp_user_timeout": 3000}},
+        "server": {"os": "freebsd", "settings": {"keepcnt": 4}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what", "hint"),
+    [
+        (["--set", "tcp_retries=3"], "no setting `tcp_retries` on linux", "did you mean `tcp_retries2`?"),
+        (["--set", "zzz=3"], "no setting `zzz`", "known ones: tcp_retries2"),
+        (["--set", "tcp_retries2"], "this is no setting", "client:tcp_retries2=8"),
+        (["--set", "router:tcp_retries2=3"], "this is no setting", "server:tcp_retries2=8"),
+        (["--set", "tcp_retries2="], "a whole number from 0 to 255", ""),
+        (["--set", "tcp_retries2=-1"], "a whole number from 0 to 255", ""),
+        (["--set", "tcp_retries2=" + "9" * 5000], "a whole number from 0 to 255", ""),
+        (["--set", "tcp_user_timeout=x"], "in milliseconds", ""),
+        (["--client-os", "macos", "--set", "client:tcp_retries2=3"], "on macos", "keepidle"),
+        (["--client-os", "bsd"], "'bsd' is not one of 'linux', 'freebsd'", ""),
+    ],
+)
+def test_wrong_values(capsys: Capsys, arguments: list[str], what: str, hint: str) -> None:
+    status, out, err = told(capsys, "analyze", EPIPE, *arguments)
+    assert (status, out) == (2, "")
+    assert what in err
+    assert hint in err
