@@ -30,7 +30,9 @@ def analyze(data: bytes, *options: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run([*ANALYZE, *options], input=data, capture_output=True, cwd=ROOT)
 
 
-@pytest.mark.parametrize("data", [DATA, gzip.compress(DATA), build.pcapng(FRAMES)])
+@pytest.mark.parametrize(
+    "data", [DATA, gzip.compress(DATA), build.pcapng(FRAMES)], ids=["pcap", "gzip", "pcapng"]
+)
 def test_cat_to_the_command(tmp_path, data):
     path = tmp_path / "a"
     path.write_bytes(data)
@@ -44,7 +46,7 @@ def test_cat_to_the_command(tmp_path, data):
     assert again.stdout == done.stdout
 
 
-@pytest.mark.parametrize("data", [DATA, gzip.compress(DATA)])
+@pytest.mark.parametrize("data", [DATA, gzip.compress(DATA)], ids=["pcap", "gzip"])
 def test_a_slow_pipe_to_the_command(data):
     with subprocess.Popen(
         [*ANALYZE, "-o", "json"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, bufsize=0
