@@ -174,6 +174,7 @@ class Life:
         if not self.talked:
             before = slice(self.start, row)
             plain = ~rows.is_icmp[before] & ((rows.flags[before] & (Flag.SYN | Flag.RST)) == 0)
+            plain &= rows.time[before] != 0  # as in opened_time, where 0 stands for none
             self.talked = bool(plain.any())
         return self.talked
 

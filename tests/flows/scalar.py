@@ -244,7 +244,8 @@ def add_packet(flow: Open, packet: Packet, number: int, clock: int, triggers: in
         flow.finished.add(side)
     if packet.is_syn and not packet.stray:
         flow.opened[packet.sender] = packet.seq
-    flow.talked |= packet.icmp is None and not packet.flags & (Flag.SYN | Flag.RST)
+    plain = packet.icmp is None and not packet.flags & (Flag.SYN | Flag.RST)
+    flow.talked |= plain and packet.time != 0
 
 
 def same_syn(one: Packet, other: Packet) -> bool:
