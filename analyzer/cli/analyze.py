@@ -30,6 +30,13 @@ from analyzer.model.host import Host
     metavar="N",
     help="Of the text: only the kind of failure of this number, with every connection.",
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Processes that work: 2 read and track at the same time; more bring nothing. "
+    "[default: 2 for files from 64 MiB on, where there are two processors]",
+)
 def command(
     captures: tuple[str, ...],
     *,
@@ -39,6 +46,7 @@ def command(
     chosen: RuleOptions,
     all_flows: bool,
     group: int | None,
+    jobs: int | None,
 ) -> int:
     """Say which errno each end of the captured connections got, from which call, and why.
 
@@ -76,6 +84,7 @@ def command(
                 only=only,
                 all_flows=all_flows,
                 progress=progress.show,
+                jobs=jobs,
             )
         reports.write(report, group=group)
     damaged = [capture.damage for capture in report.captures if capture.damage]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from analyzer.flows.batch import Batch
 from analyzer.flows.copies import Copies
-from analyzer.flows.keys import first_is_from_client, flow_keys, run_starts
+from analyzer.flows.keys import Sorted, first_is_from_client, flow_keys, run_starts, sort_by_flow
 from analyzer.flows.running import last_of_groups
 from analyzer.flows.splits import LINGER_NS, Stray, find_splits, hand_over
 from analyzer.flows.state import follow
@@ -80,12 +80,18 @@ class Tracker:
         return self._copies.count
 
     def feed(self, columns: PacketColumns) -> Tracked:
-        """Take the next rows."""
+        """Take the next rows, in file order."""
+        return self.follow(sort_by_flow(columns))
+
+    def follow(self, ordered: Sorted) -> Tracked:
+        """Take the next rows, sorted by flow."""
+        columns = ordered.rows
         ended: list[FlowEnd] = []
         segments: list[Segment] = []
         flows: list[Flow] = []
         if len(columns):
-            batch = self._group(replace(columns, clock=np.maximum(columns.clock, self._clock)))
+            rows = replace(columns, clock=np.maximum(columns.clock, self._clock))
+            batch = self._group(rows, ordered.keys, ordered.forward)
             segments, flows = self._advance(batch)
             ended.extend(self._ends(batch.superseded, batch.superseded_at, closed=True))
             self._release(batch.superseded)
@@ -122,12 +128,8 @@ class Tracker:
         ended, self._quiet_flows = self._quiet_flows, []
         return ended
 
-    def _group(self, columns: PacketColumns) -> Batch:
-        """Sort the rows by flow, find or make each flow's slot."""
-        keys, forward = flow_keys(columns)
-        order = np.argsort(keys, kind="stable")
-        keys, forward = keys[order], forward[order]
-        rows = columns.take(order)
+    def _group(self, rows: PacketColumns, keys: NDArray[np.uint64], forward: NDArray[np.bool_]) -> Batch:
+        """Find or make each flow's slot."""
         first = run_starts(keys)
         carried = self._table.find(keys[first])
         splits = find_splits(rows, forward, first, carried >= 0, self._table.slots[carried], self._strays)
