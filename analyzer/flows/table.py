@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -120,6 +122,12 @@ def put(rows: Rows, index: NDArray[np.int64], values: Rows) -> None:
     rows.view(opaque)[index] = values.view(opaque)
 
 
+def together(parts: Sequence[Rows]) -> Rows:
+    """The rows of one or more arrays of one dtype, one after the other."""
+    dtype = parts[0].dtype
+    return np.concatenate([part.view(f"V{dtype.itemsize}") for part in parts]).view(dtype)
+
+
 class FlowTable:
     """Slots of the open flows; ``by_key`` finds the newest flow of a pair of endpoints."""
 
@@ -140,9 +148,9 @@ class FlowTable:
         fresh = range(self._used, self._used + len(keys) - len(reused))
         self._used = fresh.stop
         while self._used > len(self.slots):
-            self.slots = np.concatenate([self.slots, np.zeros(len(self.slots), SLOT)])
+            self.slots = together([self.slots, np.zeros(len(self.slots), SLOT)])
         found = np.array([*reused, *fresh], np.int64)
-        self.slots[found] = np.zeros((), SLOT)
+        put(self.slots, found, np.zeros(1, SLOT))
         self.slots["key"][found] = keys
         self.slots["live"][found] = True
         self.by_key.update(zip(keys.tolist(), found.tolist(), strict=True))
@@ -181,9 +189,8 @@ class QuietRows:
             return np.zeros(0, SEGMENT)
         chosen = _marked(flows)
         found = [np.flatnonzero(chosen.take(of, mode="clip")) for of in self._flows]
-        return np.concatenate(
-            [np.zeros(0, SEGMENT), *(take(c, i) for c, i in zip(self._chunks, found, strict=True) if len(i))]
-        )
+        chosen_rows = (take(c, i) for c, i in zip(self._chunks, found, strict=True) if len(i))
+        return together([np.zeros(0, SEGMENT), *chosen_rows])
 
     def keep_only(self, flows: NDArray[np.int64]) -> None:
         """Drop what belongs to other flows: those that ended, or whose rows were taken.
@@ -192,7 +199,7 @@ class QuietRows:
         """
         if sum(map(len, self._flows)) < 2 * self._left + _LEAST:
             return
-        rows, of = np.concatenate(self._chunks), np.concatenate(self._flows)
+        rows, of = together(self._chunks), np.concatenate(self._flows)
         self._chunks.clear()
         kept = np.flatnonzero(_marked(flows).take(of, mode="clip"))
         self._chunks, self._flows = [take(rows, kept)], [of[kept]]

@@ -19,7 +19,7 @@ from analyzer.flows.running import last_of_groups
 from analyzer.flows.splits import LINGER_NS, Stray, find_splits, hand_over
 from analyzer.flows.state import follow
 from analyzer.flows.summary import note_answers, note_pauses, note_sizes, summary_rows
-from analyzer.flows.table import FlowTable, QuietRows, Rows, put, take
+from analyzer.flows.table import FlowTable, QuietRows, Rows, put, take, together
 from analyzer.flows.values import flow_ends, flow_value, quiet_flows, segment_rows, segments
 from analyzer.model.columns import TCP, Flag, PacketColumns
 from analyzer.model.flow import Flow, FlowEnd, Kind, QuietFlow, Segment
@@ -132,7 +132,9 @@ class Tracker:
         """Find or make each flow's slot."""
         first = run_starts(keys)
         carried = self._table.find(keys[first])
-        splits = find_splits(rows, forward, first, carried >= 0, self._table.slots[carried], self._strays)
+        splits = find_splits(
+            rows, forward, first, carried >= 0, take(self._table.slots, carried), self._strays
+        )
         split = np.zeros(len(keys), np.bool_)
         split[splits.begins] = True
         stray = np.zeros(len(keys), np.bool_)
@@ -237,7 +239,7 @@ class Tracker:
         watched = after["watched"][batch.group[significant]]
         self._quiet.add(take(rows, np.flatnonzero(~watched)))
         earlier = self._quiet.take(after["flow"][newly & (before["rows"] > 0)])
-        rows = np.concatenate([earlier, take(rows, np.flatnonzero(watched))])
+        rows = together([earlier, take(rows, np.flatnonzero(watched))])
         rows = take(rows, np.argsort(rows["flow"], kind="stable"))
         return segments(rows), [flow_value(slot) for slot in after[newly]]
 
