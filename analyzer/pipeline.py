@@ -26,7 +26,7 @@ from analyzer.model.columns import PacketColumns, Undecoded, joined
 from analyzer.model.event import Event, Withdrawn
 from analyzer.model.filter import EVERYTHING, Filter
 from analyzer.model.finding import Finding, FlowResult, LadderLine
-from analyzer.model.flow import CLIENT, SERVER, Flow, FlowEnd, Kind, Segment
+from analyzer.model.flow import CLIENT, MAX_FLOWS, SERVER, Flow, FlowEnd, Kind, Segment
 from analyzer.model.host import DEFAULT_HOST, Host
 from analyzer.model.report import Report, Totals
 from analyzer.model.rule import Rule
@@ -74,6 +74,7 @@ def analyze(
     progress: Progress | None = None,
     max_frames: int = MAX_FRAMES,
     jobs: int | None = 1,
+    max_flows: int = MAX_FLOWS,
 ) -> Report:
     """Read captures and say which errno each end got.
 
@@ -84,7 +85,7 @@ def analyze(
     ``client`` and ``server`` are what is known of the machines at the two ends; ``only`` says what of the
     results is in the report; with ``all_flows`` it has the flows without a finding as well. ``jobs`` is how
     many processes work, None: two for large files, where this process may use two processors. The answer is
-    the same.
+    the same. Of more than ``max_flows`` open flows those that were silent longest are let go.
 
     Raises UserError where a rule file is wrong or the only capture cannot be opened. A capture that cannot
     be read to its end is reported up to there, with ``damage`` set in its entry of ``captures``.
@@ -97,7 +98,8 @@ def analyze(
 
     def engine() -> Engine:
         batch = BATCH_ROWS if max_frames >= MAX_FRAMES else max_frames
-        return Engine(matcher, batch=batch, hosts=(client, server), all_flows=all_flows)
+        hosts = (client, server)
+        return Engine(matcher, batch=batch, hosts=hosts, all_flows=all_flows, max_flows=max_flows)
 
     reading = _Reading(engine, files, progress, max_frames, jobs)
     for members in series(files):
@@ -354,6 +356,7 @@ class Engine:
         batch: int = 0,
         hosts: tuple[Host, Host] = (DEFAULT_HOST, DEFAULT_HOST),
         all_flows: bool = False,
+        max_flows: int = MAX_FLOWS,
         keep_all: bool = False,
         keep_events: bool = False,
     ) -> None:
@@ -361,7 +364,9 @@ class Engine:
         self._matcher = matcher
         self._systems = (hosts[CLIENT].system, hosts[SERVER].system)
         self._profiles = (profile(*hosts[CLIENT]), profile(*hosts[SERVER]))
-        self._tracker = Tracker(Kind.ALL if keep_all else matcher.triggers, all_flows=all_flows)
+        self._max_flows = max_flows
+        triggers = Kind.ALL if keep_all else matcher.triggers
+        self._tracker = Tracker(triggers, all_flows=all_flows, max_flows=max_flows)
         self._all_flows = all_flows
         self._clean: list[FlowResult] = []
         self._watched: dict[int, _Watched] = {}
@@ -452,6 +457,12 @@ class Engine:
             yield (
                 f"{tracker.one_sided_flows} of {tracker.tcp_flows} TCP connections show packets of one end "
                 "only: the capture did not see the other direction, or nobody answered"
+            )
+        if tracker.evicted_flows:
+            yield (
+                f"more than {self._max_flows:,} flows were open at a time (--max-flows): "
+                f"{tracker.evicted_flows:,} that had been silent longest were let go; what came later in "
+                "them counts as another connection"
             )
         if tracker.shortened_flows:
             yield (

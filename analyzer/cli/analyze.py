@@ -14,6 +14,7 @@ from analyzer.cli.progress import Progress
 from analyzer.cli.rule_options import RuleOptions, rule_options
 from analyzer.errors import UserError
 from analyzer.model.filter import Filter
+from analyzer.model.flow import MAX_FLOWS
 from analyzer.model.host import Host
 
 
@@ -37,6 +38,14 @@ from analyzer.model.host import Host
     help="Processes that work: 2 read and track at the same time; more bring nothing. "
     "[default: 2 for files from 64 MiB on, where there are two processors]",
 )
+@click.option(
+    "--max-flows",
+    type=click.IntRange(min=1),
+    default=MAX_FLOWS,
+    metavar="N",
+    help="Flows that may be open at a time, for each some 1.5 KB of memory; beyond that those that have "
+    "been silent longest are let go, and the report says so. [default: 1000000]",
+)
 def command(
     captures: tuple[str, ...],
     *,
@@ -47,6 +56,7 @@ def command(
     all_flows: bool,
     group: int | None,
     jobs: int | None,
+    max_flows: int,
 ) -> int:
     """Say which errno each end of the captured connections got, from which call, and why.
 
@@ -85,6 +95,7 @@ def command(
                 all_flows=all_flows,
                 progress=progress.show,
                 jobs=jobs,
+                max_flows=max_flows,
             )
         reports.write(report, group=group)
     damaged = [capture.damage for capture in report.captures if capture.damage]

@@ -18,6 +18,8 @@ FAR = 1 << 30
 
 _LOW = np.int32(-(1 << 31))
 _GROUP_STEP = 1 << 33
+_CLOSE = 16
+"""Rows so far apart, on average, are looked up one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +137,18 @@ def last_before(
 
     ``floors`` (k,) are the first rows of the groups of ``rows``: what stands before them is another group's.
     """
-    last = np.append(np.int64(-1), found)[np.searchsorted(found, rows)]
+    last = np.append(np.int64(-1), found)[_count_before(found, rows)]
     return np.where(last >= floors, last, -1)
+
+
+def _count_before(found: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """``np.searchsorted(found, rows)``, by counting where that is sooner: many rows close together."""
+    end = int(rows.max(initial=-1)) + 1
+    if len(rows) * _CLOSE < end:
+        return np.searchsorted(found, rows)
+    marks = np.zeros(end + 1, np.int32)
+    marks[1:][found[: np.searchsorted(found, end)]] = 1
+    return np.cumsum(marks, dtype=np.int32)[rows].astype(np.int64)
 
 
 def previous(rows: NDArray[np.int64], floors: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -22,7 +22,7 @@ from analyzer.flows.summary import note_answers, note_pauses, note_sizes, summar
 from analyzer.flows.table import FlowTable, QuietRows, Rows, put, take, together
 from analyzer.flows.values import flow_ends, flow_value, quiet_flows, segment_rows, segments
 from analyzer.model.columns import TCP, Flag, PacketColumns
-from analyzer.model.flow import Flow, FlowEnd, Kind, QuietFlow, Segment
+from analyzer.model.flow import MAX_FLOWS, Flow, FlowEnd, Kind, QuietFlow, Segment
 from analyzer.model.summary import SummaryRows
 
 SIGNIFICANT = Kind.ALL & ~(Kind.RESENT | Kind.PROBE)
@@ -30,7 +30,8 @@ SIGNIFICANT = Kind.ALL & ~(Kind.RESENT | Kind.PROBE)
 
 MAX_QUIET = 64
 """Significant rows that are kept of a flow before one of them triggers a rule's event."""
-_SWEEP_EVERY = 16  # batches
+_SWEEP_EVERY, _SWEEP_ROWS = 16, 1 << 18
+"""Batches, or rows, after which flows that are over are let go."""
 _AT_ONCE = 16_384
 """Slots that are copied at a time."""
 
@@ -50,8 +51,9 @@ class Tracker:
     ``all_flows``: at their end it names the others as well.
     """
 
-    def __init__(self, triggers: int, *, all_flows: bool = False) -> None:
+    def __init__(self, triggers: int, *, all_flows: bool = False, max_flows: int = MAX_FLOWS) -> None:
         self._triggers = triggers
+        self._max_flows = max_flows
         self._all_flows = all_flows
         self._quiet_flows: list[QuietFlow] = []
         self._table = FlowTable()
@@ -60,7 +62,7 @@ class Tracker:
         self._strays: dict[int, Stray] = {}
         self._flows_seen = 0
         self._summaries: list[SummaryRows] = []
-        self._batches = 0
+        self._batches = self._rows = 0
         self._clock = 0
         self.tcp_flows = 0
         self.udp_flows = 0
@@ -68,6 +70,7 @@ class Tracker:
         self.unseen = 0
         self.one_sided_flows = 0
         self.shortened_flows = 0
+        self.evicted_flows = 0
 
     @property
     def clock(self) -> int:
@@ -97,8 +100,13 @@ class Tracker:
             self._release(batch.superseded)
         self._clock = max(self._clock, columns.clock_end)
         self._batches += 1
-        if self._batches % _SWEEP_EVERY == 0:
+        self._rows += len(columns)
+        full = self._table.count > self._max_flows
+        if full or self._batches >= _SWEEP_EVERY or self._rows >= _SWEEP_ROWS:
+            self._batches = self._rows = 0
             ended.extend(self._sweep())
+            if full:
+                ended.extend(self._evict())
         return Tracked(flows, segments, ended)
 
     def knows(self, columns: PacketColumns) -> bool:
@@ -260,14 +268,32 @@ class Tracker:
     def _sweep(self) -> list[FlowEnd]:
         """Let go of the flows whose end lies longer back than LINGER."""
         live = self._table.live()
-        slots = take(self._table.slots, live)
-        over = live[is_over(slots) & (self._clock - slots["clock"] > LINGER_NS)]
+        idle = live[self._clock - self._table.slots["clock"][live] > LINGER_NS]
+        over = idle[is_over(take(self._table.slots, idle))]
         ended = self._ends(over, self._clock, closed=True)
         self._release(over)
+        self._forget_quiet()
+        return ended
+
+    def _evict(self) -> list[FlowEnd]:
+        """Let go of open flows, those that were silent longest, until a sixteenth of the room is free."""
+        live = self._table.live()
+        most = self._max_flows - self._max_flows // 16
+        if len(live) <= most:
+            return []
+        oldest = np.lexsort([self._table.slots["flow"][live], self._table.slots["clock"][live]])
+        chosen = live[oldest[: len(live) - most]]
+        self.evicted_flows += len(chosen)
+        ended = self._ends(chosen, self._clock, closed=False)
+        self._release(chosen)
+        self._forget_quiet()
+        return ended
+
+    def _forget_quiet(self) -> None:
+        """Drop the rows of flows that are over, or watched by now."""
         live = self._table.live()
         quiet = live[~self._table.slots["watched"][live]]
         self._quiet.keep_only(self._table.slots["flow"][quiet])
-        return ended
 
     def _release(self, slots: NDArray[np.int64]) -> None:
         """Forget these flows."""
