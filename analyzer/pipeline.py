@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from operator import itemgetter
+from typing import BinaryIO
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from analyzer.matching.match import Matcher
 from analyzer.model.blocks import MAX_FRAMES, FrameBlock, Source
 from analyzer.model.capture import Capture
 from analyzer.model.columns import Undecoded
+from analyzer.model.comments import Comments
 from analyzer.model.event import Event, Withdrawn
 from analyzer.model.filter import EVERYTHING, Filter
 from analyzer.model.finding import Finding, FlowResult, LadderLine
@@ -31,6 +33,7 @@ from analyzer.model.rule import Rule
 from analyzer.model.summary import Summary, summaries
 from analyzer.sockets.profiles import profile
 from analyzer.sockets.shadow import ShadowFlow
+from analyzer.sources.annotated import write_annotated
 from analyzer.sources.inputs import Input, Named, beginning, inputs, open_input
 from analyzer.sources.open import open_capture
 from analyzer.sources.reading import link_type_name
@@ -102,6 +105,15 @@ def analyze(
         hosts=(client, server),
         all_flows=all_flows,
     )
+
+
+def annotate(capture: str, comments: Comments, out: BinaryIO) -> None:
+    """Write a copy of the capture as pcapng, with the comments; up to where it is damaged, if it is.
+
+    Raises UserError where it cannot be opened, OSError where ``out`` cannot be written.
+    """
+    with open_capture(capture, 0) as source:
+        write_annotated(source, comments, out)
 
 
 def trace(

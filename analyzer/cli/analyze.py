@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import click
 
+from analyzer.cli.copies import refuse_what_cannot_be_copied, write_copies
 from analyzer.cli.filter_options import filter_options
 from analyzer.cli.host_options import host_options
 from analyzer.cli.messages import complain
@@ -15,11 +16,12 @@ from analyzer.cli.rule_options import RuleOptions, rule_options
 from analyzer.errors import UserError
 from analyzer.model.filter import Filter
 from analyzer.model.host import Host
+from analyzer.reports.formats import COPIES, FORMATS
 
 
 @click.command("analyze", context_settings={"max_content_width": 80})
 @click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...", type=click.Path(path_type=str))
-@output_option()
+@output_option(FORMATS | COPIES)
 @filter_options
 @host_options
 @rule_options
@@ -56,7 +58,8 @@ def command(
       errnoscope analyze trace.pcap --host 10.0.9.30 --errno EPIPE --since +5m
       errnoscope analyze trace.pcap --server-os freebsd --set tcp_retries2=8
       errnoscope analyze trace.pcap --group 2
-      errnoscope analyze node-*.pcap.gz -o text -o json=report.json
+      errnoscope analyze node-*.pcap.gz -o text -o html=report.html
+      errnoscope analyze trace.pcap -o pcapng=annotated.pcapng
     """
     from analyzer.pipeline import analyze
 
@@ -64,6 +67,7 @@ def command(
         raise UserError(
             "no-text", f"--group {group}", "is for the text report", "add -o text, or leave it out"
         )
+    refuse_what_cannot_be_copied(outputs, captures)
     rules = chosen.load()
     only = replace(only, rules=rules.names)
     with opened(outputs, captures) as reports:
@@ -78,6 +82,7 @@ def command(
                 progress=progress.show,
             )
         reports.write(report, group=group)
+        write_copies(reports, report)
     damaged = [capture.damage for capture in report.captures if capture.damage]
     for damage in damaged:
         complain(damage)
