@@ -72,7 +72,8 @@ def _row(group: Group) -> str:
     told = "; ".join(headline(item) if isinstance(item, Verdict) else item.title for item in group.told)
     rules = ", ".join(dict.fromkeys(item.rule for item in group.told))
     frames = " ".join(str(number) for item in group.told for number in item.frames[:4])
-    return f"{group.number}. {who(group)} {told} ({rules}; {'first: ' * (len(group.members) > 1)}frames {frames})"
+    first = "first: " if len(group.members) > 1 else ""
+    return f"{group.number}. {who(group)} {told} ({rules}; {first}frames {frames})"
 
 
 def _printable(lines: Iterable[str]) -> str:

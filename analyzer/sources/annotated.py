@@ -73,7 +73,8 @@ class _PcapngCopy:
         for row in np.flatnonzero(touched).tolist():
             begin, end = int(offsets[row]), int(ends[row])
             self._out.write(memory[at:begin])
-            texts = self._comments.frames.get(int(numbers[row]), ()) if packets[row] else [self._comments.whole]
+            given = self._comments
+            texts = given.frames.get(int(numbers[row]), ()) if packets[row] else [given.whole]
             self._out.write(commented(bytes(memory[begin:end]), texts, form.order))
             self._begun, at = True, end
         self._out.write(memory[at : int(ends[-1])])

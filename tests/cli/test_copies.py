@@ -47,7 +47,9 @@ def test_tshark_shows_the_comments(capsys: Capsys, tmp_path: Path) -> None:
 def test_the_section_says_what_failed(capsys: Capsys, tmp_path: Path) -> None:
     copy = tmp_path / "annotated.pcapng"
     told(capsys, "analyze", FAILED, "-o", f"pcapng={copy}")
-    done = subprocess.run(["capinfos", "-k", str(copy)], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        ["capinfos", "-k", str(copy)], capture_output=True, text=True, check=True, timeout=60
+    )
     assert "1 of 1 connection failed." in done.stdout
     assert "rst-after-fin; frames 16 17" in done.stdout
 

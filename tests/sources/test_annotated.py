@@ -46,7 +46,7 @@ def frames_of(data: bytes) -> list[Frame]:
 
 
 def section_of_many_blocks(order: str) -> bytes:
-    other = "a comment that was there before".encode()
+    other = b"a comment that was there before"
     flags = struct.pack(f"{order}I", 1)
     return b"".join(
         (
@@ -55,7 +55,9 @@ def section_of_many_blocks(order: str) -> bytes:
             build.interface(101, 0, resolution=0x94, offset=-5, order=order),
             build.block(4, b"\1\0\4\0name", order),
             build.packet(1, b"first packet", order=order),
-            build.packet(2, b"second", 1, 900, order, tail=build.options((2, flags), (1, other), order=order)),
+            build.packet(
+                2, b"second", 1, 900, order, tail=build.options((2, flags), (1, other), order=order)
+            ),
             build.block(0x80000BAD, b"nobody knows this block", order),
             build.packet(3, b"third", 1, order=order, tail=build.options((2, flags), order=order, end=False)),
             build.old_packet(4, b"fourth", order=order),
