@@ -16,11 +16,13 @@ from analyzer.decode.fragments import Fragments
 from analyzer.decode.link import LINK_TYPES
 from analyzer.decode.packets import decode
 from analyzer.errors import UserError
+from analyzer.flows.members import Members
 from analyzer.flows.tracker import MAX_QUIET, Tracker
 from analyzer.matching.load import load_rules, rules_folder
 from analyzer.matching.match import Matcher
 from analyzer.model.blocks import MAX_FRAMES, FrameBlock, Source
 from analyzer.model.capture import Capture
+from analyzer.model.carving import Carving
 from analyzer.model.columns import Undecoded
 from analyzer.model.comments import Comments
 from analyzer.model.event import Event, Withdrawn
@@ -34,6 +36,7 @@ from analyzer.model.summary import Summary, summaries
 from analyzer.sockets.profiles import profile
 from analyzer.sockets.shadow import ShadowFlow
 from analyzer.sources.annotated import write_annotated
+from analyzer.sources.carved import CarvedFile
 from analyzer.sources.inputs import Input, Named, beginning, inputs, open_input
 from analyzer.sources.open import open_capture
 from analyzer.sources.reading import link_type_name
@@ -114,6 +117,27 @@ def annotate(capture: str, comments: Comments, out: BinaryIO) -> None:
     """
     with open_capture(capture, 0) as source:
         write_annotated(source, comments, out)
+
+
+def carve(captures: Sequence[str], carvings: Sequence[Carving]) -> list[int]:
+    """Read the captures of a report once more, and write each flow into its file; how many packets each has.
+
+    All flows have a summary. Raises UserError where a capture cannot be opened any more, OSError where a file
+    cannot be written.
+    """
+    files = [CarvedFile(carving.path, carving.whole) for carving in carvings]
+    members = Members([carving.result.summary for carving in carvings if carving.result.summary])
+    for index in sorted({index for carving in carvings for index in carving.result.captures}):
+        with open_capture(captures[index], index) as source:
+            fragments = Fragments()
+            for block in source.blocks():
+                for flow, numbers in members.of(decode(block, fragments)):
+                    texts = carvings[flow].comments
+                    for number in numbers.tolist():
+                        files[flow].add(block, number - block.first_number, texts.get((index, number), ()))
+    for file in files:
+        file.flush()
+    return [file.packets for file in files]
 
 
 def trace(

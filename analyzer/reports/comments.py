@@ -14,6 +14,9 @@ from analyzer.reports.printable import printable
 from analyzer.reports.text_facts import who
 from analyzer.reports.words import count, headline
 
+Place = tuple[int, int]
+"""Index of a capture, and the number of a frame in it."""
+
 _GROUPS = 100
 """Kinds of failure that the comment on the whole names."""
 
@@ -22,23 +25,28 @@ def comments(report: Report, capture: int = 0) -> Comments:
     """The comments on the capture of that index, and on its frames that prove something."""
     frames: dict[int, list[str]] = {}
     for result in report.flows:
-        if result.flow.capture != capture:
-            continue
-        for finding in result.findings:
-            _comment(frames, result, finding)
+        for (index, number), texts in flow_comments(result).items():
+            if index == capture:
+                frames.setdefault(number, []).extend(texts)
     return Comments(_printable(_whole(report, capture)), frames)
 
 
-def _comment(frames: dict[int, list[str]], result: FlowResult, finding: Finding) -> None:
-    """What is told of a finding stands at the last of its frames; the others point there."""
-    verdict = next((v for v in result.verdicts if behind(result, v) is finding), None)
-    decides = max(finding.frames)
-    for number in finding.frames:
-        if number == decides:
-            text = _printable(_told(result, finding, verdict))
-        else:
-            text = f"errnoscope: {finding.rule} ({SIDES[finding.side]}), decided by frame {decides}"
-        frames.setdefault(number, []).append(text)
+def flow_comments(result: FlowResult) -> dict[Place, list[str]]:
+    """The comments on the frames of a flow, by capture and number.
+
+    What is told of a finding stands at the last of its frames; the others point there.
+    """
+    said: dict[Place, list[str]] = {}
+    for finding in result.findings:
+        verdict = next((v for v in result.verdicts if behind(result, v) is finding), None)
+        captures = finding.frame_captures or [result.flow.capture] * len(finding.frames)
+        places = list(zip(captures, finding.frames, strict=True))
+        decides = max(places)
+        pointer = f"errnoscope: {finding.rule} ({SIDES[finding.side]}), decided by frame {decides[1]}"
+        for place in places:
+            text = _printable(_told(result, finding, verdict)) if place == decides else pointer
+            said.setdefault(place, []).append(text)
+    return said
 
 
 def _told(result: FlowResult, finding: Finding, verdict: Verdict | None) -> Iterable[str]:

@@ -14,7 +14,7 @@ from analyzer.reports.groups import Group, behind
 from analyzer.reports.look_for import display_filter, log_lines
 from analyzer.reports.printable import printable
 from analyzer.reports.text_facts import facts, retried, who
-from analyzer.reports.words import call_name, headline, moment, result_name, short_headline
+from analyzer.reports.words import call_name, headline, moment, result_name, short_headline, signal_of
 
 _LOG_LINES = 5
 
@@ -123,13 +123,12 @@ def _outcome(verdict: Verdict) -> str:
 
 def _verdict(verdict: Verdict, result: FlowResult, pool: _Pool) -> list[Any]:
     table = verdict.table
-    calls = [
-        [call_name(call), outcome, table.later.get(call, ""), table.signal.get(call, "")]
-        for call, outcome in table.calls.items()
+    names = [*table.calls, *(call for call in table.later if call not in table.calls)]
+    named = [
+        [call_name(call), *(_result(call, results.get(call, "")) for results in (table.calls, table.later))]
+        for call in names
     ]
-    calls += [[call_name(c), "", outcome, ""] for c, outcome in table.later.items() if c not in table.calls]
-    named = [[call, *map(_result, outcomes), signal] for call, *outcomes, signal in calls]
-    following = f"{call_name(table.call)}: {_result(table.calls[table.call])}"
+    following = f"{call_name(table.call)}: {_result(table.call, table.calls[table.call])}"
     return [
         verdict.side,
         verdict.confidence.value,
@@ -144,8 +143,11 @@ def _verdict(verdict: Verdict, result: FlowResult, pool: _Pool) -> list[Any]:
     ]
 
 
-def _result(outcome: str) -> str:
-    return result_name(outcome) if outcome in RESULTS else outcome
+def _result(call: str, outcome: str) -> str:
+    if call == "so_error" and outcome == RESULTS[0]:
+        return "no error"
+    signal = signal_of(call, outcome)
+    return f"{result_name(outcome)} with {signal}" if signal else result_name(outcome)
 
 
 def _finding(finding: Finding, pool: _Pool) -> list[Any]:

@@ -336,7 +336,7 @@
 
   function callsBox(verdict) {
     const rows = pooled(verdict[6]).map((cells) =>
-      make("tr", {}, make("th", { scope: "row" }, cells[0]), make("td", {}, cells[1] + (cells[3] ? ` and ${cells[3]}` : "")), make("td", {}, cells[2])),
+      make("tr", {}, make("th", { scope: "row" }, cells[0]), make("td", {}, cells[1] || "\u2013"), make("td", {}, cells[2] || "\u2013")),
     );
     const logs = pooled(verdict[7]);
     return make(
