@@ -143,7 +143,6 @@ class CaptureSource(ABC):
     """
 
     tuning: Tuning = TUNING
-    tap: Tap | None = None
 
     def __init__(self, capture: Capture, window: Window, index: int, max_frames: int) -> None:
         self.capture = capture
@@ -151,6 +150,7 @@ class CaptureSource(ABC):
         self._index = index
         self._max_frames = max(max_frames, 1)
         self._closed = False
+        self.tap: Tap | None = None
         self._clock = Clock()
         self._untimed = 0
 
