@@ -38,7 +38,7 @@ def main() -> int:
     _search_system_programs()
     python = _environment()
     _debian_packages()
-    return subprocess.call([python, "-m", "pytest", *sys.argv[1:]], cwd=ROOT)
+    return subprocess.call([python, "-m", "pytest", "-n", "auto", *sys.argv[1:]], cwd=ROOT)
 
 
 def _search_system_programs() -> None:
