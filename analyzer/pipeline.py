@@ -23,9 +23,10 @@ from analyzer.model.capture import Capture
 from analyzer.model.columns import Undecoded
 from analyzer.model.event import Event, Withdrawn
 from analyzer.model.filter import EVERYTHING, Filter
-from analyzer.model.finding import Finding, FlowResult, LadderLine
+from analyzer.model.finding import Finding, FlowResult, LadderLine, News
 from analyzer.model.flow import CLIENT, SERVER, Flow, FlowEnd, Kind, Segment
 from analyzer.model.host import DEFAULT_HOST, Host
+from analyzer.model.live import Standing, Wanted
 from analyzer.model.report import Report, Totals
 from analyzer.model.rule import Rule
 from analyzer.model.summary import Summary, summaries
@@ -102,6 +103,71 @@ def analyze(
         hosts=(client, server),
         all_flows=all_flows,
     )
+
+
+def watch(
+    wanted: Wanted,
+    tell: Callable[[Sequence[News], Standing], None],
+    is_over: Callable[[], bool],
+    *,
+    rules: Sequence[Rule] | None = None,
+    client: Host = DEFAULT_HOST,
+    server: Host = DEFAULT_HOST,
+    only: Filter = EVERYTHING,
+) -> Report:
+    """Follow a capture that goes on, until ``is_over`` says so.
+
+    ``tell`` is given what changed, after each portion of packets and many times a second while none comes.
+    The report is that of a file with the same packets, but that silence counts up to the end of the capture.
+    ``client``, ``server``, ``only`` as for ``analyze``. Raises UserError where the capture cannot begin.
+    """
+    from analyzer.sources.live import LiveSource  # starts processes, which no other command needs
+
+    known = load_rules(rules_folder()) if rules is None else rules
+    engine = Engine(Matcher(known), hosts=(client, server), keep_news=True)
+    with LiveSource(wanted, is_over) as source:
+        for block in source.blocks():
+            if len(block):
+                engine.feed(block)
+            elif (now := source.now()) is not None:
+                engine.tick(now)
+            news = _chosen(engine.take_news(), only, source.capture.first or 0)
+            tell(news, source.standing(engine.open_flows))
+    flows = engine.finish()
+    totals = Totals(rules=len(known), longest_pause=engine.services.longest_pause())
+    engine.add_to(totals)
+    source.capture.problems.extend(engine.problems())
+    told, left_out = choose(flows, only, source.capture.first or 0)
+    return Report(
+        captures=(source.capture,),
+        totals=totals,
+        flows=tuple(told),
+        incidents=incidents(told, engine.services),
+        only=only,
+        left_out=left_out,
+        hosts=(client, server),
+    )
+
+
+def _chosen(news: Sequence[News], only: Filter, first: int) -> list[News]:
+    """What the filter leaves of each flow."""
+    told = []
+    for item in news:
+        results, _ = choose([item.result], only, first)
+        told.append(replace(item, result=results[0] if results else _nothing(item.result)))
+    return told
+
+
+def _nothing(result: FlowResult) -> FlowResult:
+    """The flow, and nothing that was found in it."""
+    return replace(result, verdicts=(), findings=())
+
+
+def interface_names() -> list[str]:
+    """The interfaces that can be watched."""
+    from analyzer.sources.capture_program import interface_names
+
+    return interface_names()
 
 
 def trace(
@@ -243,6 +309,8 @@ class _Watched:
     """The deadline that is in the heap."""
     first: list[Segment] = field(default_factory=list)
     last: deque[Segment] = field(default_factory=lambda: deque(maxlen=_KEPT_LAST))
+    told: bool = False
+    """Something was said of it while it was open."""
 
     def keep(self, segment: Segment) -> None:
         (self.first if len(self.first) < _KEPT_FIRST else self.last).append(segment)
@@ -259,6 +327,7 @@ class Engine:
         all_flows: bool = False,
         keep_all: bool = False,
         keep_events: bool = False,
+        keep_news: bool = False,
     ) -> None:
         self._matcher = matcher
         self._systems = (hosts[CLIENT].system, hosts[SERVER].system)
@@ -273,6 +342,9 @@ class Engine:
         self._harmless: dict[str, int] = {}
         self._keep_events = keep_events
         self.events: list[Event] = []
+        self._keep_news = keep_news
+        self._changed: set[int] = set()
+        self._news: list[News] = []
         self._packets = 0
         self._undecoded = np.zeros(len(Undecoded), np.int64)
         self._unknown_links: set[int] = set()
@@ -308,6 +380,27 @@ class Engine:
         for flow_id in {segment.flow for segment in tracked.segments}:
             self._note_deadline(flow_id)
         self._pass_deadlines(self._tracker.clock)
+
+    @property
+    def open_flows(self) -> int:
+        """How many flows are followed now."""
+        return self._tracker.open_flows
+
+    def tick(self, clock: int) -> None:
+        """Nothing came until then (nanoseconds since the epoch): silence is decided by the clock."""
+        self._end(self._tracker.tick(clock))
+        self._pass_deadlines(self._tracker.clock)
+
+    def take_news(self) -> list[News]:
+        """The flows of which something else is to be said than the last time, as they stand now."""
+        news, self._news = self._news, []
+        changed = sorted(self._changed & self._watched.keys())
+        self._changed.clear()
+        for end in self._tracker.so_far(changed) if changed else ():
+            watched = self._watched[end.flow]
+            watched.told = True
+            news.append(News(self._standing(watched, end), ended=False))
+        return news
 
     def finish(self) -> list[FlowResult]:
         """The capture is over: all results, by the order in which the flows began."""
@@ -374,6 +467,8 @@ class Engine:
 
     def _take(self, watched: _Watched, told: Iterable[Event | Withdrawn]) -> None:
         for event in told:
+            if self._keep_news:
+                self._changed.add(event.flow_id)
             watched.findings.pop(event.key, None)  # taken back, or told anew
             if not isinstance(event, Withdrawn):
                 if self._keep_events:
@@ -410,15 +505,20 @@ class Engine:
         """All that is reported of a flow, if there is anything."""
         watched = self._watched.pop(end.flow)
         self._take(watched, watched.shadow.finish(end))
-        findings = without_refined(chain.from_iterable(watched.findings.values()))
-        if not findings and not self._all_flows:
-            return None
-        shown = ladder([*watched.first, *watched.last])
-        result = self._told(watched.shadow.flow, end.end, end.packets, findings, shown, summary)
-        if findings:
+        result = self._standing(watched, end, summary)
+        if watched.told or (self._keep_news and result.findings):
+            self._news.append(News(result, ended=True))
+        if result.findings:
             return result
-        self._clean.append(result)
+        if self._all_flows:
+            self._clean.append(result)
         return None
+
+    def _standing(self, watched: _Watched, end: FlowEnd, summary: Summary | None = None) -> FlowResult:
+        """What is known of a flow by now."""
+        findings = without_refined(chain.from_iterable(watched.findings.values()))
+        shown = ladder([*watched.first, *watched.last])
+        return self._told(watched.shadow.flow, end.end, end.packets, findings, shown, summary)
 
     def _told(
         self,

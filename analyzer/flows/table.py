@@ -129,6 +129,11 @@ class FlowTable:
         self._free: list[int] = []
         self._used = 0
 
+    @property
+    def used(self) -> int:
+        """How many slots are in use."""
+        return self._used - len(self._free)
+
     def find(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Slot of each key, -1 where there is none: int64 (n,)."""
         get = self.by_key.get

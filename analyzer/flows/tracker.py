@@ -7,6 +7,7 @@ order, and on the clock that stands beside each of them, never on where batches 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,6 +32,7 @@ SIGNIFICANT = Kind.ALL & ~(Kind.RESENT | Kind.PROBE)
 MAX_QUIET = 64
 """Significant rows that are kept of a flow before one of them triggers a rule's event."""
 _SWEEP_EVERY = 16  # batches
+_SWEEP_NS = 10 * 10**9  # ... or where nothing comes
 _AT_ONCE = 16_384
 """Slots that are copied at a time."""
 
@@ -62,6 +64,7 @@ class Tracker:
         self._summaries: list[SummaryRows] = []
         self._batches = 0
         self._clock = 0
+        self._swept = 0
         self.tcp_flows = 0
         self.udp_flows = 0
         self.guessed_flows = 0
@@ -78,6 +81,11 @@ class Tracker:
     def copies(self) -> int:
         """Packets that the capture held already."""
         return self._copies.count
+
+    @property
+    def open_flows(self) -> int:
+        """Flows in the table, those that ended a short time ago included."""
+        return self._table.used
 
     def feed(self, columns: PacketColumns) -> Tracked:
         """Take the next rows."""
@@ -107,6 +115,19 @@ class Tracker:
         long_ago = columns.time[rows] - slots["clock"] > LINGER_NS
         over = is_over(slots) & ((slots["protocol"] == TCP) | long_ago)
         return bool((~anew & ~over).any())
+
+    def tick(self, clock: int) -> list[FlowEnd]:
+        """Nothing came until then; the flows that are over by now."""
+        self._clock = max(self._clock, clock)
+        if self._clock - self._swept < _SWEEP_NS:
+            return []
+        return self._sweep()
+
+    def so_far(self, flows: Sequence[int]) -> list[FlowEnd]:
+        """Open flows (by number) as they stand now."""
+        live = self._table.live()
+        chosen = live[np.isin(self._table.slots["flow"][live], np.array(flows, np.int64))]
+        return flow_ends(take(self._table.slots, chosen), [self._clock] * len(chosen), closed=False)
 
     def finish(self) -> list[FlowEnd]:
         """The capture is over: the last word about every flow handed out and still open."""
@@ -255,6 +276,7 @@ class Tracker:
 
     def _sweep(self) -> list[FlowEnd]:
         """Let go of the flows whose end lies longer back than LINGER."""
+        self._swept = self._clock
         live = self._table.live()
         slots = take(self._table.slots, live)
         over = live[is_over(slots) & (self._clock - slots["clock"] > LINGER_NS)]

@@ -45,6 +45,11 @@ class FrameBlock:
         return len(self.offsets)
 
 
+_NONE = np.zeros(0, np.int64)
+NO_FRAMES = FrameBlock(0, 1, np.zeros(0, np.uint8), _NONE, _NONE, _NONE, _NONE, np.zeros(0, np.uint16))
+"""What a live source yields while nothing comes."""
+
+
 class Source(Protocol):
     """Anything that frames come from; it counts in ``capture`` while ``blocks`` is read, once."""
 

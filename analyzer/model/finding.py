@@ -129,6 +129,17 @@ class FlowResult:
 
 
 @dataclass(frozen=True, slots=True)
+class News:
+    """What is to be said of a flow while the capture goes on; all was taken back where it has no findings.
+
+    ``ended``: nothing more will be said of it.
+    """
+
+    result: FlowResult
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True)
 class LadderLine:
     """A segment worth showing: times in nanoseconds, numbers relative to each end's first.
 

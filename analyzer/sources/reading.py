@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.errors import UserError
-from analyzer.model.blocks import SLACK, FrameBlock
+from analyzer.model.blocks import NO_FRAMES, SLACK, FrameBlock
 from analyzer.model.capture import Capture
 from analyzer.sources.clock import Clock
 from analyzer.sources.records import TUNING, Bytes, Offsets, RecordFormat, Tuning, find_records
@@ -30,7 +30,7 @@ class Stream(Protocol):
     """What is read from: an unbuffered file, a pipe. Nothing seeks."""
 
     def readinto(self, buffer: memoryview, /) -> int | None:
-        """Bytes put into the buffer; 0 at the end."""
+        """Bytes put into the buffer; 0 at the end, None where nothing came for a moment."""
 
     def close(self) -> None:
         """Gives the file back."""
@@ -68,19 +68,22 @@ class Window:
         self.begin = 0
         self.end = 0
         self.position = 0
+        self.waits = False
 
     def fill(self, need: int = 1, at_once: int | None = None) -> bool:
         """Reads once, at most ``at_once`` bytes, with room for ``need`` bytes from ``begin`` on.
 
-        False at the end of the stream. Views of the buffer are void after it. Raises OSError and UserError.
+        False at the end of the stream; ``waits`` says whether nothing came for a moment. Views of the buffer
+        are void after it. Raises OSError and UserError.
         """
         self._make_room(max(need, self.end - self.begin + 1))
         upto = len(self.buffer) - SLACK
         if at_once is not None:
             upto = min(upto, self.end + at_once)
-        count = self.stream.readinto(self.buffer.data[self.end : upto]) or 0
-        self.end += count
-        return count > 0
+        count = self.stream.readinto(self.buffer.data[self.end : upto])
+        self.waits = count is None
+        self.end += count or 0
+        return count != 0
 
     def fill_to(self, need: int) -> bool:
         """Reads until ``need`` bytes are there, and little more; False where the stream ends before."""
@@ -136,6 +139,8 @@ class CaptureSource(ABC):
     """
 
     tuning: Tuning = TUNING
+    may_end_anywhere = False
+    """A live stream: that it ends inside a record says nothing about the capture."""
 
     def __init__(self, capture: Capture, window: Window, index: int, max_frames: int) -> None:
         self.capture = capture
@@ -174,7 +179,10 @@ class CaptureSource(ABC):
         """Adds what was counted on the way to ``capture.problems``."""
 
     def blocks(self) -> Iterator[FrameBlock]:
-        """The frames in file order, at most ``max_frames`` a block; FrameBlock says how long each lives."""
+        """The frames in file order, at most ``max_frames`` a block; FrameBlock says how long each lives.
+
+        A block without frames: nothing came for a moment, from a stream that is live.
+        """
         try:
             if not self._closed:
                 yield from self._read()
@@ -208,6 +216,8 @@ class CaptureSource(ABC):
                     break
             window.begin = stop
             going = self.capture.damage is None and self._advance()
+            if window.waits:
+                yield NO_FRAMES
         self._summarise()
         self.capture.problems.extend(self._clock.problems(self._untimed))
 
@@ -291,7 +301,7 @@ class CaptureSource(ABC):
         if compressed and compressed.cut_short:
             where = f"byte {compressed.offset} of the file"
             what = f"The {compressed.kind} data ends early, at {where}. The end of the capture may be missing"
-        elif left:
+        elif left and not self.may_end_anywhere:
             what = (
                 f"The file ends inside a record: at {window.place(window.begin)} it needs {need:,} bytes or "
                 f"more and only {left:,} are there. The last packet is missing"

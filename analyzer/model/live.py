@@ -1,0 +1,33 @@
+"""A capture that goes on: what is wanted of it, and how it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SNAPLEN = 256
+"""Bytes of a frame that all headers fit in, those of a tunnel and of an ICMP error's quotation included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be captured: from ``interfaces``, or from standard input where there are none.
+
+    ``filter`` in the language of pcap-filter; ``snaplen`` bytes of each frame, 0 for all; ``count``: packets
+    after which it ends.
+    """
+
+    interfaces: tuple[str, ...] = ()
+    filter: str = ""
+    snaplen: int = SNAPLEN
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Counts so far; ``dropped`` by the kernel, for want of room in its buffer. ``lag``: seconds since the
+    latest packet was captured when it was judged, as far as this clock and the packets' are the same."""
+
+    packets: int = 0
+    open_flows: int = 0
+    dropped: int = 0
+    lag: float = 0.0

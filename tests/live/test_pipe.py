@@ -1,0 +1,89 @@
+"""Captures of others that come through a pipe."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from analyzer.cli.main import run
+from tests.captures import frames_of, record_offsets
+from tests.live.running import ROOT, live
+from tests.sources.build import pcapng
+
+REFUSED = ROOT / "samples/connection-refused/client.pcap"
+DATA = REFUSED.read_bytes()
+
+
+@pytest.mark.parametrize("data", [DATA, pcapng(frames_of(DATA))], ids=["pcap", "pcapng"])
+def test_a_finding_comes_while_the_stream_runs(data: bytes) -> None:
+    with live("-", piped=True) as running:
+        running.send(data)
+        line = running.line_with("connection-refused")
+        assert "client connect(): ECONNREFUSED" in line
+        assert running.process.poll() is None
+        status, rest, said = running.end(None)
+    assert (status, said) == (0, "")
+    assert "failed" in rest
+
+
+def test_a_signal_ends_it_with_the_report() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with live("-", piped=True) as running:
+            running.send(DATA)
+            running.line_with("connection-refused")
+            status, rest, said = running.end(number)
+        assert (status, said) == (0, "")
+        assert "failed" in rest
+
+
+def test_the_report_is_that_of_the_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run(["analyze", str(REFUSED), "-o", "json"]) == 0
+    expected = json.loads(capsys.readouterr().out)
+    with live("-", "-o", f"json={tmp_path / 'live.json'}", piped=True) as running:
+        running.send(DATA)
+        assert running.end(None)[0] == 0
+    got = json.loads((tmp_path / "live.json").read_text())
+    assert got["captures"][0].pop("path") == "-"
+    del expected["captures"][0]["path"]
+    assert got == expected
+
+
+def test_a_stream_that_ends_inside_a_record_ends_well(tmp_path: Path) -> None:
+    with live("-", "-o", f"json={tmp_path / 'live.json'}", piped=True) as running:
+        running.send(DATA[:-5])
+        assert running.end(None)[0] == 0
+    (capture,) = json.loads((tmp_path / "live.json").read_text())["captures"]
+    assert capture["packets"] == len(record_offsets(DATA)) - 1
+    assert capture["problems"] == []
+
+
+def test_count_ends_it(tmp_path: Path) -> None:
+    with live("-", "-c", "1", "-o", f"json={tmp_path / 'live.json'}", piped=True) as running:
+        running.send(DATA)
+        assert running.process.wait(30) == 0
+    (capture,) = json.loads((tmp_path / "live.json").read_text())["captures"]
+    assert capture["packets"] == 1
+
+
+def test_what_is_no_capture_is_said() -> None:
+    with live("-", piped=True) as running:
+        running.send(b"GET / HTTP/1.1\r\n\r\n" * 100)
+        status, _, said = running.end(None)
+    assert status == 2
+    assert "the file is text, not a capture" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], "no interface is given"),
+        (["-", "-i", "lo"], "not both"),
+        (["-", "port", "80"], "a pipe cannot be filtered"),
+    ],
+)
+def test_bad_use_is_said(arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["live", *arguments]) == 2
+    assert expected in capsys.readouterr().err
