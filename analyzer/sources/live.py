@@ -29,6 +29,7 @@ _LAG_NS = 60_000_000
 _PIPE_LAG_NS = 1_000_000_000
 """... and from another machine."""
 _ASK_SECONDS = 1.0
+_COLUMNS = ("offsets", "captured", "original", "times", "link_types")
 
 
 class LiveSource:
@@ -44,6 +45,7 @@ class LiveSource:
         self._asked = monotonic()
         self._ahead: int | None = None
         self._behind = 0.0
+        self._latest = 0
         self._lag = _LAG_NS if wanted.interfaces else _PIPE_LAG_NS
         with ExitStack() as undo:
             if wanted.interfaces:
@@ -77,12 +79,13 @@ class LiveSource:
             if self._program:
                 self._look_after(self._program)
             if len(block):
-                ahead = int(block.times.max()) - monotonic_ns()
+                ahead = int(block.times[-1]) - monotonic_ns()
                 self._behind = max(0.0, ((self._ahead or ahead) - ahead) / 1e9)
                 self._ahead = ahead if self._ahead is None else max(self._ahead, ahead)
             if self._left is not None:
-                block = _first(block, self._left)
+                block = self._first(block, self._left)
                 self._left -= len(block)
+                self._latest = self.capture.last or 0
             yield block
             if self._left == 0:
                 break
@@ -105,6 +108,17 @@ class LiveSource:
     ) -> None:
         self.close()
 
+    def _first(self, block: FrameBlock, count: int) -> FrameBlock:
+        """The first frames of a block; the others were not captured."""
+        if len(block) <= count:
+            return block
+        capture = self.capture
+        capture.packets -= len(block) - count
+        capture.bytes -= int(block.original[count:].sum())
+        block = replace(block, **{name: getattr(block, name)[:count] for name in _COLUMNS})
+        capture.last = max(self._latest, int(block.times.max()))
+        return block
+
     def _look_after(self, program: CaptureProgram) -> None:
         """Stop it in time, and ask now and then how many packets were dropped."""
         if self._is_over():
@@ -113,14 +127,6 @@ class LiveSource:
             program.listen()
             program.ask()
             self._asked = monotonic()
-
-
-def _first(block: FrameBlock, count: int) -> FrameBlock:
-    """The first frames of a block."""
-    if len(block) <= count:
-        return block
-    names = ("offsets", "captured", "original", "times", "link_types")
-    return replace(block, **{name: getattr(block, name)[:count] for name in names})
 
 
 def _standard_input() -> io.FileIO:
