@@ -16,13 +16,12 @@ _ETHERNET = 1
 
 def main(interface: str, snaplen: int, expression: str) -> int:
     """Capture until the reader is gone or somebody interrupts. Says on stderr when it begins."""
-    import scapy.all  # the sockets of this system are not there before
+    import scapy.all  # noqa: F401  (the sockets of this system are not there before)
     from scapy.config import conf
     from scapy.error import Scapy_Exception
 
-    socket = conf.L2listen or scapy.all.L2ListenSocket
     try:
-        sniffer = socket(iface=interface, filter=expression or None)
+        sniffer = conf.L2listen(iface=interface, filter=expression or None)
     except (OSError, ValueError, Scapy_Exception) as error:
         print(f"scapy: {error}", file=sys.stderr)
         return 1
