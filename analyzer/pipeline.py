@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from operator import itemgetter
+from typing import BinaryIO
 
 import numpy as np
 
@@ -15,12 +16,15 @@ from analyzer.decode.fragments import Fragments
 from analyzer.decode.link import LINK_TYPES
 from analyzer.decode.packets import decode
 from analyzer.errors import UserError
+from analyzer.flows.members import Members
 from analyzer.flows.tracker import MAX_QUIET, Tracker
 from analyzer.matching.load import load_rules, rules_folder
 from analyzer.matching.match import Matcher
 from analyzer.model.blocks import MAX_FRAMES, FrameBlock, Source
 from analyzer.model.capture import Capture
+from analyzer.model.carving import Carving
 from analyzer.model.columns import Undecoded
+from analyzer.model.comments import Comments
 from analyzer.model.event import Event, Withdrawn
 from analyzer.model.filter import EVERYTHING, Filter
 from analyzer.model.finding import Finding, FlowResult, LadderLine, News
@@ -32,6 +36,8 @@ from analyzer.model.rule import Rule
 from analyzer.model.summary import Summary, summaries
 from analyzer.sockets.profiles import profile
 from analyzer.sockets.shadow import ShadowFlow
+from analyzer.sources.annotated import write_annotated
+from analyzer.sources.carved import CarvedFile
 from analyzer.sources.inputs import Input, Named, beginning, inputs, open_input
 from analyzer.sources.open import open_capture
 from analyzer.sources.reading import link_type_name
@@ -168,6 +174,36 @@ def interface_names() -> list[str]:
     from analyzer.sources.capture_program import interface_names
 
     return interface_names()
+
+
+def annotate(capture: str, comments: Comments, out: BinaryIO) -> None:
+    """Write a copy of the capture as pcapng, with the comments; up to where it is damaged, if it is.
+
+    Raises UserError where it cannot be opened, OSError where ``out`` cannot be written.
+    """
+    with open_capture(capture, 0) as source:
+        write_annotated(source, comments, out)
+
+
+def carve(captures: Sequence[str], carvings: Sequence[Carving]) -> list[int]:
+    """Read the captures of a report once more, and write each flow into its file; how many packets each has.
+
+    All flows have a summary. Raises UserError where a capture cannot be opened any more, OSError where a file
+    cannot be written.
+    """
+    files = [CarvedFile(carving.path, carving.whole) for carving in carvings]
+    members = Members([carving.result.summary for carving in carvings if carving.result.summary])
+    for index in sorted({index for carving in carvings for index in carving.result.captures}):
+        with open_capture(captures[index], index) as source:
+            fragments = Fragments()
+            for block in source.blocks():
+                for flow, numbers in members.of(decode(block, fragments)):
+                    texts = carvings[flow].comments
+                    for number in numbers.tolist():
+                        files[flow].add(block, number - block.first_number, texts.get((index, number), ()))
+    for file in files:
+        file.flush()
+    return [file.packets for file in files]
 
 
 def trace(

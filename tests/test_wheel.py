@@ -30,3 +30,6 @@ def test_the_wheel_finds_its_rules(tmp_path: Path) -> None:
     assert sorted(p.name for p in (installed / "analyzer" / "rules").iterdir()) == sorted(
         p.name for p in (ROOT / "rules").iterdir()
     )
+    assert {p.name for p in (installed / "analyzer" / "reports" / "page").iterdir()} == {
+        p.name for p in (ROOT / "analyzer" / "reports" / "page").iterdir()
+    }

@@ -6,6 +6,12 @@ from dataclasses import replace
 
 import click
 
+from analyzer.cli.copies import (
+    refuse_what_cannot_be_carved,
+    refuse_what_cannot_be_copied,
+    write_carved,
+    write_copies,
+)
 from analyzer.cli.filter_options import filter_options
 from analyzer.cli.host_options import host_options
 from analyzer.cli.messages import complain
@@ -15,15 +21,21 @@ from analyzer.cli.rule_options import RuleOptions, rule_options
 from analyzer.errors import UserError
 from analyzer.model.filter import Filter
 from analyzer.model.host import Host
+from analyzer.reports.formats import COPIES, FORMATS
 
 
 @click.command("analyze", context_settings={"max_content_width": 80})
 @click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...", type=click.Path(path_type=str))
-@output_option()
+@output_option(FORMATS | COPIES)
 @filter_options
 @host_options
 @rule_options
 @click.option("--all-flows", is_flag=True, help="List every TCP and UDP flow, also those without a finding.")
+@click.option(
+    "--carve",
+    metavar="DIR",
+    help="Write each failing flow into a capture of its own in this new directory, with an index.",
+)
 @click.option(
     "--group",
     type=click.IntRange(min=1),
@@ -39,6 +51,7 @@ def command(
     chosen: RuleOptions,
     all_flows: bool,
     group: int | None,
+    carve: str | None,
 ) -> int:
     """Say which errno each end of the captured connections got, from which call, and why.
 
@@ -56,7 +69,8 @@ def command(
       errnoscope analyze trace.pcap --host 10.0.9.30 --errno EPIPE --since +5m
       errnoscope analyze trace.pcap --server-os freebsd --set tcp_retries2=8
       errnoscope analyze trace.pcap --group 2
-      errnoscope analyze node-*.pcap.gz -o text -o json=report.json
+      errnoscope analyze node-*.pcap.gz -o text -o html=report.html
+      errnoscope analyze trace.pcap -o pcapng=annotated.pcapng --carve failed
     """
     from analyzer.pipeline import analyze
 
@@ -64,6 +78,8 @@ def command(
         raise UserError(
             "no-text", f"--group {group}", "is for the text report", "add -o text, or leave it out"
         )
+    refuse_what_cannot_be_copied(outputs, captures)
+    refuse_what_cannot_be_carved(carve, captures)
     rules = chosen.load()
     only = replace(only, rules=rules.names)
     with opened(outputs, captures) as reports:
@@ -78,6 +94,8 @@ def command(
                 progress=progress.show,
             )
         reports.write(report, group=group)
+        write_copies(reports, report)
+        write_carved(carve, report)
     damaged = [capture.damage for capture in report.captures if capture.damage]
     for damage in damaged:
         complain(damage)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO, TypeVar, cast
+from typing import Any, BinaryIO, NamedTuple, TextIO, TypeVar, cast
 
 import click
 
@@ -63,7 +63,17 @@ class Outputs:
     def write(self, report: object, **options: object) -> None:
         """Write the report (what the formats' modules take) in every format, with the options it has."""
         for known, out in self._targets:
-            writer(known)(report, out, **{name: options[name] for name in known.options if name in options})
+            if known.module:
+                chosen = {name: options[name] for name in known.options if name in options}
+                writer(known)(report, out, **chosen)
+
+    def copies(self) -> Iterator[BinaryIO]:
+        """The files of those that are no report but a copy of the capture, for bytes."""
+        for known, out in self._targets:
+            if not known.module:
+                out.flush()
+                yield out.buffer
+                out.buffer.flush()
 
 
 @contextmanager

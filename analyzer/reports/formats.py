@@ -10,7 +10,7 @@ from typing import NamedTuple
 class Format(NamedTuple):
     """Module of this package whose ``write(report, out)`` makes it, and what it is for.
 
-    ``options`` are further arguments that it takes by name.
+    ``options`` are further arguments that it takes by name. Without a module it is no report but a copy.
     """
 
     module: str
@@ -22,7 +22,11 @@ FORMATS = {
     "text": Format("text", "for people", options=("group",)),
     "json": Format("json_report", "one document with everything"),
     "json-lines": Format("json_lines", "a line a verdict, then a line with the totals"),
+    "html": Format("html", "a page to look at, in one file"),
 }
+
+COPIES = {"pcapng": Format("", "a copy of the capture, with the findings as comments on its frames")}
+"""No reports: they need the capture, which is read a second time."""
 
 
 CHECK_FORMATS = {

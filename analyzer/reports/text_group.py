@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Sequence
 
-from analyzer.data import load
 from analyzer.model.capture import Capture
 from analyzer.model.finding import Finding, FlowResult, Verdict
 from analyzer.model.flow import CLIENT, SERVER, SIDES, Flow
@@ -13,6 +12,7 @@ from analyzer.model.report import Report
 from analyzer.reports.groups import Group, behind
 from analyzer.reports.ladder_text import ladder_lines
 from analyzer.reports.layout import INDENT, WIDTH, Style, indented, labelled
+from analyzer.reports.look_for import display_filter, log_lines
 from analyzer.reports.printable import printable
 from analyzer.reports.text_facts import facts, retried, who
 from analyzer.reports.words import calls_in_words, count, headline, later_in_words, moment, short_headline
@@ -140,31 +140,14 @@ def _ends(result: FlowResult) -> Iterable[str]:
 
 
 def _in_logs(verdict: Verdict, flow: Flow) -> Iterable[str]:
-    """What programs print for this failure, whole, so that it can be searched for."""
-    table = verdict.table
-    result = table.calls[table.call]
-    peer = flow.server if verdict.side == CLIENT else flow.client
-    entries = load("logs").get(table.call, {}).get(result, [])
-    told = [entry for entry in entries if entry.get("os", "linux") == "linux" and "protocol" not in entry]
-    for index, entry in enumerate(told[:_LOG_LINES]):
-        text = entry["text"].format(
-            number=verdict.number,
-            text=load("errno")["errno"].get(result, {"text": ""})["text"],
-            address=peer.address,
-            port=peer.port,
-            local=flow.client if verdict.side == CLIENT else flow.server,
-            n="N",
-        )
-        yield from labelled("in logs" if index == 0 else "", f"{entry['program']}: {text}", whole=True)
+    for index, line in enumerate(log_lines(verdict, flow)[:_LOG_LINES]):
+        yield from labelled("in logs" if index == 0 else "", line, whole=True)
 
 
 def _look(capture: Capture, flow: Flow) -> str:
-    ip = "ip" if flow.version == 4 else "ipv6"
-    addresses = f"{ip}.addr=={flow.client.address} && {ip}.addr=={flow.server.address}"
-    ports = " && ".join(f"{flow.protocol}.port=={end.port}" for end in (flow.client, flow.server))
     no_file = capture.path == "-" or capture.format == "packets"
     path = "FILE" if no_file else shlex.quote(printable(capture.path))
-    return f"wireshark {path} -Y '{addresses} && {ports}'"
+    return f"wireshark {path} -Y '{display_filter(flow)}'"
 
 
 def _more(report: Report, group: Group, most: int | None) -> Iterable[str]:

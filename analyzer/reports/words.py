@@ -41,7 +41,7 @@ def headline(verdict: Verdict) -> str:
             result
         ]
         return f"{subject} {said}."
-    signal = _signal(table.call, result)
+    signal = signal_of(table.call, result)
     ending = f" and the signal {signal}" if signal else ""
     return f"{subject} failed with {errno_name(result, verdict.number)}{ending}."
 
@@ -52,7 +52,7 @@ def short_headline(verdict: Verdict) -> str:
     result = table.calls[table.call]
     if result in RESULTS:
         return f"{call_name(table.call)}: {result_name(result)}"
-    signal = _signal(table.call, result)
+    signal = signal_of(table.call, result)
     return (
         f"{call_name(table.call)}: {errno_name(result, verdict.number)}{f' and {signal}' if signal else ''}"
     )
@@ -68,7 +68,7 @@ def later_in_words(table: CallTable) -> str:
     return _table_in_words(table.later)
 
 
-def _signal(call: str, result: str) -> str:
+def signal_of(call: str, result: str) -> str:
     """The signal that a call raises with this result, or nothing."""
     name: str = load("errno")["signals"].get(call, {}).get(result, "")
     return name
@@ -78,7 +78,7 @@ def _table_in_words(results: dict[str, str]) -> str:
     groups: dict[str, list[str]] = {}
     for call, result in results.items():
         words = "no error" if result == "OK" and call == "so_error" else result_name(result)
-        if signal := _signal(call, result):
+        if signal := signal_of(call, result):
             words += f" with {signal}"
         groups.setdefault(words, []).append(call_name(call))
     return "; ".join(f"{', '.join(calls)}: {words}" for words, calls in groups.items())

@@ -107,7 +107,7 @@ class PcapSource(CaptureSource):
             what = f"the file ends after {window.end} bytes, inside the header of a pcap file"
             hint = "whoever wrote it was stopped too early: record it again."
             raise UserError("capture-cut-short", capture.path, what, hint)
-        header = bytes(window.buffer[:FILE_HEADER])
+        self.header = header = bytes(window.buffer[:FILE_HEADER])
         order = next(sign for sign in "<>" if struct.unpack(f"{sign}I", header[:4])[0] in _MAGICS)
         magic, major, minor, _, _, snaplen, link_type = struct.unpack(f"{order}IHHiIII", header)
         if (major, minor) not in ((2, 3), (2, 4)):
@@ -115,17 +115,17 @@ class PcapSource(CaptureSource):
             hint = "convert it with `editcap -F pcap`, if it is no damage."
             raise UserError("unsupported-capture", capture.path, what, hint)
         fixed, unit = _MAGICS[magic]
-        self._records = PcapRecords(order, fixed, unit, max(USUAL_LIMIT, min(snaplen, MAX_RECORD)))
+        self.records = PcapRecords(order, fixed, unit, max(USUAL_LIMIT, min(snaplen, MAX_RECORD)))
         self._link_type = link_type_of(link_type)
         self._odd_fractions = 0
         window.begin = FILE_HEADER
 
     @property
     def _form(self) -> RecordFormat:
-        return self._records
+        return self.records
 
     def _judge(self, buffer: Bytes, at: int, end: int) -> Verdict:
-        records = self._records
+        records = self.records
         if end - at < records.fixed:
             return Verdict(need=records.fixed)
         (captured,) = struct.unpack_from(f"{records.order}I", buffer.data, at + 8)
@@ -138,7 +138,7 @@ class PcapSource(CaptureSource):
         return Verdict(need=records.fixed + captured)
 
     def _frames(self, buffer: Bytes, offsets: Offsets) -> Frames:
-        records = self._records
+        records = self.records
         fields = gather(buffer, offsets, 4, records.order)
         captured = fields[:, 2].astype(np.int64)
         damage, stop = "", 0

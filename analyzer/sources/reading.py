@@ -133,6 +133,13 @@ class Frames:
         return len(self.offsets)
 
 
+class Tap(Protocol):
+    """Gets every batch of sound records as it is read, those that hold no frame included."""
+
+    def __call__(self, form: RecordFormat, buffer: Bytes, offsets: Offsets, frames: Frames) -> None:
+        """int64 (n,) offsets of the records in the buffer, and the frames among them."""
+
+
 class CaptureSource(ABC):
     """One capture that is being read: ``capture`` is filled in while ``blocks`` is iterated.
 
@@ -148,6 +155,7 @@ class CaptureSource(ABC):
         self._index = index
         self._max_frames = max(max_frames, 1)
         self._closed = False
+        self.tap: Tap | None = None
         self._clock = Clock()
         self._untimed = 0
 
@@ -209,6 +217,9 @@ class CaptureSource(ABC):
             offsets, stop = find_records(self._form, window.buffer, window.begin, window.end, self._how())
             for part in self._parts(offsets):
                 frames = self._frames(window.buffer, part)
+                if self.tap:
+                    sound = part[part < frames.stop] if frames.damage else part
+                    self.tap(self._form, window.buffer, sound, frames)
                 if len(frames):
                     yield self._block(frames)
                 if frames.damage:

@@ -1,0 +1,80 @@
+"""``-o pcapng=FILE`` and ``--carve DIR``: the capture itself once more, or the failing flows of it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analyzer.cli.output import Outputs, Target
+from analyzer.errors import UserError
+
+if TYPE_CHECKING:
+    from analyzer.model.report import Report
+
+
+def refuse_what_cannot_be_copied(targets: Sequence[Target], captures: Sequence[str]) -> None:
+    """A copy needs one capture that can be read twice, and a place for bytes. Raises UserError."""
+    for target in targets:
+        if target.known.module:
+            continue
+        where = f"-o {target.format}{'=' * bool(target.path)}{target.path}"
+        if len(captures) > 1:
+            raise UserError("one-capture", where, "is a copy of one capture", "call it once for each of them")
+        if not Path(captures[0]).is_file() and (captures[0] == "-" or Path(captures[0]).exists()):
+            what = "the capture is read twice, so it must be a file"
+            raise UserError("not-a-file", where, what, "save the stream first: tcpdump -w FILE")
+        if not target.path and sys.stdout.isatty():
+            hint = f"-o {target.format}=FILE"
+            raise UserError("terminal", where, "stdout is a terminal, and this is no text", hint)
+
+
+def refuse_what_cannot_be_carved(folder: str | None, captures: Sequence[str]) -> None:
+    """The folder must be new or empty, the captures files. Raises UserError."""
+    if folder is None:
+        return
+    where, path = f"--carve {folder}", Path(folder)
+    if path.exists() and not path.is_dir():
+        raise UserError("not-a-directory", where, "this is no directory", "name a new one, or an empty one")
+    if path.is_dir() and any(path.iterdir()):
+        raise UserError("not-empty", where, "there is something in this directory", "name a new one")
+    for capture in captures:
+        if capture == "-" or (
+            Path(capture).exists() and not (Path(capture).is_file() or Path(capture).is_dir())
+        ):
+            what = "captures are read twice for it, so they must be files"
+            raise UserError("not-a-file", where, what, "save the stream first: tcpdump -w FILE")
+
+
+def write_carved(folder: str | None, report: Report) -> None:
+    """Write the failing flows into files of their own, and an index. Raises UserError."""
+    if folder is None:
+        return
+    from analyzer.pipeline import carve
+    from analyzer.reports.carve_index import INDEX, carvings, index_text
+
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        carved = carvings(report, path)
+        packets = carve([capture.path for capture in report.captures], carved)
+        (path / INDEX).write_text(index_text(report, carved, packets), encoding="utf-8")
+    except OSError as error:
+        what = f"cannot be written: {error.strerror or error}"
+        raise UserError("unwritable", f"--carve {folder}", what) from error
+
+
+def write_copies(reports: Outputs, report: Report) -> None:
+    """Write the annotated copies of the capture that the report is of.
+
+    Raises UserError where a pattern has turned out to stand for several.
+    """
+    for out in reports.copies():
+        if len(report.captures) != 1:
+            what = "is a copy of one capture, and these are several"
+            raise UserError("one-capture", "-o pcapng", what, "call it once for each of them")
+        from analyzer.pipeline import annotate
+        from analyzer.reports.comments import comments
+
+        annotate(report.captures[0].path, comments(report), out)

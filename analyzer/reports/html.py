@@ -1,0 +1,137 @@
+"""The report as one page that needs nothing else: no network, no other file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections import Counter
+from functools import cache
+from pathlib import Path
+from typing import Any, TextIO
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from analyzer import __version__
+from analyzer.model.report import Report
+from analyzer.reports.groups import Group, failed, groups
+from analyzer.reports.host_text import taken_for
+from analyzer.reports.html_data import group_cause, group_title, page_data
+from analyzer.reports.printable import printable
+from analyzer.reports.text_facts import who
+from analyzer.reports.words import count, duration, moment
+
+_FOLDER = Path(__file__).with_name("page")
+_LISTED = 200
+"""Kinds of failure in the table for readers without scripts."""
+
+
+def write(report: Report, out: TextIO) -> None:
+    """Write the page."""
+    found = groups(report)
+    style, script = ((_FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    page = _templates().get_template("page.html.j2")
+    shown = {
+        "version": __version__,
+        "policy": policy(style, script),
+        "style": Markup(style),  # noqa: S704  (files of this package)
+        "script": Markup(script),  # noqa: S704
+        "data": Markup(embedded(page_data(report, found))),  # noqa: S704  (escaped by embedded())
+        "title": _title(report),
+        "captures": [_capture(report, index) for index in range(len(report.captures))],
+        "paragraph": _paragraph(report, found),
+        "hosts": taken_for(report.hosts),
+        "rows": [_row(group) for group in found[:_LISTED]],
+        "more_rows": max(0, len(found) - _LISTED),
+        "harmless": sorted(report.totals.harmless.items()),
+        "doubts": [printable(text) for text in _doubts(report)],
+    }
+    for part in page.generate(shown):
+        out.write(part)
+
+
+def embedded(value: Any) -> str:
+    """JSON that can stand in a script element: ASCII, and nothing in it that HTML takes for markup."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=True)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def policy(style: str, script: str) -> str:
+    """A content security policy that allows this style and this script, and nothing else."""
+    hashes = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script))
+    allowed = "style-src 'sha256-{}'; script-src 'sha256-{}'".format(*hashes)
+    return f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
+
+
+@cache
+def _templates() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _title(report: Report) -> str:
+    wrong, totals = failed(report.flows), report.totals
+    connections = count(totals.tcp_flows + totals.udp_flows, "connection")
+    return f"{wrong:,} of {connections} failed" if wrong else f"None of {connections} failed"
+
+
+def _capture(report: Report, index: int) -> dict[str, str]:
+    capture = report.captures[index]
+    facts = [capture.format or "not read", count(capture.packets, "frame"), f"{capture.bytes:,} bytes"]
+    if capture.first is not None and capture.last is not None:
+        facts += [moment(capture.first), duration(capture.last - capture.first)]
+    damage = f"{capture.damage.where}: {capture.damage.what}" if capture.damage else ""
+    return {"path": printable(capture.path), "facts": " · ".join(facts), "damage": printable(damage)}
+
+
+def _paragraph(report: Report, found: list[Group]) -> str:
+    """What is wrong, in a few sentences."""
+    bad = [group for group in found if group.failed]
+    warned = sum(len(group.members) for group in found if not group.failed)
+    parts = []
+    if bad:
+        ways = "in one way" if len(bad) == 1 else f"in {len(bad):,} ways"
+        parts.append(f"{count(failed(report.flows), 'connection')} failed {ways}.")
+        largest = max(bad, key=lambda group: len(group.members))
+        if len(bad) == 1 or len(largest.members) > 1:
+            frequent = "The most frequent: " if len(bad) > 1 else ""
+            parts.append(f"{frequent}{group_cause(largest)}. {who(largest)}")
+        recovered = sum(group.recovered for group in bad)
+        if recovered:
+            parts.append(f"{recovered:,} got what they wanted all the same, by trying again.")
+    else:
+        parts.append("No program got an error that these captures show.")
+    if warned:
+        parts.append(f"{count(warned, 'more connection')} had trouble and no error.")
+    if report.left_out.failed:
+        parts.append(f"A filter leaves out {count(report.left_out.failed, 'connection')} that failed.")
+    return printable(" ".join(parts))
+
+
+def _row(group: Group) -> dict[str, str]:
+    return {
+        "number": str(group.number),
+        "flows": f"{len(group.members):,}",
+        "title": printable(group_title(group)),
+        "cause": printable(group_cause(group)),
+        "who": printable(who(group)),
+    }
+
+
+def _doubts(report: Report) -> list[str]:
+    several = len(report.captures) > 1
+    told = [
+        f"{capture.path}: {problem}" if several else problem
+        for capture in report.captures
+        for problem in capture.problems
+    ]
+    reasons = Counter(report.totals.undecoded).most_common()
+    if reasons:
+        told.append("Frames that could not be decoded: " + ", ".join(f"{n:,} {why}" for why, n in reasons))
+    return [*report.notes, *told]

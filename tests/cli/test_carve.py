@@ -1,0 +1,101 @@
+"""``--carve DIR``: each failing flow in a capture of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import analyzer
+from tests import crowd
+from tests.captures import sample
+from tests.cli.test_cli import Capsys, told
+from tests.sources.build import Frame, read
+
+FAILED = sample("rst-after-fin-send-first")
+CLEAN = sample("clean-request-response")
+
+
+def index_of(folder: Path) -> dict[str, Any]:
+    index: dict[str, Any] = json.loads((folder / "index.json").read_text())
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        ["index.json", *(entry["file"] for entry in index["files"])]
+    )
+    return index
+
+
+def in_nanoseconds(path: Path) -> list[Frame]:
+    found = read(path.read_bytes())
+    assert found.damage == ""
+    return found.frames
+
+
+def told_of(capture: Path) -> list[tuple[str, str, str]]:
+    flows = analyzer.analyze(capture).flows
+    return [(v.endpoint, v.errno, v.rule) for flow in flows for v in flow.verdicts]
+
+
+def test_one_failure(capsys: Capsys, tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "failed"
+    assert told(capsys, "analyze", FAILED, "--carve", folder, "-o", "json=/dev/null") == (0, "", "")
+    (entry,) = index_of(folder)["files"]
+    assert entry["file"] == "10.9.0.1-50835_10.9.1.2-8036_EPIPE_rst-after-fin.pcapng"
+    assert entry["packets"] == 15
+    assert entry["verdicts"][0]["frames"] == [16, 17]
+    carved, whole = in_nanoseconds(folder / entry["file"]), in_nanoseconds(FAILED)
+    assert carved == [whole[number] for number in range(17) if number not in (0, 1)]  # ARP
+    assert told_of(folder / entry["file"]) == told_of(FAILED)
+
+
+def test_icmp_and_tunnels_come_along(capsys: Capsys, tmp_path: Path) -> None:
+    for scenario in ("icmp-host-unreachable-connect", "connection-refused-vxlan", "connection-refused-ipv6"):
+        folder = tmp_path / scenario
+        told(capsys, "analyze", sample(scenario), "--carve", folder, "-o", "json=/dev/null")
+        for entry in index_of(folder)["files"]:
+            assert told_of(folder / entry["file"]) == [
+                (v["endpoint"], v["errno"], v["rule"]) for v in entry["verdicts"]
+            ]
+
+
+def test_each_of_many_flows_has_its_packets_only(capsys: Capsys, tmp_path: Path) -> None:
+    capture = crowd.write(tmp_path / "crowd.pcap", crowd.crowd(1000))
+    folder = tmp_path / "failed"
+    told(capsys, "analyze", capture, "--carve", folder, "-o", "json=/dev/null")
+    index, report = index_of(folder), analyzer.analyze(capture)
+    assert index["alike_and_left_out"] == 0
+    assert len(index["files"]) == sum(bool(flow.verdicts) for flow in report.flows)
+    for entry in index["files"]:
+        assert entry["packets"] == report.flows[entry["flow"]].packets
+        assert len(in_nanoseconds(folder / entry["file"])) == entry["packets"]
+
+
+def test_of_a_kind_only_some_get_a_file(capsys: Capsys, tmp_path: Path) -> None:
+    capture = crowd.write(tmp_path / "outage.pcap", crowd.outage(130))
+    told(capsys, "analyze", capture, "--carve", tmp_path / "failed", "-o", "json=/dev/null")
+    index = index_of(tmp_path / "failed")
+    assert len(index["files"]) + index["alike_and_left_out"] == 130
+    assert index["alike_and_left_out"] > 0
+
+
+def test_two_captures_and_a_clean_one(capsys: Capsys, tmp_path: Path) -> None:
+    other = sample("icmp-host-unreachable-connect")
+    told(capsys, "analyze", FAILED, CLEAN, other, "--carve", tmp_path / "a", "-o", "json=/dev/null")
+    assert len(index_of(tmp_path / "a")["files"]) == 2
+    told(capsys, "analyze", CLEAN, "--carve", tmp_path / "b", "-o", "json=/dev/null")
+    assert index_of(tmp_path / "b")["files"] == []
+
+
+def test_nothing_is_written_over(capsys: Capsys, tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    for folder, capture, what in (
+        ("full", FAILED, "there is something in this directory"),
+        ("file", FAILED, "this is no directory"),
+        ("new", "-", "captures are read twice for it"),
+        ("file/below", FAILED, "cannot be written"),
+    ):
+        status, _, err = told(capsys, "analyze", capture, "--carve", tmp_path / folder)
+        assert status == 2
+        assert what in err
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "file", "full"]
