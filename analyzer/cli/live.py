@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from time import monotonic
@@ -20,10 +22,13 @@ from analyzer.errors import UserError
 from analyzer.model.filter import Filter
 from analyzer.model.finding import News
 from analyzer.model.host import Host
-from analyzer.model.live import SNAPLEN, Standing, Wanted
-from analyzer.reports.live_text import LiveText
+from analyzer.model.live import SNAPLEN, Keep, Standing, Wanted
+from analyzer.reports import live_json, live_text
+from analyzer.reports.live_changes import Change, Changes
+from analyzer.reports.live_text import Status
 from analyzer.reports.printable import printable
 
+_STATUS_SECONDS = 0.5
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
@@ -48,6 +53,10 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
     show_default=True,
     help="Bytes that are kept of each frame; 0: all.",
 )
+@click.option("-w", "--write", metavar="FILE", help="Keep the packets in this pcap file.")
+@click.option("-C", "megabytes", type=click.IntRange(min=1), help="A new file after so many megabytes.")
+@click.option("-G", "seconds", type=click.IntRange(min=1), help="A new file after so many seconds.")
+@click.option("-W", "files", type=click.IntRange(min=1), help="With -C: so many in turn; with -G: then end.")
 @click.option("-v", "--verbose", is_flag=True, help="With the frames that prove it.")
 @output_option()
 @filter_options
@@ -61,6 +70,10 @@ def command(
     count: int | None,
     duration: float | None,
     snapshot_length: int,
+    write: str | None,
+    megabytes: int | None,
+    seconds: int | None,
+    files: int | None,
     verbose: bool,
     outputs: list[Target],
     only: Filter,
@@ -87,25 +100,67 @@ def command(
     interfaces, expression = _sources(interfaces, filter_words)
     rules = chosen.load()
     only = replace(only, rules=rules.names)
-    wanted = Wanted(interfaces, expression, snapshot_length, count)
+    wanted = Wanted(interfaces, expression, snapshot_length, count, _keep(write, megabytes, seconds, files))
     stop = _Stop(duration)
-    shown = LiveText(ladder=verbose)
-    speaks = all(target.path or target.format == "text" for target in outputs)
-
-    def tell(news: Sequence[News], _: Standing) -> None:
-        for line in shown.lines(news):
-            if speaks:
-                click.echo(printable(line))
-
+    screen = _Screen(outputs, verbose=verbose)
     with opened(outputs) as reports, _ended_by_signals(stop):
-        report = watch(wanted, tell, stop, rules=rules.rules, client=hosts[0], server=hosts[1], only=only)
-        if speaks and any(not target.path for target in outputs):
-            click.echo()
+        report = watch(
+            wanted, screen.tell, stop, rules=rules.rules, client=hosts[0], server=hosts[1], only=only
+        )
+        screen.end()
         reports.write(report)
     damage = report.captures[0].damage
     if damage:
         complain(damage)
     return 2 if damage else 0
+
+
+class _Screen:
+    """Says what changed, in the format that goes to stdout, and on a terminal how the capture stands."""
+
+    def __init__(self, outputs: Sequence[Target], *, verbose: bool) -> None:
+        own = [target.format for target in outputs if not target.path]
+        self._format = own[0] if own else "text"
+        self._report_follows = bool(own)
+        self._verbose = verbose
+        self._changes = Changes()
+        self._status = Status()
+        self._shows_status = sys.stderr.isatty()
+        self._shown_at = 0.0
+        self._complaints = 0
+
+    def tell(self, news: Sequence[News], standing: Standing) -> None:
+        """Say it."""
+        for problem in standing.problems[self._complaints :]:
+            self._clear()
+            complain(problem)
+        self._complaints = len(standing.problems)
+        changes = list(self._changes.of(news))
+        self._status.count(changes)
+        if changes:
+            self._clear()
+            for line in self._lines(changes):
+                click.echo(printable(line))
+        if self._shows_status and monotonic() - self._shown_at >= _STATUS_SECONDS:
+            self._clear()
+            self._shown_at = monotonic()
+            width = shutil.get_terminal_size().columns - 1
+            click.echo(self._status.line(standing, self._shown_at)[:width], err=True, nl=False)
+
+    def end(self) -> None:
+        """The report follows."""
+        self._clear()
+        if self._report_follows and self._format == "text":
+            click.echo()
+
+    def _lines(self, changes: Sequence[Change]) -> Iterable[str]:
+        if self._format == "text":
+            return live_text.lines(changes, with_ladder=self._verbose)
+        return live_json.lines(changes) if self._format == "json-lines" else ()
+
+    def _clear(self) -> None:
+        if self._shown_at:
+            click.echo("\r\x1b[K", err=True, nl=False)
 
 
 class _Stop:
@@ -134,6 +189,17 @@ def _ended_by_signals(stop: _Stop) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _keep(path: str | None, megabytes: int | None, seconds: int | None, files: int | None) -> Keep | None:
+    if path is None:
+        if megabytes or seconds or files:
+            option = "-C" if megabytes else "-G" if seconds else "-W"
+            raise UserError("no-file", option, "is for the file that -w names", "add -w FILE")
+        return None
+    if files and not (megabytes or seconds):
+        raise UserError("no-rotation", "-W", "is for files that rotate", "add -C or -G")
+    return Keep(path, megabytes or 0, seconds or 0, files or 0)
 
 
 def _sources(interfaces: tuple[str, ...], words: tuple[str, ...]) -> tuple[tuple[str, ...], str]:

@@ -9,6 +9,16 @@ SNAPLEN = 256
 
 
 @dataclass(frozen=True, slots=True)
+class Keep:
+    """Where the frames are kept, and when the next file begins: as tcpdump's -w, -C, -G and -W."""
+
+    path: str
+    megabytes: int = 0
+    seconds: int = 0
+    files: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """What is to be captured: from ``interfaces``, or from standard input where there are none.
 
@@ -20,14 +30,19 @@ class Wanted:
     filter: str = ""
     snaplen: int = SNAPLEN
     count: int | None = None
+    keep: Keep | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Counts so far; ``dropped`` by the kernel, for want of room in its buffer. ``lag``: seconds since the
-    latest packet was captured when it was judged, as far as this clock and the packets' are the same."""
+    """Counts so far; ``dropped`` by the kernel, for want of room in its buffer.
+
+    ``lag``: seconds for which the latest portion was under way, against the quickest one. ``problems``: what
+    went wrong and did not end the capture.
+    """
 
     packets: int = 0
     open_flows: int = 0
     dropped: int = 0
     lag: float = 0.0
+    problems: tuple[str, ...] = ()

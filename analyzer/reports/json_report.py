@@ -39,7 +39,7 @@ def as_plain(report: Report) -> dict[str, Any]:
             "other_packets": totals.other_packets,
             "flows_with_findings": sum(bool(result.findings) for result in report.flows),
         },
-        "flows": [_flow(result) for result in report.flows],
+        "flows": [flow_as_plain(result) for result in report.flows],
         "incidents": [_incident(incident) for incident in report.incidents],
         "hosts": {side: _host(host) for side, host in zip(SIDES, report.hosts, strict=True)},
         "filter": _filter(report),
@@ -91,7 +91,8 @@ def _filter(report: Report) -> dict[str, Any] | None:
     }
 
 
-def _flow(result: FlowResult) -> dict[str, Any]:
+def flow_as_plain(result: FlowResult) -> dict[str, Any]:
+    """One flow as it stands in the document."""
     flow = result.flow
     return {
         "protocol": flow.protocol,

@@ -2,77 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
-from analyzer.model.finding import FlowResult, News, Verdict
+from analyzer.model.finding import Verdict
 from analyzer.model.flow import SIDES
-from analyzer.model.rule import Severity
+from analyzer.model.live import Standing
 from analyzer.reports.ladder_text import ladder_lines
+from analyzer.reports.live_changes import Change, behind
 from analyzer.reports.words import short_headline
 
-_Said = tuple[str, str, str, str]
-"""Rule, what the call gave, how sure that is, why."""
+_NO_ERRNO = "no errno"
 
 
-class LiveText:
-    """Remembers what it has said of each open flow, and says only what is new or no longer so.
-
-    ``ladder``: with the frames that prove it.
-    """
-
-    def __init__(self, *, ladder: bool = False) -> None:
-        self._ladder = ladder
-        self._said: dict[int, dict[int, _Said]] = {}
-
-    def lines(self, news: Iterable[News]) -> Iterable[str]:
-        """Lines for these flows."""
-        for item in news:
-            result = item.result
-            before = self._said.pop(result.flow.id, {})
-            now = _standing(result)
-            for side in sorted(before.keys() | now.keys()):
-                yield from self._line(result, side, before.get(side), now.get(side))
-            if now and not item.ended:
-                self._said[result.flow.id] = {side: said for side, (said, *_) in now.items()}
-
-    def _line(
-        self,
-        result: FlowResult,
-        side: int,
-        before: _Said | None,
-        now: tuple[_Said, int, tuple[int, ...]] | None,
-    ) -> Iterable[str]:
-        who = f"{result.flow.client} -> {result.flow.server}  {SIDES[side]}"
-        if now is None:
-            if before:
-                yield f"{_time(result.end)}  {who} taken back: {before[0]}, the connection goes on"
-            return
-        said, time, frames = now
-        if before is None or before[:2] != said[:2]:
-            rule, call, sure, why = said
-            again = " (instead of what was said before)" if before else ""
-            yield f"{_time(time)}  {who} {call}  {sure}  {rule}: {why}{again}"
-            if self._ladder:
-                places = {(result.flow.capture, frame) for frame in frames}
-                yield from ladder_lines(result, places, [])
+def lines(changes: Iterable[Change], *, with_ladder: bool = False) -> Iterator[str]:
+    """A line for each; ``with_ladder``: with the frames that prove it."""
+    for change in changes:
+        result = change.result
+        yield f"{_time(change.time)}  {result.flow.client} -> {result.flow.server}  {_what(change)}"
+        if change.now and with_ladder:
+            places = {(result.flow.capture, frame) for frame in change.now.frames}
+            yield from ladder_lines(result, places, [])
 
 
-def _standing(result: FlowResult) -> dict[int, tuple[_Said, int, tuple[int, ...]]]:
-    """What is to be said of each end: its verdict, or else its latest warning."""
-    found: dict[int, tuple[_Said, int, tuple[int, ...]]] = {}
-    for finding in result.findings:
-        if finding.severity is Severity.WARNING:
-            said = (finding.rule, "no errno so far", "warning", finding.summary or finding.title)
-            found[finding.side] = said, finding.time, finding.frames
-    for verdict in result.verdicts:
-        found[verdict.side] = _of_verdict(result, verdict), verdict.time, verdict.frames
-    return found
+def _what(change: Change) -> str:
+    side, now, before = SIDES[change.side], change.now, change.before
+    if now is None:
+        rule = before.rule if before else ""
+        return f"{side} taken back: {rule}; the connection went on"
+    finding = behind(change.result, now)
+    got, sure = _got(now), now.confidence.value if isinstance(now, Verdict) else "warning"
+    instead = f", instead of {before.rule}" if before and before.rule != now.rule else ""
+    return f"{side} {got}  {sure}  {now.rule}{instead}: {finding.summary or finding.title}"
 
 
-def _of_verdict(result: FlowResult, verdict: Verdict) -> _Said:
-    behind = next(f for f in result.findings if (f.rule, f.side) == (verdict.rule, verdict.side))
-    return verdict.rule, short_headline(verdict), verdict.confidence.value, behind.summary or behind.title
+def _got(said: object) -> str:
+    return short_headline(said) if isinstance(said, Verdict) else "no errno so far"
+
+
+class Status:
+    """One line about how the capture stands. Times in seconds."""
+
+    def __init__(self) -> None:
+        self.errnos: Counter[str] = Counter()
+        self._packets = 0
+        self._time: float | None = None
+        self._rate = 0.0
+
+    def count(self, changes: Iterable[Change]) -> None:
+        """Count the verdicts, and no longer those that were taken back."""
+        for change in changes:
+            for said, number in ((change.before, -1), (change.now, 1)):
+                if isinstance(said, Verdict):
+                    self.errnos[said.errno or _NO_ERRNO] += number
+
+    def line(self, standing: Standing, now: float) -> str:
+        """The line at that time."""
+        if self._time is not None and now > self._time:
+            self._rate = (standing.packets - self._packets) / (now - self._time)
+        self._packets, self._time = standing.packets, now
+        verdicts = ", ".join(f"{name} {number:,}" for name, number in self.errnos.most_common() if number > 0)
+        dropped = f"{standing.dropped:,} dropped" if standing.dropped else "none dropped"
+        parts = [f"{self._rate:,.0f} packets/s", f"{standing.open_flows:,} flows", dropped]
+        return "  ".join([*parts, verdicts or "no failure so far"])
 
 
 def _time(time: int) -> str:

@@ -16,10 +16,13 @@ from analyzer.errors import UserError
 from analyzer.model.blocks import MAX_FRAMES, FrameBlock
 from analyzer.model.capture import Capture
 from analyzer.model.live import Standing, Wanted
-from analyzer.sources.capture_program import CaptureProgram, Counts
+from analyzer.sources.capture_program import CaptureProgram
+from analyzer.sources.keeping import Keeper
+from analyzer.sources.merged import Merged
 from analyzer.sources.open import open_stream
 from analyzer.sources.pipe import NAME, PATH
-from analyzer.sources.reading import CaptureSource
+from analyzer.sources.reading import CaptureSource, Stream
+from analyzer.sources.steady import Steady
 from analyzer.sources.tap import Tap
 
 _PIECE = 4 << 20
@@ -41,23 +44,37 @@ class LiveSource:
     def __init__(self, wanted: Wanted, is_over: Callable[[], bool], *, max_frames: int = MAX_FRAMES) -> None:
         self._is_over = is_over
         self._left = wanted.count
-        self._program: CaptureProgram | None = None
+        self._programs: list[CaptureProgram] = []
         self._asked = monotonic()
         self._ahead: int | None = None
         self._behind = 0.0
         self._latest = 0
+        self._keeper: Keeper | None = None
+        self._steady = Steady(monotonic_ns)
         self._lag = _LAG_NS if wanted.interfaces else _PIPE_LAG_NS
         with ExitStack() as undo:
+            stream: Stream
             if wanted.interfaces:
-                path = wanted.interfaces[0]
-                self._program = CaptureProgram(path, wanted)
-                undo.callback(self._program.close)
-                tap = Tap(self._program.output, is_over, drains=True)
+                path = ",".join(wanted.interfaces)
+                for name in dict.fromkeys(wanted.interfaces):
+                    self._programs.append(CaptureProgram(name, wanted))
+                    undo.callback(self._programs[-1].close)
+                stream = self._opened(is_over)
             else:
-                tap, path = Tap(_standard_input(), is_over), PATH
-            self._source: CaptureSource = open_stream(tap, path, 0, max_frames=max_frames, piece=_PIECE)
-            self._source.may_end_anywhere = True
+                stream, path = Tap(_standard_input(), is_over), PATH
+            self._source: CaptureSource = open_stream(
+                stream, path, 0, max_frames=max_frames, piece=_PIECE, live=True
+            )
+            if wanted.keep:
+                nanoseconds = not wanted.interfaces
+                self._keeper = Keeper(wanted.keep, wanted.snaplen, nanoseconds=nanoseconds)
             undo.pop_all()
+
+    def _opened(self, is_over: Callable[[], bool]) -> Stream:
+        """What the programs write."""
+        if len(self._programs) == 1:
+            return Tap(self._programs[0].output, is_over, drains=True)
+        return Merged([one.output for one in self._programs], [one.interface for one in self._programs])
 
     @property
     def capture(self) -> Capture:
@@ -66,8 +83,11 @@ class LiveSource:
 
     def standing(self, open_flows: int) -> Standing:
         """How it stands."""
-        counts = self._program.counts if self._program else Counts()
-        return Standing(self.capture.packets, open_flows, counts.dropped, self._behind)
+        dropped = sum(program.counts.dropped for program in self._programs)
+        return Standing(self.capture.packets, open_flows, dropped, self._behind, self._problems())
+
+    def _problems(self) -> tuple[str, ...]:
+        return tuple(self._keeper.problems) if self._keeper else ()
 
     def now(self) -> int | None:
         """What the clock of the packets shows by now, as long as none comes; None before the first."""
@@ -76,9 +96,10 @@ class LiveSource:
     def blocks(self) -> Iterator[FrameBlock]:
         """The frames as they come."""
         for block in self._source.blocks():
-            if self._program:
-                self._look_after(self._program)
+            self._look_after()
             if len(block):
+                if self._programs:
+                    block = self._steady.steadied(block)
                 ahead = int(block.times[-1]) - monotonic_ns()
                 self._behind = max(0.0, ((self._ahead or ahead) - ahead) / 1e9)
                 self._ahead = ahead if self._ahead is None else max(self._ahead, ahead)
@@ -86,19 +107,34 @@ class LiveSource:
                 block = self._first(block, self._left)
                 self._left -= len(block)
                 self._latest = self.capture.last or 0
+            if self._keeper:
+                self._keeper.write(block)
             yield block
-            if self._left == 0:
+            if self._left == 0 or (self._keeper and self._keeper.full):
                 break
-        if self._program:
-            if self._left == 0:
-                self._program.stop()
-            self.capture.damage = self.capture.damage or self._program.fault()
+        self.capture.problems.extend(self._steady.problems())
+        for program in self._programs:
+            if self._left == 0 or (self._keeper and self._keeper.full):
+                program.stop()
+            self._note_fault(program)
+            program.close()
+            self.capture.problems.extend(_losses(program))
+
+    def _note_fault(self, program: CaptureProgram) -> None:
+        """One of several that ended is a problem; the only one, damage."""
+        fault = program.fault()
+        if fault and len(self._programs) > 1:
+            self.capture.problems.append(f"{fault.where}: {fault.what}")
+        elif fault:
+            self.capture.damage = self.capture.damage or fault
 
     def close(self) -> None:
-        """Leaves no process behind."""
+        """Leaves no process behind, and files that can be read."""
         self._source.close()
-        if self._program:
-            self._program.close()
+        if self._keeper:
+            self._keeper.close()
+        for program in self._programs:
+            program.close()
 
     def __enter__(self) -> Self:
         return self
@@ -119,14 +155,29 @@ class LiveSource:
         capture.last = max(self._latest, int(block.times.max()))
         return block
 
-    def _look_after(self, program: CaptureProgram) -> None:
-        """Stop it in time, and ask now and then how many packets were dropped."""
-        if self._is_over():
-            program.stop()
-        elif monotonic() - self._asked >= _ASK_SECONDS:
-            program.listen()
-            program.ask()
+    def _look_after(self) -> None:
+        """Stop the programs in time, and ask now and then how many packets were dropped."""
+        asks = monotonic() - self._asked >= _ASK_SECONDS
+        for program in self._programs:
+            if self._is_over():
+                program.stop()
+            elif asks:
+                program.listen()
+                program.ask()
+        if asks:
             self._asked = monotonic()
+
+
+def _losses(program: CaptureProgram) -> Iterator[str]:
+    """What the kernel dropped."""
+    counts = program.counts
+    if counts.dropped:
+        of = f" of {counts.received:,}" if counts.received else ""
+        yield (
+            f"The kernel dropped {counts.dropped:,} packets{of} on {program.interface}, for want of room: "
+            "they are missing here, so a segment that is missing may well have arrived. A filter helps, or a "
+            "smaller snapshot length (-s)."
+        )
 
 
 def _standard_input() -> io.FileIO:

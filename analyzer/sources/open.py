@@ -82,15 +82,25 @@ def _file(path: str) -> Stream:
 
 
 def open_stream(
-    stream: Stream, path: str, index: int, *, max_frames: int = MAX_FRAMES, piece: int = PIECE
+    stream: Stream,
+    path: str,
+    index: int,
+    *,
+    max_frames: int = MAX_FRAMES,
+    piece: int = PIECE,
+    live: bool = False,
 ) -> CaptureSource:
     """As open_capture, of an open stream that is read from here on; ``path`` is its name in messages.
+
+    ``live``: it goes on until somebody ends it, wherever that is.
 
     The stream belongs to the source, and is closed when UserError is raised.
     """
     name = NAME if path == PATH else path
     try:
-        return _maybe_compressed(Window(stream, piece, name), Capture(path, ""), index, max_frames, piece)
+        window = Window(stream, piece, name)
+        window.live = live
+        return _maybe_compressed(window, Capture(path, ""), index, max_frames, piece)
     except OSError as error:
         stream.close()
         raise _cannot_open(name, error) from None

@@ -55,7 +55,8 @@ class Window:
     """The part of a stream that is in memory: ``buffer[begin:end]`` is not yet taken.
 
     buffer: uint8 (room + SLACK,), reused; ``position`` is the offset in the stream of ``buffer[0]``. name:
-    what messages call the file; compressed: the stream, where the file is compressed.
+    what messages call the file; compressed: the stream, where the file is compressed; live: that it ends
+    inside a record is nothing to speak of.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Window:
         self.end = 0
         self.position = 0
         self.waits = False
+        self.live = False
 
     def fill(self, need: int = 1, at_once: int | None = None) -> bool:
         """Reads once, at most ``at_once`` bytes, with room for ``need`` bytes from ``begin`` on.
@@ -146,8 +148,6 @@ class CaptureSource(ABC):
     """
 
     tuning: Tuning = TUNING
-    may_end_anywhere = False
-    """A live stream: that it ends inside a record says nothing about the capture."""
 
     def __init__(self, capture: Capture, window: Window, index: int, max_frames: int) -> None:
         self.capture = capture
@@ -312,7 +312,7 @@ class CaptureSource(ABC):
         if compressed and compressed.cut_short:
             where = f"byte {compressed.offset} of the file"
             what = f"The {compressed.kind} data ends early, at {where}. The end of the capture may be missing"
-        elif left and not self.may_end_anywhere:
+        elif left and not window.live:
             what = (
                 f"The file ends inside a record: at {window.place(window.begin)} it needs {need:,} bytes or "
                 f"more and only {left:,} are there. The last packet is missing"

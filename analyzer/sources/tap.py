@@ -10,9 +10,9 @@ from time import monotonic, sleep
 
 COLLECT = 0.1
 """Seconds for which a read goes on collecting: a portion costs some milliseconds, however small it is."""
-_STEP = 0.02
+STEP = 0.02
 """Seconds between two looks meanwhile: waking up for every packet would cost more than the packet."""
-_IDLE = 0.05
+IDLE = 0.05
 """Seconds without a byte after which the clock decides."""
 _PIPE_BYTES = 1 << 20
 """What the pipe is to hold while a portion is worked on; more is for root only."""
@@ -29,13 +29,13 @@ class Tap:
         self._is_over = is_over
         self._drains = drains
         self.close = file.close
-        _widen(file)
+        widen(file)
 
     def readinto(self, buffer: memoryview, /) -> int | None:
         """Bytes that came within a moment; None where none did, 0 at the end. Raises OSError."""
         if self._is_over() and not self._drains:
             return 0
-        if not self._is_readable(_IDLE):
+        if not self._is_readable(IDLE):
             return None
         count = self._read(buffer)
         until = monotonic() + COLLECT
@@ -43,7 +43,7 @@ class Tap:
             left = until - monotonic()
             if left <= 0 or self._is_over():
                 break
-            sleep(min(_STEP, left))
+            sleep(min(STEP, left))
             while count < len(buffer) and self._is_readable(0):
                 more = self._read(buffer[count:])
                 if not more:
@@ -58,8 +58,8 @@ class Tap:
         return bool(select.select([self._file], [], [], seconds)[0])
 
 
-def _widen(file: io.FileIO) -> None:
-    """Let the pipe hold more, where it is one and the system allows it."""
+def widen(file: io.FileIO) -> None:
+    """Lets a pipe hold more, where it is one and the system allows it."""
     if hasattr(fcntl, "F_SETPIPE_SZ"):
         try:
             fcntl.fcntl(file, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
