@@ -65,6 +65,7 @@ class SocketView:
     bytes_sent: int = said("payload bytes that this end had sent, repetitions included")
     bytes_received: int = said("payload bytes that the other end had sent, repetitions included")
     sent_after_fin: bool = said("it sent data after the other end's FIN")
+    said_farewell: bool = said("all of that is as long as a TLS close_notify, which needs no answer")
     unanswered: bool = said("it sent data after the last data of the other end")
     unacknowledged: bool = said("the other end had not acknowledged all that this one had sent")
 

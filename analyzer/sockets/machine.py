@@ -13,6 +13,10 @@ from analyzer.sockets.profiles import Profile
 from analyzer.sockets.retries import SECOND, Run
 from analyzer.sockets.transitions import step
 
+_CLOSE_NOTIFY = (23, 24, 31)
+"""Bytes of an encrypted TLS alert: TLS 1.2 with ChaCha20 (RFC 7905), TLS 1.3 (RFC 8446 section 5.2), TLS 1.2
+with AES-GCM (RFC 5288)."""
+
 _SENDING_SPAN_NS = SECOND // 20
 """Data sent for longer than this without data from the other end is a stream, not a request."""
 
@@ -132,7 +136,8 @@ class ShadowSocket:
 
     def view(self, own: Totals, peer: Totals) -> SocketView:
         """What a rule may see of it."""
-        after_fin = self.peer_fin_payload is not None and own.payload > self.peer_fin_payload
+        later = 0 if self.peer_fin_payload is None else own.payload - self.peer_fin_payload
+        after_fin = later > 0
         return SocketView(
             role=SIDES[self.side],
             state=self.state.value,
@@ -141,6 +146,7 @@ class ShadowSocket:
             bytes_sent=own.payload,
             bytes_received=peer.payload,
             sent_after_fin=after_fin,
+            said_farewell=later in _CLOSE_NOTIFY,
             unanswered=own.last_data_number > peer.last_data_number,
             unacknowledged=own.has_seq and peer.has_ack and distance(peer.ack, own.seq_end) > 0,
         )

@@ -315,8 +315,6 @@ class ShadowFlow:
         reset = bool(segment.flags & Flag.RST)
         view = wait_view(segment.time, own, peer, peer.ack if peer.has_ack else None, reset=reset)
         doubts = doubts_that_an_answer_was_due(view, own, peer) | doubts_of_patience(view)
-        if view.round_time:
-            doubts.discard(Doubt.MAYBE_FAREWELL)
         frames = (own.last_data_number, segment.number)
         client = self._sockets[CLIENT]
         self._impatient = self._event(GaveUp, client, segment.time, frames, "gave up", doubts, wait=view)

@@ -40,6 +40,8 @@ def doubts_that_an_answer_was_due(view: WaitView, own: Totals, peer: Totals) -> 
     if not peer.last_data_number:
         several = own.last_data_time - own.turn_time > _ONE_BURST_NS
         return {Doubt.MAYBE_ONE_WAY if several else Doubt.NEVER_ANSWERED}
+    if own.last_data_time - own.turn_time > _ONE_WAY_NS:
+        return {Doubt.MAYBE_ONE_WAY}
     single = own.turn_time == own.last_data_time
     farewell = view.acknowledged and single and own.last_data_length <= _FAREWELL
     return {Doubt.MAYBE_FAREWELL} if farewell else set()
