@@ -5,10 +5,10 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import chain
 from operator import itemgetter
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from analyzer.decode.fragments import Fragments
 from analyzer.decode.link import LINK_TYPES
 from analyzer.decode.packets import decode
 from analyzer.errors import UserError
+from analyzer.flows.keys import Sorted, sort_by_flow
 from analyzer.flows.members import Members
 from analyzer.flows.tracker import MAX_QUIET, Tracker
 from analyzer.matching.load import load_rules, rules_folder
@@ -23,24 +24,26 @@ from analyzer.matching.match import Matcher
 from analyzer.model.blocks import MAX_FRAMES, FrameBlock, Source
 from analyzer.model.capture import Capture
 from analyzer.model.carving import Carving
-from analyzer.model.columns import Undecoded
+from analyzer.model.columns import PacketColumns, Undecoded, joined
 from analyzer.model.comments import Comments
 from analyzer.model.event import Event, Withdrawn
 from analyzer.model.filter import EVERYTHING, Filter
 from analyzer.model.finding import Finding, FlowResult, LadderLine, News
-from analyzer.model.flow import CLIENT, SERVER, Flow, FlowEnd, Kind, Segment
+from analyzer.model.flow import CLIENT, MAX_FLOWS, SERVER, Flow, FlowEnd, Kind, Segment
 from analyzer.model.host import DEFAULT_HOST, Host
 from analyzer.model.live import Standing, Wanted
 from analyzer.model.report import Report, Totals
 from analyzer.model.rule import Rule
 from analyzer.model.summary import Summary, summaries
+from analyzer.parallel import Arrays, KilledError, ahead, can_fork, processors
 from analyzer.sockets.profiles import profile
 from analyzer.sockets.shadow import ShadowFlow
 from analyzer.sources.annotated import write_annotated
 from analyzer.sources.carved import CarvedFile
 from analyzer.sources.inputs import Input, Named, beginning, inputs, open_input
-from analyzer.sources.open import open_capture
+from analyzer.sources.open import CaptureSource, open_capture
 from analyzer.sources.reading import link_type_name
+from analyzer.sources.scapy_packets import ScapySource
 from analyzer.sources.series import Seam, series
 from analyzer.sources.transcript import TranscriptSource, parse
 from analyzer.verdicts.aftermath import settle
@@ -53,6 +56,15 @@ from analyzer.verdicts.services import Services
 
 _KEPT_FIRST, _KEPT_LAST = 6, 24
 """Segments of a flow that are kept for its ladder."""
+
+BATCH_ROWS = 65_536
+"""Rows that are tracked at once, where nobody waits for the answer. The more, the less each of them costs, as
+long as the arrays fit into the processor's caches."""
+_BATCH_BYTES = 1 << 30
+"""Payload that is tracked at once: so far sequence numbers can be compared, see model.blocks.MAX_FRAMES."""
+
+_LARGE = 64 << 20
+"""Bytes of a file from which on a second process pays."""
 
 Progress = Callable[[int, int], None]
 """Told how many bytes of the files were read, and how many they have."""
@@ -67,6 +79,8 @@ def analyze(
     all_flows: bool = False,
     progress: Progress | None = None,
     max_frames: int = MAX_FRAMES,
+    jobs: int | None = 1,
+    max_flows: int = MAX_FLOWS,
 ) -> Report:
     """Read captures and say which errno each end got.
 
@@ -75,7 +89,9 @@ def analyze(
     the one before, as those of a rotation do, are judged as one capture; all others each by itself.
 
     ``client`` and ``server`` are what is known of the machines at the two ends; ``only`` says what of the
-    results is in the report; with ``all_flows`` it has the flows without a finding as well.
+    results is in the report; with ``all_flows`` it has the flows without a finding as well. ``jobs`` is how
+    many processes work, None: two for large files, where this process may use two processors. The answer is
+    the same. Of more than ``max_flows`` open flows those that were silent longest are let go.
 
     Raises UserError where a rule file is wrong or the only capture cannot be opened. A capture that cannot
     be read to its end is reported up to there, with ``damage`` set in its entry of ``captures``.
@@ -87,9 +103,11 @@ def analyze(
     matcher = Matcher(known)
 
     def engine() -> Engine:
-        return Engine(matcher, hosts=(client, server), all_flows=all_flows)
+        batch = BATCH_ROWS if max_frames >= MAX_FRAMES else max_frames
+        hosts = (client, server)
+        return Engine(matcher, batch=batch, hosts=hosts, all_flows=all_flows, max_flows=max_flows)
 
-    reading = _Reading(engine, files, progress, max_frames)
+    reading = _Reading(engine, files, progress, max_frames, jobs)
     for members in series(files):
         reading.series(members)
     flows = [result for _, results in sorted(reading.found, key=itemgetter(0)) for result in results]
@@ -229,6 +247,7 @@ class _Reading:
         files: Sequence[Input],
         progress: Progress | None,
         max_frames: int,
+        jobs: int | None,
     ) -> None:
         self.captures = [Capture(file.path, "", damage=file.error) for file in files]
         self.totals = Totals()
@@ -239,6 +258,7 @@ class _Reading:
         self._files = files
         self._progress = progress
         self._max_frames = max_frames
+        self._jobs = jobs
         self._size = sum(file.size for file in files)
         self._read = 0
 
@@ -277,10 +297,20 @@ class _Reading:
         self.captures[index] = source.capture
         joined.begin(source.capture, index)
         with source:
-            for block in source.blocks():
-                joined.feed(block)
-                if self._progress:
-                    self._progress(self._read + source.taken, self._size)
+            try:
+                for taken in joined.read(source, ahead=self._works_ahead(self._files[index])):
+                    if self._progress:
+                        self._progress(self._read + taken, self._size)
+            except KilledError:
+                what = "the process that read it was killed: by the system for want of memory, or by somebody"
+                hint = "--jobs 1 reads it without a second process."
+                raise UserError("reader-killed", source.capture.path, what, hint) from None
+
+    def _works_ahead(self, file: Input) -> bool:
+        """Whether a process of its own reads the file."""
+        if self._jobs is None:
+            return file.size >= _LARGE and processors() > 1 and can_fork()
+        return file.size > 0 and self._jobs > 1 and can_fork()
 
     def _finish(self, joined: _Joined) -> None:
         self.found.append((joined.first, joined.finish()))
@@ -321,12 +351,43 @@ class _Joined:
         self.captures.append(capture)
         self._places.add(index, self._before)
 
-    def feed(self, block: FrameBlock) -> None:
-        """Take the next frames, counted on over all files."""
-        self.seam.note(block)
-        if self._before:
-            block = replace(block, first_number=block.first_number + self._before)
-        self.engine.feed(block)
+    def read(self, source: CaptureSource | ScapySource, *, ahead: bool) -> Iterator[int]:
+        """Read the file to its end; tells after each batch how many bytes of it were taken.
+
+        ``ahead``: a second process reads and decodes while this one tracks.
+        """
+        for ordered, taken in self._read_ahead(source) if ahead else self._sorted(source):
+            self.engine.track(ordered)
+            yield taken
+
+    def _sorted(self, source: CaptureSource | ScapySource) -> Iterator[tuple[Sorted, int]]:
+        """The rows of the file, whose frames are counted on over all files; and how much of it was taken."""
+        front = self.engine.front
+        for block in source.blocks():
+            self.seam.note(block)
+            if self._before:
+                block = replace(block, first_number=block.first_number + self._before)
+            for ordered in front.take(block):
+                yield ordered, source.taken
+        for ordered in front.rest():
+            yield ordered, source.taken
+
+    def _read_ahead(self, source: CaptureSource | ScapySource) -> Iterator[tuple[Sorted, int]]:
+        """The same, made by a second process, whose state this one has when it is done."""
+
+        def made() -> Iterator[tuple[Arrays, Any]]:
+            for ordered, taken in self._sorted(source):
+                arrays, rest = ordered.parts()
+                yield arrays, (rest, taken)
+            yield {}, (source.capture, self.seam, self.engine.front)
+
+        for arrays, rest in ahead(made()):
+            if arrays:
+                yield Sorted.of(arrays, rest[0]), rest[1]
+            else:
+                capture, self.seam, self.engine.front = rest
+                for name in (entry.name for entry in fields(Capture)):
+                    setattr(source.capture, name, getattr(capture, name))
 
     def finish(self) -> list[FlowResult]:
         """All results, with the numbers that the frames have in their files."""
@@ -352,23 +413,64 @@ class _Watched:
         (self.first if len(self.first) < _KEPT_FIRST else self.last).append(segment)
 
 
+class Front:
+    """What is done with frames before anything is known of their flows: they are decoded and sorted."""
+
+    def __init__(self, batch: int) -> None:
+        self.unknown_links: set[int] = set()
+        self._batch = batch
+        self._fragments = Fragments()
+        self._waiting: list[PacketColumns] = []
+        self._rows = 0
+        self._bytes = 0
+
+    def take(self, block: FrameBlock) -> Iterator[Sorted]:
+        """Decode the next frames; gives the rows once there are enough of them."""
+        columns = decode(block, self._fragments)
+        if columns.undecoded[Undecoded.UNKNOWN_LINK_TYPE]:
+            self.unknown_links |= set(np.unique(block.link_types).tolist()) - LINK_TYPES
+        payload = int(columns.payload.sum())
+        if self._bytes + payload > _BATCH_BYTES:
+            yield from self.rest()
+        self._waiting.append(columns)
+        self._rows += len(columns)
+        self._bytes += payload
+        if self._rows >= self._batch:
+            yield from self.rest()
+
+    def rest(self) -> Iterator[Sorted]:
+        """The rows that are still waiting."""
+        if self._waiting:
+            columns, self._waiting = joined(self._waiting), []
+            self._rows = self._bytes = 0
+            yield sort_by_flow(columns)
+
+
 class Engine:
-    """Turns the blocks of one capture into results of flows, as they end."""
+    """Turns the blocks of one capture into results of flows, as they end.
+
+    ``batch`` rows are waited for before they are looked at; 0 waits for nothing.
+    """
 
     def __init__(
         self,
         matcher: Matcher,
         *,
+        batch: int = 0,
         hosts: tuple[Host, Host] = (DEFAULT_HOST, DEFAULT_HOST),
         all_flows: bool = False,
+        max_flows: int = MAX_FLOWS,
         keep_all: bool = False,
         keep_events: bool = False,
         keep_news: bool = False,
     ) -> None:
+        self.front = Front(batch)
         self._matcher = matcher
         self._systems = (hosts[CLIENT].system, hosts[SERVER].system)
         self._profiles = (profile(*hosts[CLIENT]), profile(*hosts[SERVER]))
-        self._tracker = Tracker(Kind.ALL if keep_all else matcher.triggers, all_flows=all_flows)
+        self._max_flows = max_flows
+        triggers = Kind.ALL if keep_all else matcher.triggers
+        self._tracker = Tracker(triggers, all_flows=all_flows, max_flows=max_flows)
         self._all_flows = all_flows
         self._clean: list[FlowResult] = []
         self._watched: dict[int, _Watched] = {}
@@ -383,8 +485,6 @@ class Engine:
         self._news: list[News] = []
         self._packets = 0
         self._undecoded = np.zeros(len(Undecoded), np.int64)
-        self._unknown_links: set[int] = set()
-        self._fragments = Fragments()
         self._shortened = 0
 
     def run(self, source: Source) -> list[FlowResult]:
@@ -399,13 +499,15 @@ class Engine:
 
     def feed(self, block: FrameBlock) -> None:
         """Take the next frames."""
-        columns = decode(block, self._fragments)
-        self._packets += columns.packets
-        self._undecoded += columns.undecoded
-        self._shortened += columns.shortened
-        if columns.undecoded[Undecoded.UNKNOWN_LINK_TYPE]:
-            self._unknown_links |= set(np.unique(block.link_types).tolist()) - LINK_TYPES
-        tracked = self._tracker.feed(columns)
+        for ordered in self.front.take(block):
+            self.track(ordered)
+
+    def track(self, ordered: Sorted) -> None:
+        """Take the next rows, as the front gives them."""
+        self._packets += ordered.rows.packets
+        self._undecoded += ordered.rows.undecoded
+        self._shortened += ordered.rows.shortened
+        tracked = self._tracker.follow(ordered)
         for flow in tracked.flows:
             self._watch(flow)
         for segment in tracked.segments:
@@ -440,6 +542,8 @@ class Engine:
 
     def finish(self) -> list[FlowResult]:
         """The capture is over: all results, by the order in which the flows began."""
+        for ordered in self.front.rest():
+            self.track(ordered)
         self._end(self._tracker.finish())
         results = sorted(self._results, key=lambda result: result.flow.id)
         settled, self._harmless = settle(results, self.services)
@@ -463,8 +567,8 @@ class Engine:
     def problems(self) -> Iterator[str]:
         """What this capture cannot show, as sentences."""
         tracker = self._tracker
-        if self._unknown_links:
-            names = ", ".join(link_type_name(number) for number in sorted(self._unknown_links))
+        if self.front.unknown_links:
+            names = ", ".join(link_type_name(number) for number in sorted(self.front.unknown_links))
             count = int(self._undecoded[Undecoded.UNKNOWN_LINK_TYPE])
             yield f"{count} frames have a link type that is not known, and were not looked at: {names}"
         if self._shortened:
@@ -481,6 +585,12 @@ class Engine:
             yield (
                 f"{tracker.one_sided_flows} of {tracker.tcp_flows} TCP connections show packets of one end "
                 "only: the capture did not see the other direction, or nobody answered"
+            )
+        if tracker.evicted_flows:
+            yield (
+                f"more than {self._max_flows:,} flows were open at a time (--max-flows): "
+                f"{tracker.evicted_flows:,} that had been silent longest were let go; what came later in "
+                "them counts as another connection"
             )
         if tracker.shortened_flows:
             yield (

@@ -20,6 +20,7 @@ from analyzer.cli.progress import Progress
 from analyzer.cli.rule_options import RuleOptions, rule_options
 from analyzer.errors import UserError
 from analyzer.model.filter import Filter
+from analyzer.model.flow import MAX_FLOWS
 from analyzer.model.host import Host
 from analyzer.reports.formats import COPIES, FORMATS
 
@@ -42,6 +43,21 @@ from analyzer.reports.formats import COPIES, FORMATS
     metavar="N",
     help="Of the text: only the kind of failure of this number, with every connection.",
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Processes that work: 2 read and track at the same time; more bring nothing. "
+    "[default: 2 for files from 64 MiB on, where there are two processors]",
+)
+@click.option(
+    "--max-flows",
+    type=click.IntRange(min=1),
+    default=MAX_FLOWS,
+    metavar="N",
+    help="Flows that may be open at a time, for each some 1.5 KB of memory; beyond that those that have "
+    "been silent longest are let go, and the report says so. [default: 1000000]",
+)
 def command(
     captures: tuple[str, ...],
     *,
@@ -51,6 +67,8 @@ def command(
     chosen: RuleOptions,
     all_flows: bool,
     group: int | None,
+    jobs: int | None,
+    max_flows: int,
     carve: str | None,
 ) -> int:
     """Say which errno each end of the captured connections got, from which call, and why.
@@ -92,6 +110,8 @@ def command(
                 only=only,
                 all_flows=all_flows,
                 progress=progress.show,
+                jobs=jobs,
+                max_flows=max_flows,
             )
         reports.write(report, group=group)
         write_copies(reports, report)

@@ -3,11 +3,48 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.model.columns import TCP, Flag, PacketColumns
+from analyzer.model.columns import ROW_FIELDS, TCP, Flag, PacketColumns
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """Rows of a batch, sorted by flow and each flow's in file order.
+
+    keys: uint64 (n,), ascending, and forward: bool (n,), as of ``flow_keys``.
+    """
+
+    rows: PacketColumns
+    keys: NDArray[np.uint64]
+    forward: NDArray[np.bool_]
+
+    def parts(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """All arrays with one value a row, and the rest; ``of`` puts them together again."""
+        columns = {name: getattr(self.rows, name) for name in ROW_FIELDS}
+        rest = {entry.name: getattr(self.rows, entry.name) for entry in fields(PacketColumns)}
+        return (
+            {"keys": self.keys, "forward": self.forward, **columns},
+            {name: value for name, value in rest.items() if name not in columns},
+        )
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, NDArray[Any]], rest: Mapping[str, Any]) -> Sorted:
+        """What ``parts`` gave."""
+        columns: dict[str, Any] = {name: arrays[name] for name in ROW_FIELDS}
+        return cls(PacketColumns(**rest, **columns), arrays["keys"], arrays["forward"])
+
+
+def sort_by_flow(columns: PacketColumns) -> Sorted:
+    """Rows in file order, sorted by flow. What other batches hold makes no difference to it."""
+    keys, forward = flow_keys(columns)
+    order = np.argsort(keys, kind="stable")
+    return Sorted(columns.take(order), keys.take(order), forward.take(order))
 
 
 def flow_keys(columns: PacketColumns) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from analyzer.flows.batch import Batch, Sides
 from analyzer.flows.marks import Marks
-from analyzer.flows.running import count_since, last_before, last_of_groups
+from analyzer.flows.running import count_since, last_of_groups, previous
 from analyzer.flows.table import Rows
 from analyzer.model.columns import Flag
 from analyzer.model.flow import CLIENT, SERVER, Kind
@@ -58,15 +58,15 @@ def _repetitions(
         again = marks.resent & own
         rows = np.flatnonzero(again | (marks.moves_on & ~own))
         group = batch.group[rows]
-        previous = last_before(rows, rows, batch.starts[group])
-        inside = previous >= 0
-        stuck = np.where(inside, again[previous], before["stuck"][:, side][group])
-        same = np.where(inside, batch.rows.seq[previous], before["resent_seq"][:, side][group])
+        last = previous(rows, batch.starts[group])
+        inside = last >= 0
+        stuck = np.where(inside, again[last], before["stuck"][:, side][group])
+        same = np.where(inside, batch.rows.seq[last], before["resent_seq"][:, side][group])
         repeats = again[rows] & stuck & (same == batch.rows.seq[rows])
         repeated.append(rows[repeats])
         told = np.zeros(n, np.bool_)  # of this side alone: a row may also move on what the other one sent
         told[rows[repeats | (again[rows] & opens[rows])]] = True
-        telling = np.where(inside, told[previous], before["repeating"][:, side][group])
+        telling = np.where(inside, told[last], before["repeating"][:, side][group])
         recovered.append(rows[~again[rows] & telling])
         final = last_of_groups(rows, batch.starts, n)
         known = final >= 0
@@ -110,7 +110,7 @@ def _unanswered(batch: Batch, marks: Marks, sides: Sides, before: Rows) -> NDArr
     """
     ends = np.flatnonzero((batch.rows.flags & (Flag.FIN | Flag.RST)) != 0)
     group = batch.group[ends]
-    first = last_before(ends, ends, batch.starts[group]) < 0
+    first = previous(ends, batch.starts[group]) < 0
     first &= ~before["reset"][group] & ~before["finished"][group].any(axis=1)
     rows = ends[first & ~marks.fresh[ends]]
     asked, told = (

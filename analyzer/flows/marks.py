@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from analyzer.flows.batch import Batch, Mask
 from analyzer.flows.copies import Copies
-from analyzer.flows.running import FAR, RunningMax, last_before
+from analyzer.flows.running import FAR, RunningMax, previous
 from analyzer.flows.table import Rows
 from analyzer.model.columns import TCP, Flag, PacketColumns
 from analyzer.model.flow import CLIENT, SERVER
@@ -137,8 +137,8 @@ def _turns(batch: Batch, fresh: Mask, before: Rows) -> Mask:
     carried = np.where(numbers.any(axis=1), numbers[:, SERVER] > numbers[:, CLIENT], -1)
     rows = np.flatnonzero(fresh)
     group = batch.group[rows]
-    previous = last_before(rows, rows, batch.starts[group])
-    other = np.where(previous >= 0, batch.side[previous], carried[group]) != batch.side[rows]
+    last = previous(rows, batch.starts[group])
+    other = np.where(last >= 0, batch.side[last], carried[group]) != batch.side[rows]
     turns = np.zeros(len(fresh), np.bool_)
     turns[rows[other]] = True
     return turns

@@ -16,8 +16,10 @@ from analyzer.model.seq import distance
 FAR = 1 << 30
 """No window is larger (RFC 7323 section 2.3): a number that lies farther off says nothing about progress."""
 
-_LOW = -(1 << 31)
+_LOW = np.int32(-(1 << 31))
 _GROUP_STEP = 1 << 33
+_CLOSE = 16
+"""Rows so far apart, on average, are looked up one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,40 +49,49 @@ def running_max(
     Exactly: the first eligible value is the maximum; a later one replaces it where it lies ahead by less than
     FAR. Groups with a value FAR from their first are walked one by one, all others at once.
     """
-    reference, far, relative = _relative_to_first(values, eligible, group, starts, carry, carry_known)
+    reference = _references(values, eligible, starts, carry, carry_known)
+    spread = reference[group]
+    relative = (values - spread).view(np.int32)
+    # One comparison for both directions: what lies farther back than FAR is very far ahead as well.
+    far = eligible & ((relative + np.int32(FAR)).view(np.uint32) >= 2 * FAR)
+    relative = np.where(eligible, relative, _LOW)
+    floor = np.where(carry_known, np.int32(0), _LOW)
+    first = relative[starts]
+    relative[starts] = np.maximum(first, floor)
     shift = group * _GROUP_STEP
-    inclusive = np.maximum.accumulate(np.where(eligible, relative, _LOW) + shift) - shift
-    floor = np.where(carry_known, 0, _LOW)
-    np.maximum(inclusive, floor[group], out=inclusive)
+    top = np.maximum.accumulate(relative + shift)
+    top -= shift
+    inclusive = top.astype(np.int32)
     exclusive = np.empty_like(inclusive)
     exclusive[1:] = inclusive[:-1]
     exclusive[starts] = floor
-    known = exclusive > _LOW
-    before = np.where(known, reference[group] + exclusive, 0).astype(np.uint32)
+    known = exclusive != _LOW
+    before = exclusive.view(np.uint32) + spread
+    before *= known
     last = inclusive[_ends(starts, len(values))]
-    after_known = last > _LOW
-    after = np.where(after_known, reference + last, 0).astype(np.uint32)
+    after_known = last != _LOW
+    after = (last.view(np.uint32) + reference) * after_known
     result = RunningMax(before, known, after, after_known)
     for index in np.unique(group[far]).tolist():
         _walk_group(index, values, eligible, starts, carry, carry_known, result)
     return result
 
 
-def _relative_to_first(
+def _references(
     values: NDArray[np.uint32],
     eligible: NDArray[np.bool_],
-    group: NDArray[np.int64],
     starts: NDArray[np.int64],
     carry: NDArray[np.uint32],
     carry_known: NDArray[np.bool_],
-) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]:
-    """Reference of each group (the carry, else its first eligible value), far rows, rows relative to it."""
-    n = len(values)
-    first = np.minimum.reduceat(np.where(eligible, np.arange(n), n), starts)
-    first_value = values[np.minimum(first, n - 1)]
-    reference = np.where(carry_known, carry, first_value).astype(np.int64)
-    relative = (values.astype(np.int64) - reference[group]).astype(np.int32).astype(np.int64)
-    return reference, eligible & (np.abs(relative) >= FAR), relative
+) -> NDArray[np.uint32]:
+    """What the values of each group are compared with, the carry or its first eligible value: uint32 (g,).
+
+    Anything where it has neither.
+    """
+    first = np.append(np.flatnonzero(eligible), 0)
+    place = np.searchsorted(first[:-1], starts)
+    references: NDArray[np.uint32] = np.where(carry_known, carry, values[first[place]])
+    return references
 
 
 def _walk_group(
@@ -126,8 +137,33 @@ def last_before(
 
     ``floors`` (k,) are the first rows of the groups of ``rows``: what stands before them is another group's.
     """
-    last = np.append(np.int64(-1), found)[np.searchsorted(found, rows)]
+    last = np.append(np.int64(-1), found)[_count_before(found, rows)]
     return np.where(last >= floors, last, -1)
+
+
+def _count_before(found: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """``np.searchsorted(found, rows)``, by counting where that is sooner: many rows close together."""
+    end = int(rows.max(initial=-1)) + 1
+    if len(rows) * _CLOSE < end:
+        return np.searchsorted(found, rows)
+    marks = np.zeros(end + 1, np.int32)
+    marks[1:][found[: np.searchsorted(found, end)]] = 1
+    return np.cumsum(marks, dtype=np.int32)[rows].astype(np.int64)
+
+
+def previous(rows: NDArray[np.int64], floors: NDArray[np.int64]) -> NDArray[np.int64]:
+    """``last_before(rows, rows, floors)``."""
+    last = np.empty_like(rows)
+    last[:1] = -1
+    last[1:] = rows[:-1]
+    last[last < floors] = -1
+    return last
+
+
+def first_of_groups(found: NDArray[np.int64], starts: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """The first of the rows ``found`` (sorted) in each whole group: int64 (g,), n where there is none."""
+    first = np.append(found, n)[np.searchsorted(found, starts)]
+    return np.where(first <= _ends(starts, n), first, n)
 
 
 def last_of_groups(found: NDArray[np.int64], starts: NDArray[np.int64], n: int) -> NDArray[np.int64]:

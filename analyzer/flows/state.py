@@ -9,7 +9,7 @@ from analyzer.flows.batch import FAMILIES, Batch, Mask, Side, State
 from analyzer.flows.copies import Copies
 from analyzer.flows.kinds import kinds
 from analyzer.flows.marks import Marks, Tops, mark, seq_ends
-from analyzer.flows.running import count_since, last_of_groups, running_max, sum_before
+from analyzer.flows.running import count_since, first_of_groups, last_of_groups, running_max, sum_before
 from analyzer.flows.table import Rows
 from analyzer.model.columns import TCP, Flag
 from analyzer.model.flow import CLIENT, SERVER
@@ -68,8 +68,10 @@ def _side(
         ("unseen", (marks.unseen & own).astype(np.int64)),
         ("gaps", (marks.gap & own).astype(np.int64)),
     ):
-        sums[name], whole = sum_before(values, batch.group, batch.starts)
-        after[name][:, side] += whole.astype(after[name].dtype)
+        sums[name] = values
+        if values.any():
+            sums[name], whole = sum_before(values, batch.group, batch.starts)
+            after[name][:, side] += whole.astype(after[name].dtype)
     families = {
         "last": marks.sent,
         "data": marks.fresh,
@@ -94,7 +96,7 @@ def _opened(batch: Batch, marks: Marks, after: Rows, side: int) -> NDArray[np.in
     n = len(batch.side)
     plain = marks.sent & (batch.side == side) & ((batch.rows.flags & Flag.SYN) == 0)
     plain &= batch.rows.time != 0  # which stands for none
-    first = np.minimum.reduceat(np.where(plain, np.arange(n), n), batch.starts)
+    first = first_of_groups(np.flatnonzero(plain), batch.starts, n)
     new = (first < n) & (after["opened_time"][:, side] == 0)
     after["opened_time"][new, side] = batch.rows.time[first[new]]
     return first

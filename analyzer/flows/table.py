@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -120,6 +122,12 @@ def put(rows: Rows, index: NDArray[np.int64], values: Rows) -> None:
     rows.view(opaque)[index] = values.view(opaque)
 
 
+def together(parts: Sequence[Rows]) -> Rows:
+    """The rows of one or more arrays of one dtype, one after the other."""
+    dtype = parts[0].dtype
+    return np.concatenate([part.view(f"V{dtype.itemsize}") for part in parts]).view(dtype)
+
+
 class FlowTable:
     """Slots of the open flows; ``by_key`` finds the newest flow of a pair of endpoints."""
 
@@ -145,9 +153,9 @@ class FlowTable:
         fresh = range(self._used, self._used + len(keys) - len(reused))
         self._used = fresh.stop
         while self._used > len(self.slots):
-            self.slots = np.concatenate([self.slots, np.zeros(len(self.slots), SLOT)])
+            self.slots.resize(2 * len(self.slots), refcheck=False)  # in place where the system can
         found = np.array([*reused, *fresh], np.int64)
-        self.slots[found] = np.zeros((), SLOT)
+        put(self.slots, found, np.zeros(1, SLOT))
         self.slots["key"][found] = keys
         self.slots["live"][found] = True
         self.by_key.update(zip(keys.tolist(), found.tolist(), strict=True))
@@ -161,51 +169,112 @@ class FlowTable:
                 del self.by_key[key]
         self._free.extend(slots.tolist())
 
+    @property
+    def count(self) -> int:
+        """How many slots are in use."""
+        return self._used - len(self._free)
+
     def live(self) -> NDArray[np.int64]:
         """Slots in use: int64 (n,)."""
         return np.flatnonzero(self.slots["live"][: self._used])
 
 
 class QuietRows:
-    """Significant rows of flows in which nothing was triggered so far, oldest first."""
+    """Significant rows of flows in which nothing was triggered so far, oldest first.
+
+    The first ones of a flow, a SYN mostly, have no totals yet: those are kept without the room for them.
+    """
 
     def __init__(self) -> None:
-        self._chunks: list[Rows] = []
-        self._flows: list[NDArray[np.int64]] = []  # of each row of the chunk beside it
+        self._first = _Kept(_HEAD)
+        self._others = _Kept(SEGMENT.itemsize)
         self._left = 0
 
     def add(self, rows: Rows) -> None:
         """Keep these SEGMENT rows."""
-        if len(rows):
-            self._chunks.append(rows)
-            self._flows.append(rows["flow"].copy())
+        flows = rows["flow"].copy()
+        plain = rows.view(np.uint8).reshape(len(rows), SEGMENT.itemsize)
+        has_totals = plain[:, _HEAD:].any(axis=1)
+        for kept, index in ((self._first, ~has_totals), (self._others, has_totals)):
+            chosen = np.flatnonzero(index)
+            if len(chosen):
+                kept.chunks.append(np.ascontiguousarray(plain[:, : kept.width]).view(kept.dtype)[chosen, 0])
+                kept.flows.append(flows[chosen])
 
     def take(self, flows: NDArray[np.int64]) -> Rows:
-        """The rows of these flows, in the order in which they were added."""
+        """The rows of these flows; those of each in the order in which they were added."""
         if not len(flows):
             return np.zeros(0, SEGMENT)
-        chosen = _marked(flows)
-        found = [np.flatnonzero(chosen.take(of, mode="clip")) for of in self._flows]
-        return np.concatenate(
-            [np.zeros(0, SEGMENT), *(take(c, i) for c, i in zip(self._chunks, found, strict=True) if len(i))]
-        )
+        marks = _marked(flows)
+        parts = []
+        for kept in (self._first, self._others):  # totals never become nothing again
+            found = kept.take(marks)
+            rows = np.zeros((len(found), SEGMENT.itemsize), np.uint8)
+            rows[:, : kept.width] = found.view(np.uint8).reshape(len(found), kept.width)
+            parts.append(rows.view(SEGMENT)[:, 0])
+        return together(parts)
 
     def keep_only(self, flows: NDArray[np.int64]) -> None:
         """Drop what belongs to other flows: those that ended, or whose rows were taken.
 
-        Nothing happens until as much again was added as was left the last time, so that this stays cheap.
+        Nothing happens until half as much again was added as was left the last time: so this stays cheap.
         """
-        if sum(map(len, self._flows)) < 2 * self._left + _LEAST:
+        if len(self) < self._left + self._left // 2 + _LEAST:
             return
-        rows, of = np.concatenate(self._chunks), np.concatenate(self._flows)
-        self._chunks.clear()
-        kept = np.flatnonzero(_marked(flows).take(of, mode="clip"))
-        self._chunks, self._flows = [take(rows, kept)], [of[kept]]
-        self._left = len(kept)
+        marks = _marked(flows)
+        self._first.keep_only(marks)
+        self._others.keep_only(marks)
+        self._left = len(self)
+
+    def __len__(self) -> int:
+        return len(self._first) + len(self._others)
 
 
+_HEAD = SEGMENT.itemsize - 2 * TOTALS.itemsize
+"""Bytes of a SEGMENT row before its totals."""
 _LEAST = 10_000
 """Rows that are not worth looking through."""
+_CHUNK = 65_536
+"""Rows of a chunk that is not put together with the next one."""
+
+
+class _Kept:
+    """Rows of so many bytes, in chunks; and beside each of them the flow of each of its rows."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self.dtype = np.dtype(f"V{width}")
+        self.chunks: list[NDArray[np.void]] = []
+        self.flows: list[NDArray[np.int64]] = []
+
+    def take(self, marks: NDArray[np.bool_]) -> NDArray[np.void]:
+        """The rows of marked flows."""
+        parts = [np.zeros(0, self.dtype)]
+        for chunk, of in zip(self.chunks, self.flows, strict=True):
+            found = np.flatnonzero(marks.take(of, mode="clip"))
+            if len(found):
+                parts.append(chunk.take(found))
+        return np.concatenate(parts)
+
+    def keep_only(self, marks: NDArray[np.bool_]) -> None:
+        """Drop the rows of other flows; chunk by chunk, so that never all of them are there twice."""
+        chunks, flows = self.chunks, self.flows
+        self.chunks, self.flows = [], []
+        while chunks:
+            parts: list[NDArray[np.void]] = []
+            of: list[NDArray[np.int64]] = []
+            count = 0
+            while chunks and count < _CHUNK:
+                chunk, its_flows = chunks.pop(0), flows.pop(0)
+                found = np.flatnonzero(marks.take(its_flows, mode="clip"))
+                parts.append(chunk.take(found))
+                of.append(its_flows.take(found))
+                count += len(found)
+            self.chunks.append(np.concatenate(parts))
+            self.flows.append(np.concatenate(of))
+
+    def __len__(self) -> int:
+        return sum(map(len, self.flows))
 
 
 def _marked(flows: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 
 from analyzer.flows.batch import Batch
 from analyzer.flows.copies import Copies
-from analyzer.flows.keys import first_is_from_client, flow_keys, run_starts
+from analyzer.flows.keys import Sorted, first_is_from_client, flow_keys, run_starts, sort_by_flow
 from analyzer.flows.running import last_of_groups
 from analyzer.flows.splits import LINGER_NS, Stray, find_splits, hand_over
 from analyzer.flows.state import follow
 from analyzer.flows.summary import note_answers, note_pauses, note_sizes, summary_rows
-from analyzer.flows.table import FlowTable, QuietRows, Rows, put, take
+from analyzer.flows.table import FlowTable, QuietRows, Rows, put, take, together
 from analyzer.flows.values import flow_ends, flow_value, quiet_flows, segment_rows, segments
 from analyzer.model.columns import TCP, Flag, PacketColumns
-from analyzer.model.flow import Flow, FlowEnd, Kind, QuietFlow, Segment
+from analyzer.model.flow import MAX_FLOWS, Flow, FlowEnd, Kind, QuietFlow, Segment
 from analyzer.model.summary import SummaryRows
 
 SIGNIFICANT = Kind.ALL & ~(Kind.RESENT | Kind.PROBE)
@@ -31,8 +31,10 @@ SIGNIFICANT = Kind.ALL & ~(Kind.RESENT | Kind.PROBE)
 
 MAX_QUIET = 64
 """Significant rows that are kept of a flow before one of them triggers a rule's event."""
-_SWEEP_EVERY = 16  # batches
-_SWEEP_NS = 10 * 10**9  # ... or where nothing comes
+_SWEEP_EVERY, _SWEEP_ROWS = 16, 1 << 18
+"""Batches, or rows, after which flows that are over are let go."""
+_SWEEP_NS = 10 * 10**9
+"""The same where nothing comes."""
 _AT_ONCE = 16_384
 """Slots that are copied at a time."""
 
@@ -52,8 +54,9 @@ class Tracker:
     ``all_flows``: at their end it names the others as well.
     """
 
-    def __init__(self, triggers: int, *, all_flows: bool = False) -> None:
+    def __init__(self, triggers: int, *, all_flows: bool = False, max_flows: int = MAX_FLOWS) -> None:
         self._triggers = triggers
+        self._max_flows = max_flows
         self._all_flows = all_flows
         self._quiet_flows: list[QuietFlow] = []
         self._table = FlowTable()
@@ -62,7 +65,7 @@ class Tracker:
         self._strays: dict[int, Stray] = {}
         self._flows_seen = 0
         self._summaries: list[SummaryRows] = []
-        self._batches = 0
+        self._batches = self._rows = 0
         self._clock = 0
         self._swept = 0
         self.tcp_flows = 0
@@ -71,6 +74,7 @@ class Tracker:
         self.unseen = 0
         self.one_sided_flows = 0
         self.shortened_flows = 0
+        self.evicted_flows = 0
 
     @property
     def clock(self) -> int:
@@ -88,19 +92,30 @@ class Tracker:
         return self._table.used
 
     def feed(self, columns: PacketColumns) -> Tracked:
-        """Take the next rows."""
+        """Take the next rows, in file order."""
+        return self.follow(sort_by_flow(columns))
+
+    def follow(self, ordered: Sorted) -> Tracked:
+        """Take the next rows, sorted by flow."""
+        columns = ordered.rows
         ended: list[FlowEnd] = []
         segments: list[Segment] = []
         flows: list[Flow] = []
         if len(columns):
-            batch = self._group(replace(columns, clock=np.maximum(columns.clock, self._clock)))
+            rows = replace(columns, clock=np.maximum(columns.clock, self._clock))
+            batch = self._group(rows, ordered.keys, ordered.forward)
             segments, flows = self._advance(batch)
             ended.extend(self._ends(batch.superseded, batch.superseded_at, closed=True))
             self._release(batch.superseded)
         self._clock = max(self._clock, columns.clock_end)
         self._batches += 1
-        if self._batches % _SWEEP_EVERY == 0:
+        self._rows += len(columns)
+        full = self._table.count > self._max_flows
+        if full or self._batches >= _SWEEP_EVERY or self._rows >= _SWEEP_ROWS:
+            self._batches = self._rows = 0
             ended.extend(self._sweep())
+            if full:
+                ended.extend(self._evict())
         return Tracked(flows, segments, ended)
 
     def knows(self, columns: PacketColumns) -> bool:
@@ -143,15 +158,13 @@ class Tracker:
         ended, self._quiet_flows = self._quiet_flows, []
         return ended
 
-    def _group(self, columns: PacketColumns) -> Batch:
-        """Sort the rows by flow, find or make each flow's slot."""
-        keys, forward = flow_keys(columns)
-        order = np.argsort(keys, kind="stable")
-        keys, forward = keys[order], forward[order]
-        rows = columns.take(order)
+    def _group(self, rows: PacketColumns, keys: NDArray[np.uint64], forward: NDArray[np.bool_]) -> Batch:
+        """Find or make each flow's slot."""
         first = run_starts(keys)
         carried = self._table.find(keys[first])
-        splits = find_splits(rows, forward, first, carried >= 0, self._table.slots[carried], self._strays)
+        splits = find_splits(
+            rows, forward, first, carried >= 0, take(self._table.slots, carried), self._strays
+        )
         split = np.zeros(len(keys), np.bool_)
         split[splits.begins] = True
         stray = np.zeros(len(keys), np.bool_)
@@ -256,7 +269,7 @@ class Tracker:
         watched = after["watched"][batch.group[significant]]
         self._quiet.add(take(rows, np.flatnonzero(~watched)))
         earlier = self._quiet.take(after["flow"][newly & (before["rows"] > 0)])
-        rows = np.concatenate([earlier, take(rows, np.flatnonzero(watched))])
+        rows = together([earlier, take(rows, np.flatnonzero(watched))])
         rows = take(rows, np.argsort(rows["flow"], kind="stable"))
         return segments(rows), [flow_value(slot) for slot in after[newly]]
 
@@ -278,14 +291,32 @@ class Tracker:
         """Let go of the flows whose end lies longer back than LINGER."""
         self._swept = self._clock
         live = self._table.live()
-        slots = take(self._table.slots, live)
-        over = live[is_over(slots) & (self._clock - slots["clock"] > LINGER_NS)]
+        idle = live[self._clock - self._table.slots["clock"][live] > LINGER_NS]
+        over = idle[is_over(take(self._table.slots, idle))]
         ended = self._ends(over, self._clock, closed=True)
         self._release(over)
+        self._forget_quiet()
+        return ended
+
+    def _evict(self) -> list[FlowEnd]:
+        """Let go of open flows, those that were silent longest, until a sixteenth of the room is free."""
+        live = self._table.live()
+        most = self._max_flows - self._max_flows // 16
+        if len(live) <= most:
+            return []
+        oldest = np.lexsort([self._table.slots["flow"][live], self._table.slots["clock"][live]])
+        chosen = live[oldest[: len(live) - most]]
+        self.evicted_flows += len(chosen)
+        ended = self._ends(chosen, self._clock, closed=False)
+        self._release(chosen)
+        self._forget_quiet()
+        return ended
+
+    def _forget_quiet(self) -> None:
+        """Drop the rows of flows that are over, or watched by now."""
         live = self._table.live()
         quiet = live[~self._table.slots["watched"][live]]
         self._quiet.keep_only(self._table.slots["flow"][quiet])
-        return ended
 
     def _release(self, slots: NDArray[np.int64]) -> None:
         """Forget these flows."""

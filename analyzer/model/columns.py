@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 
@@ -115,7 +116,7 @@ class PacketColumns:
 
     def take(self, index: NDArray[np.int64]) -> PacketColumns:
         """These rows, in this order."""
-        return replace(self, **{name: getattr(self, name)[index] for name in ROW_FIELDS})
+        return replace(self, **{name: getattr(self, name).take(index) for name in ROW_FIELDS})
 
 
 ROW_FIELDS = tuple(
@@ -124,3 +125,24 @@ ROW_FIELDS = tuple(
     if f.name not in ("capture", "packets", "clock_end", "undecoded", "shortened")
 )
 """Names of the columns with one value a row."""
+
+
+def joined(parts: Sequence[PacketColumns]) -> PacketColumns:
+    """The rows of several blocks that follow each other in one capture, as of one block."""
+    if len(parts) == 1:
+        return parts[0]
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ROW_FIELDS}
+    ends = np.maximum.accumulate([part.clock_end for part in parts])
+    at = len(parts[0])
+    for part, end in zip(parts[1:], ends, strict=False):
+        clock = columns["clock"][at : at + len(part)]
+        np.maximum(clock, end, out=clock)
+        at += len(part)
+    return PacketColumns(
+        capture=parts[0].capture,
+        packets=sum(part.packets for part in parts),
+        clock_end=int(ends[-1]),
+        undecoded=np.sum([part.undecoded for part in parts], axis=0),
+        shortened=sum(part.shortened for part in parts),
+        **columns,
+    )

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
+MAX_FLOWS = 1_000_000
+"""Flows that may be open at a time unless another number is given."""
+
 CLIENT, SERVER = 0, 1
 SIDES = ("client", "server")
 

@@ -91,7 +91,7 @@ def _flow(result: FlowResult, report: Report, pool: _Pool, *, several: bool) -> 
     deciding = {place for item in result.verdicts or result.findings for place in _places(item, result)}
     plain: Plain = {
         "c": str(flow.client),
-        "s": str(flow.server) + (f" in {flow.tunnel}" if flow.tunnel else ""),
+        "s": _safe(str(flow.server) + (f" in {flow.tunnel}" if flow.tunnel else "")),
         "at": round(min(item.time for item in told) / 1e9, 3),
         "start": moment(flow.start),
         "n": result.packets,
@@ -168,7 +168,7 @@ def _ladder(result: FlowResult, deciding: set[_Place], pool: _Pool) -> list[list
             line.number,
             (line.time - result.flow.start) // 1000,
             line.side,
-            pool.add(line.label),
+            pool.add(_safe(line.label)),
             int((result.flow.capture if line.capture is None else line.capture, line.number) in deciding),
             *([line.reporter] if line.reporter else []),
         ]

@@ -608,3 +608,24 @@ def test_packets_here_are_rows_there() -> None:
     assert {"has_ts", "mss", "scale", "reporter"} <= names
     [columns] = batches_of([Packet(1, TCP, ttl=9)], [])
     assert int(columns.ttl[0]) == 9
+
+
+def test_of_too_many_open_flows_those_silent_longest_are_let_go() -> None:
+    packets = packets_of([act("open"), act("udp"), act("data")])
+    tracker = Tracker(EVERYTHING, max_flows=1)
+    gone: list[int] = []
+    for columns in batches_of(packets, []):
+        tracker.feed(columns)
+        gone += [summary.flow for rows in tracker.take_summaries() for summary in summaries(rows)]
+    assert gone == [1]  # the datagram's: data came after it in the first connection
+    assert tracker.evicted_flows == 1
+    assert [end.closed for end in tracker.finish()] == [False]
+
+
+def test_a_flow_that_was_let_go_begins_anew() -> None:
+    packets = packets_of([act("udp"), act("open"), act("udp")])
+    tracker = Tracker(EVERYTHING, max_flows=1)
+    for columns in batches_of(packets, list(range(1, len(packets)))):
+        tracker.feed(columns)
+    tracker.finish()
+    assert (tracker.udp_flows, tracker.evicted_flows) == (2, 2)

@@ -408,15 +408,17 @@
     };
     draw();
     const legend = "Marked segments decide. Numbers count from each end's first; segments that matter to nothing are left out. Sloped by the round trip of the handshake.";
-    return make("div", {}, make("h3", {}, "Ladder"), box, make("p", { class: "quiet" }, legend));
+    return make("div", {}, make("h3", {}, "Ladder"), make("div", { class: "scroll" }, box), make("p", { class: "quiet" }, legend));
   }
 
   function kept(lines) {
     const keep = new Set();
     lines.forEach((line, at) => {
       if (at < LADDER_KEEP || at >= lines.length - LADDER_KEEP) keep.add(at);
-      if (line[4]) [at - 1, at, at + 1].forEach((near) => keep.add(near));
     });
+    const deciding = lines.map((line, at) => (line[4] ? at : -1)).filter((at) => at >= 0);
+    const marked = deciding.length > LADDER_FULL - 4 ? [...deciding.slice(0, 4), ...deciding.slice(-4)] : deciding;
+    for (const at of marked) [at - 1, at, at + 1].forEach((near) => keep.add(near));
     for (let at = 1; at < lines.length - 1; at++) if (!keep.has(at) && keep.has(at - 1) && keep.has(at + 1)) keep.add(at);
     return keep;
   }
@@ -433,6 +435,7 @@
     const slope = flow.rtt ? Math.max(3, Math.min(14, 3 + 3 * Math.log10(flow.rtt / 100))) : 4;
     const total = lines[lines.length - 1][1] - lines[0][1];
     const calls = nextCalls(flow);
+    const bands = [];
     const body = [];
     let y = 56;
     let skipped = 0;
@@ -456,6 +459,7 @@
         body.push(drawn("text", { x: MIDDLE, y: y - 2, "text-anchor": "middle", class: "dim" }, `\u2504 ${seconds(pause)} later \u2504`));
         y += 28;
       }
+      if (line[4]) bands.push(drawn("rect", { class: "band", x: 0, y: y - 19, width: WIDTH, height: STEP - 1, rx: 4 }));
       body.push(segment(line, y, slope));
       y += STEP;
       for (const [side, text] of calls.get(at) || []) {
@@ -476,7 +480,7 @@
       drawn("text", { x: RIGHT, y: 22, "text-anchor": "end", class: "end" }, `server ${flow.s}`),
     ];
     const about = `Ladder of ${lines.length} segments between client ${flow.c} and server ${flow.s}; the same stands in the table of frames.`;
-    return drawn("svg", { class: "ladder", viewBox: `0 0 ${WIDTH} ${y + 8}`, role: "img", "aria-label": about }, ends, body);
+    return drawn("svg", { class: "ladder", viewBox: `0 0 ${WIDTH} ${y + 8}`, role: "img", "aria-label": about }, bands, ends, body);
   }
 
   function label(x, y, text, anchor) {
@@ -490,13 +494,12 @@
     const below = y + slope;
     const near = to - sign * 9;
     const parts = [];
-    if (decides) parts.push(drawn("rect", { class: "band", x: 0, y: y - 19, width: WIDTH, height: STEP - 1, rx: 4 }));
     parts.push(
       drawn("text", { x: 0, y: y + 4 }, `${decides ? "\u2217" : "\u00A0"}${frame}`),
       drawn("text", { x: LEFT - 16, y: y + 4, "text-anchor": "end" }, (at / 1e6).toFixed(3)),
       drawn("line", { class: "arrow", x1: from, y1: y, x2: near, y2: below }),
       drawn("path", { class: "head", d: `M ${to} ${below} l ${-sign * 11} -5 l 0 10 z` }),
-      label((from + to) / 2, y + slope / 2 - 5, reporter ? `${pooled(text)} from ${reporter}` : pooled(text), "middle"),
+      label((from + to) / 2, y + slope / 2 - 6, reporter ? `${pooled(text)} from ${reporter}` : pooled(text), "middle"),
     );
     const kind = kindOf(pooled(text), reporter);
     return drawn("g", { class: `${kind} ${decides ? "decides" : ""}`.trim() }, parts);

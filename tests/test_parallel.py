@@ -1,0 +1,161 @@
+"""Two processes give the same answer as one, and none is left behind.
+
+What forks runs in a process of its own, which has no other threads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from analyzer.pipeline import BATCH_ROWS
+from tests.bench.flows import plan
+from tests.bench.generate import generate
+
+_BOTH = """
+import json, sys
+from analyzer.matching.load import load_rules, rules_folder
+from analyzer.parallel import can_fork
+from analyzer.pipeline import analyze
+from analyzer.reports.json_report import as_plain
+
+assert can_fork()
+rules = load_rules(rules_folder())
+frames = int(sys.argv[1])
+different = []
+for path in sys.argv[2:]:
+    one, two = (as_plain(analyze(path, rules=rules, max_frames=frames, jobs=jobs)) for jobs in (1, 2))
+    if json.dumps(one) != json.dumps(two):
+        different.append(path)
+print(json.dumps(different))
+"""
+
+_ITEMS = """
+import os, signal, sys, time
+import numpy as np
+from analyzer import parallel
+
+def items():
+    for number in range(5):
+        yield {"a": np.full(number * 3, number, np.uint16), "b": np.arange(number * 3)}, number
+
+def large():
+    yield {"a": np.arange(parallel.ROOM // 8 + 1)}, "large"
+
+def broken():
+    yield {}, 1
+    raise ValueError("broken")
+
+def killed():
+    yield {}, 1
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def endless():
+    while True:
+        yield {}, os.getpid()
+"""
+
+
+def run(code: str, *arguments: str) -> str:
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def gone(process: int) -> bool:
+    """Whether it has ended, soon."""
+    for _ in range(100):
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a second process is used on Linux only")
+
+
+@pytest.mark.parametrize("frames", [16_384, 5])
+def test_samples_give_the_same_report(frames: int) -> None:
+    captures = sorted(map(str, Path("samples").glob("*/*.pcap*")))
+    assert json.loads(run(_BOTH, str(frames), *captures)) == []
+
+
+@pytest.mark.parametrize("mix", ["realistic", "short", "retransmissions"])
+def test_captures_of_several_batches_give_the_same_report(mix: str, tmp_path: Path) -> None:
+    path = tmp_path / "made.pcap"
+    generate(path, plan(mix, 2 * BATCH_ROWS + 4321, None, 1, 600.0), snaplen=96)
+    assert json.loads(run(_BOTH, "16384", str(path))) == []
+
+
+def test_items_arrive_as_they_were_made() -> None:
+    code = """
+for arrays, number in parallel.ahead(items()):
+    assert arrays["a"].tolist() == [number] * number * 3 and arrays["a"].dtype == np.uint16
+    assert arrays["b"].tolist() == list(range(number * 3))
+    print(number)
+"""
+    assert run(_ITEMS + code).split() == ["0", "1", "2", "3", "4"]
+
+
+def test_an_item_that_the_shared_memory_cannot_hold_arrives_too() -> None:
+    code = """
+for arrays, number in parallel.ahead(large()):
+    print(number, (arrays["a"] == np.arange(parallel.ROOM // 8 + 1)).all())
+"""
+    assert run(_ITEMS + code).split() == ["large", "True"]
+
+
+def test_an_error_of_the_other_process_is_raised_here() -> None:
+    code = """
+try:
+    print([number for _, number in parallel.ahead(broken())])
+except ValueError as error:
+    print(error)
+"""
+    assert run(_ITEMS + code).split() == ["broken"]
+
+
+def test_it_is_said_when_the_other_process_was_killed() -> None:
+    code = """
+try:
+    print([number for _, number in parallel.ahead(killed())])
+except parallel.KilledError:
+    print("killed")
+"""
+    assert run(_ITEMS + code).split() == ["killed"]
+
+
+def test_the_other_process_ends_when_nobody_asks_for_more() -> None:
+    code = """
+made = parallel.ahead(endless())
+print(next(made)[1])
+made.close()
+"""
+    assert gone(int(run(_ITEMS + code)))
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_the_other_process_ends_with_this_one(how: signal.Signals) -> None:
+    code = """
+for _, process in parallel.ahead(endless()):
+    print(process, flush=True)
+    time.sleep(0.01)
+"""
+    command = [sys.executable, "-c", _ITEMS + code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as first:
+        assert first.stdout
+        second = int(first.stdout.readline())
+        first.send_signal(how)
+        first.stdout.close()
+        assert first.wait(timeout=30) != 0
+    assert gone(second)
