@@ -60,7 +60,7 @@ def broken(tmp_path: Path, *replacements: tuple[str, str]) -> str:
 
 def test_a_wrong_value_in_a_condition_is_refused_with_its_place(tmp_path: Path) -> None:
     told = broken(tmp_path, ("'ESTABLISHED', 'FIN_WAIT_1'", "'ESTABLISHD', 'FIN_WAIT_1'"))
-    assert "reset-by-peer.yaml:6:" in told
+    assert "reset-by-peer.yaml:7:" in told
     assert "`socket.state` is never 'ESTABLISHD'" in told
     assert "did you mean `ESTABLISHED`?" in told
 

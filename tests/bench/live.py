@@ -1,8 +1,7 @@
 """Measure ``errnoscope live`` on a cable between two network namespaces: ``python -m tests.bench.live``.
 
-A generator sends the frames of a capture (of the realistic mix, filled up to an average size) at a rate; the
-kernel's drops, the processor time of errnoscope and of tcpdump, and the delay of findings are printed.
-As root.
+A generator sends the frames of a capture (of the realistic mix, filled up to a size) at a rate; the kernel's
+drops, the processor time of errnoscope and of tcpdump, and the delay of findings are printed. As root.
 """
 
 from __future__ import annotations
