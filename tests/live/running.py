@@ -67,12 +67,18 @@ class Running:
         return self.process.returncode, "\n".join(rest), said
 
 
+def _hears_interrupts() -> None:
+    """A shell that runs the tests in the background has SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextlib.contextmanager
 def live(*arguments: str, before: tuple[str, ...] = (), piped: bool = False) -> Iterator[Running]:
     """The command with these arguments; ``before``: what starts it; ``piped``: its stdin is for ``send``."""
     process = subprocess.Popen(
         [*before, *LIVE, *arguments],
         stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
+        preexec_fn=_hears_interrupts,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=ROOT,
