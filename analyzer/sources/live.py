@@ -25,7 +25,7 @@ from analyzer.sources.reading import CaptureSource, Stream
 from analyzer.sources.steady import Steady
 from analyzer.sources.tap import Tap
 
-_PIECE = 4 << 20
+_PIECE = 16 << 20
 """Bytes of the window: some hundred milliseconds at full rate."""
 _LAG_NS = 60_000_000
 """A packet is in the pipe so long at most, on a machine that is not overloaded."""

@@ -14,6 +14,8 @@ STEP = 0.02
 """Seconds between two looks meanwhile: waking up for every packet would cost more than the packet."""
 IDLE = 0.05
 """Seconds without a byte after which the clock decides."""
+_MUCH = 1 << 18
+"""Bytes between two looks at full rate."""
 _PIPE_BYTES = 1 << 20
 """What the pipe is to hold while a portion is worked on; more is for root only."""
 
@@ -38,17 +40,20 @@ class Tap:
         if not self._is_readable(IDLE):
             return None
         count = self._read(buffer)
-        until = monotonic() + COLLECT
+        until, enough = monotonic() + COLLECT, count
         while 0 < count < len(buffer):
             left = until - monotonic()
             if left <= 0 or self._is_over():
                 break
-            sleep(min(STEP, left))
-            while count < len(buffer) and self._is_readable(0):
+            if enough < _MUCH:  # else the pipe would be full before it is looked at again
+                sleep(min(STEP, left))
+            enough = 0
+            while count < len(buffer) and enough < _MUCH and self._is_readable(0):
                 more = self._read(buffer[count:])
                 if not more:
                     return count  # the next read meets the end again
                 count += more
+                enough += more
         return count
 
     def _read(self, buffer: memoryview) -> int:

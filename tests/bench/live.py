@@ -24,18 +24,23 @@ from tests.live.place import THERE, Place, place
 from tests.live.running import PATIENCE, live
 
 _BATCH_SECONDS = 0.005
+_SOURCE, _DESTINATION = 14 + 13, 14 + 17
+"""The second byte of the addresses in an IPv4 packet on Ethernet."""
 
 
 def generate(path: str, interface: str, rate: int, seconds: float, size: int) -> None:
-    """Send the capture's frames, over and over, with this many bytes at least on average."""
-    frames = [frame.data.ljust(size, b"\0") for frame in frames_of(Path(path).read_bytes())]
+    """Send the capture's frames, filled up to this size, over and over: each time between other hosts."""
+    frames = [bytearray(frame.data.ljust(size, b"\0")) for frame in frames_of(Path(path).read_bytes())]
     out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
     out.bind((interface, 0))
     sent, begin = 0, time.monotonic()
     while (elapsed := time.monotonic() - begin) < seconds:
         due = int(elapsed * rate)
         while sent < due:
-            out.send(frames[sent % len(frames)])
+            turn, place = divmod(sent, len(frames))
+            frame = frames[place]
+            frame[_SOURCE] = frame[_DESTINATION] = turn & 255
+            out.send(frame)
             sent += 1
         time.sleep(_BATCH_SECONDS if sent < rate * (elapsed + _BATCH_SECONDS) else 0)
     print(sent / seconds)
@@ -52,7 +57,7 @@ def wait_for_child(there: Place, pid: int) -> int:
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         children = there.children(pid)
-        if children and len(Path(f"/proc/{children[0]}/net/packet").read_text().splitlines()) > 1:
+        if children and there.captures(children[0]):
             return children[0]
         time.sleep(0.05)
     raise SystemExit("no capture began")

@@ -15,6 +15,10 @@ from tests.lab.network import missing, run
 HERE, THERE = "10.8.0.1", "10.8.0.2"
 MISSING = missing()
 PORT = 4000
+_RUNNING = 5
+"""Column of /proc/net/packet."""
+_POLL = ("7", "271", "73")
+"""Numbers of poll() and ppoll() on x86-64, and of ppoll() on ARM."""
 _numbers = itertools.count()
 
 
@@ -45,6 +49,15 @@ class Place:
         run(["ip", "netns", "exec", self.here, "sysctl", "-qw", "net.ipv4.tcp_syn_retries=1"])
         rules = "table inet t { chain c { type filter hook input priority 0; policy drop; }\n}"
         run(["ip", "netns", "exec", self.there, "nft", "-f", "-"], rules)
+
+    def captures(self, pid: int) -> bool:
+        """That program waits for packets: its socket is bound, and it is in poll()."""
+        try:
+            sockets = Path(f"/proc/{pid}/net/packet").read_text().splitlines()[1:]
+            call = Path(f"/proc/{pid}/syscall").read_text().split()[0]
+        except (OSError, IndexError):
+            return False
+        return any(line.split()[_RUNNING] == "1" for line in sockets) and call in _POLL
 
     def children(self, pid: int) -> list[int]:
         """Processes that this one has started."""
