@@ -64,10 +64,10 @@ def measure(path: str) -> tuple[Clock, int]:
     """Analyze the capture in one process and write it as JSON; the clock, and how many packets it holds."""
     clock = Clock()
     with clock.stage("start"):
-        from analyzer import pipeline
         from analyzer.flows.tracker import Tracker
         from analyzer.matching.load import load_rules, rules_folder
         from analyzer.matching.match import Matcher
+        from analyzer.pipeline import analyze, engine, files, front
         from analyzer.reports import json_report
         from analyzer.sockets.shadow import ShadowFlow
         from analyzer.sources.reading import CaptureSource
@@ -75,19 +75,20 @@ def measure(path: str) -> tuple[Clock, int]:
         rules = load_rules(rules_folder())
     places: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
         ("read", CaptureSource, ("blocks",)),
-        ("decode", pipeline, ("decode",)),
-        ("sort", pipeline, ("joined", "sort_by_flow")),
+        ("decode", front, ("decode",)),
+        ("sort", front, ("joined", "sort_by_flow")),
         ("flows", Tracker, ("follow", "finish", "take_summaries")),
         ("sockets", ShadowFlow, ("receive", "tick", "finish")),
         ("rules", Matcher, ("match",)),
-        ("verdicts", pipeline, ("settle", "decide", "ladder", "incidents", "without_refined")),
+        ("verdicts", engine, ("settle", "decide", "ladder", "without_refined")),
+        ("verdicts", files, ("incidents",)),
     )
     before = [(owner, name, getattr(owner, name)) for _, owner, names in places for name in names]
     try:
         for stage, owner, names in places:
             for name in names:
                 setattr(owner, name, clock.timed(stage, getattr(owner, name)))
-        report = pipeline.analyze(path, rules=rules)
+        report = analyze(path, rules=rules)
         with clock.stage("report"):
             json_report.write(report, io.StringIO())
     finally:

@@ -1,0 +1,21 @@
+"""How the rooms are joined: frames in, a report out. The only room that knows all the stages."""
+
+from analyzer.pipeline.copying import annotate, carve
+from analyzer.pipeline.engine import Engine
+from analyzer.pipeline.files import analyze
+from analyzer.pipeline.front import BATCH_ROWS
+from analyzer.pipeline.reading import Progress
+from analyzer.pipeline.tracing import trace
+from analyzer.pipeline.watching import interface_names, watch
+
+__all__ = [
+    "BATCH_ROWS",
+    "Engine",
+    "Progress",
+    "analyze",
+    "annotate",
+    "carve",
+    "interface_names",
+    "trace",
+    "watch",
+]

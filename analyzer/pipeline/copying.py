@@ -1,0 +1,45 @@
+"""Copies of what was analyzed: with the findings as comments, and each flow by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import BinaryIO
+
+from analyzer.decode.fragments import Fragments
+from analyzer.decode.packets import decode
+from analyzer.flows.members import Members
+from analyzer.model.carving import Carving
+from analyzer.model.comments import Comments
+from analyzer.sources.annotated import write_annotated
+from analyzer.sources.carved import CarvedFile
+from analyzer.sources.open import open_capture
+
+
+def annotate(capture: str, comments: Comments, out: BinaryIO) -> None:
+    """Write a copy of the capture as pcapng, with the comments; up to where it is damaged, if it is.
+
+    Raises UserError where it cannot be opened, OSError where ``out`` cannot be written.
+    """
+    with open_capture(capture, 0) as source:
+        write_annotated(source, comments, out)
+
+
+def carve(captures: Sequence[str], carvings: Sequence[Carving]) -> list[int]:
+    """Read the captures of a report once more, and write each flow into its file; how many packets each has.
+
+    All flows have a summary. Raises UserError where a capture cannot be opened any more, OSError where a file
+    cannot be written.
+    """
+    files = [CarvedFile(carving.path, carving.whole) for carving in carvings]
+    members = Members([carving.result.summary for carving in carvings if carving.result.summary])
+    for index in sorted({index for carving in carvings for index in carving.result.captures}):
+        with open_capture(captures[index], index) as source:
+            fragments = Fragments()
+            for block in source.blocks():
+                for flow, numbers in members.of(decode(block, fragments)):
+                    texts = carvings[flow].comments
+                    for number in numbers.tolist():
+                        files[flow].add(block, number - block.first_number, texts.get((index, number), ()))
+    for file in files:
+        file.flush()
+    return [file.packets for file in files]

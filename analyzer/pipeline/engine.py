@@ -1,0 +1,295 @@
+"""Turns the blocks of one capture into results of flows: the stages joined."""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+
+import numpy as np
+
+from analyzer.decode.fragments import Fragments
+from analyzer.decode.packets import decode
+from analyzer.flows.keys import Sorted
+from analyzer.flows.tracker import MAX_QUIET, Tracker
+from analyzer.matching.match import Matcher
+from analyzer.model.blocks import FrameBlock, Source
+from analyzer.model.columns import Undecoded
+from analyzer.model.event import Event, Withdrawn
+from analyzer.model.finding import Finding, FlowResult, LadderLine, News
+from analyzer.model.flow import CLIENT, MAX_FLOWS, SERVER, Flow, FlowEnd, Kind, Segment
+from analyzer.model.host import DEFAULT_HOST, Host
+from analyzer.model.report import Totals
+from analyzer.model.summary import Summary, summaries
+from analyzer.pipeline.front import Front
+from analyzer.sockets.profiles import profile
+from analyzer.sockets.shadow import ShadowFlow
+from analyzer.sources.reading import link_type_name
+from analyzer.verdicts.aftermath import settle
+from analyzer.verdicts.decide import decide, without_refined
+from analyzer.verdicts.ladder import ladder
+from analyzer.verdicts.services import Services
+
+_KEPT_FIRST, _KEPT_LAST = 6, 24
+"""Segments of a flow that are kept for its ladder."""
+
+
+@dataclass(slots=True)
+class _Watched:
+    """A flow that reached the shadow sockets."""
+
+    shadow: ShadowFlow
+    findings: dict[str, list[Finding]] = field(default_factory=dict)
+    """By the key of the event that they tell of."""
+    noted: int = 0
+    """The deadline that is in the heap."""
+    first: list[Segment] = field(default_factory=list)
+    last: deque[Segment] = field(default_factory=lambda: deque(maxlen=_KEPT_LAST))
+    told: bool = False
+    """Something was said of it while it was open."""
+
+    def keep(self, segment: Segment) -> None:
+        (self.first if len(self.first) < _KEPT_FIRST else self.last).append(segment)
+
+
+class Engine:
+    """Turns the blocks of one capture into results of flows, as they end.
+
+    ``batch`` rows are waited for before they are looked at; 0 waits for nothing.
+    """
+
+    def __init__(
+        self,
+        matcher: Matcher,
+        *,
+        batch: int = 0,
+        hosts: tuple[Host, Host] = (DEFAULT_HOST, DEFAULT_HOST),
+        all_flows: bool = False,
+        max_flows: int = MAX_FLOWS,
+        keep_all: bool = False,
+        keep_events: bool = False,
+        keep_news: bool = False,
+    ) -> None:
+        self.front = Front(batch)
+        self._matcher = matcher
+        self._systems = (hosts[CLIENT].system, hosts[SERVER].system)
+        self._profiles = (profile(*hosts[CLIENT]), profile(*hosts[SERVER]))
+        self._max_flows = max_flows
+        triggers = Kind.ALL if keep_all else matcher.triggers
+        self._tracker = Tracker(triggers, all_flows=all_flows, max_flows=max_flows)
+        self._all_flows = all_flows
+        self._clean: list[FlowResult] = []
+        self._watched: dict[int, _Watched] = {}
+        self._deadlines: list[tuple[int, int]] = []
+        self._results: list[FlowResult] = []
+        self.services = Services()
+        self._harmless: dict[str, int] = {}
+        self._keep_events = keep_events
+        self.events: list[Event] = []
+        self._keep_news = keep_news
+        self._changed: set[int] = set()
+        self._news: list[News] = []
+        self._packets = 0
+        self._undecoded = np.zeros(len(Undecoded), np.int64)
+        self._shortened = 0
+
+    def run(self, source: Source) -> list[FlowResult]:
+        """Read a source to its end."""
+        for block in source.blocks():
+            self.feed(block)
+        return self.finish()
+
+    def carries_on(self, block: FrameBlock) -> bool:
+        """Whether frames of the block belong to flows that are open."""
+        return self._tracker.knows(decode(block, Fragments()))
+
+    def feed(self, block: FrameBlock) -> None:
+        """Take the next frames."""
+        for ordered in self.front.take(block):
+            self.track(ordered)
+
+    def track(self, ordered: Sorted) -> None:
+        """Take the next rows, as the front gives them."""
+        self._packets += ordered.rows.packets
+        self._undecoded += ordered.rows.undecoded
+        self._shortened += ordered.rows.shortened
+        tracked = self._tracker.follow(ordered)
+        for flow in tracked.flows:
+            self._watch(flow)
+        for segment in tracked.segments:
+            watched = self._watched[segment.flow]
+            watched.keep(segment)
+            self._take(watched, watched.shadow.receive(segment))
+        self._end(tracked.ended)
+        for flow_id in {segment.flow for segment in tracked.segments}:
+            self._note_deadline(flow_id)
+        self._pass_deadlines(self._tracker.clock)
+
+    @property
+    def open_flows(self) -> int:
+        """How many flows are followed now."""
+        return self._tracker.open_flows
+
+    def tick(self, clock: int) -> None:
+        """Nothing came until then (nanoseconds since the epoch): silence is decided by the clock."""
+        self._end(self._tracker.tick(clock))
+        self._pass_deadlines(self._tracker.clock)
+
+    def take_news(self) -> list[News]:
+        """The flows of which something else is to be said than the last time, as they stand now."""
+        news, self._news = self._news, []
+        changed = sorted(self._changed & self._watched.keys())
+        self._changed.clear()
+        for end in self._tracker.so_far(changed) if changed else ():
+            watched = self._watched[end.flow]
+            watched.told = True
+            news.append(News(self._standing(watched, end), ended=False))
+        return news
+
+    def finish(self) -> list[FlowResult]:
+        """The capture is over: all results, by the order in which the flows began."""
+        for ordered in self.front.rest():
+            self.track(ordered)
+        self._end(self._tracker.finish())
+        results = sorted(self._results, key=lambda result: result.flow.id)
+        settled, self._harmless = settle(results, self.services)
+        quiet = [self._told(*quiet, [], ()) for quiet in self._tracker.take_quiet_flows()]
+        return sorted([*settled, *self._clean, *quiet], key=lambda result: result.flow.id)
+
+    def add_to(self, totals: Totals) -> None:
+        """Add this capture's counts."""
+        totals.packets += self._packets
+        totals.tcp_flows += self._tracker.tcp_flows
+        totals.udp_flows += self._tracker.udp_flows
+        totals.other_packets += int(self._undecoded[Undecoded.OTHER_PROTOCOL])
+        for name, number in self._harmless.items():
+            totals.harmless[name] = totals.harmless.get(name, 0) + number
+        for reason in Undecoded:
+            count = int(self._undecoded[reason])
+            if count and reason is not Undecoded.OTHER_PROTOCOL:
+                name = reason.name.lower().replace("_", "-")
+                totals.undecoded[name] = totals.undecoded.get(name, 0) + count
+
+    def problems(self) -> Iterator[str]:
+        """What this capture cannot show, as sentences."""
+        tracker = self._tracker
+        if self.front.unknown_links:
+            names = ", ".join(link_type_name(number) for number in sorted(self.front.unknown_links))
+            count = int(self._undecoded[Undecoded.UNKNOWN_LINK_TYPE])
+            yield f"{count} frames have a link type that is not known, and were not looked at: {names}"
+        if self._shortened:
+            yield (
+                f"{self._shortened} frames are shorter than the IP packets in them: something cut them and "
+                "did not keep their lengths, which are taken from the packets"
+            )
+        if tracker.guessed_flows:
+            yield (
+                f"{tracker.guessed_flows} of {tracker.tcp_flows} TCP connections began before the capture: "
+                "which end is the client is a guess"
+            )
+        if tracker.one_sided_flows:
+            yield (
+                f"{tracker.one_sided_flows} of {tracker.tcp_flows} TCP connections show packets of one end "
+                "only: the capture did not see the other direction, or nobody answered"
+            )
+        if tracker.evicted_flows:
+            yield (
+                f"more than {self._max_flows:,} flows were open at a time (--max-flows): "
+                f"{tracker.evicted_flows:,} that had been silent longest were let go; what came later in "
+                "them counts as another connection"
+            )
+        if tracker.shortened_flows:
+            yield (
+                f"in {tracker.shortened_flows} connections over {MAX_QUIET} segments mattered before the "
+                "first one that a rule looks for: those after the first were not looked at"
+            )
+        if tracker.copies:
+            yield (
+                f"{tracker.copies} packets were captured more than once (a mirror port, several interfaces "
+                "or both sides of a router): their copies count for nothing"
+            )
+        if tracker.unseen:
+            yield (
+                f"{tracker.unseen} segments acknowledge bytes that are not in the capture: "
+                "it lost packets, or did not see one direction"
+            )
+
+    def _watch(self, flow: Flow) -> None:
+        self._watched[flow.id] = _Watched(ShadowFlow(flow, *self._profiles))
+
+    def _take(self, watched: _Watched, told: Iterable[Event | Withdrawn]) -> None:
+        for event in told:
+            if self._keep_news:
+                self._changed.add(event.flow_id)
+            watched.findings.pop(event.key, None)  # taken back, or told anew
+            if not isinstance(event, Withdrawn):
+                if self._keep_events:
+                    self.events.append(event)
+                if found := self._matcher.match(event, self._systems[event.side]):
+                    watched.findings[event.key] = found
+
+    def _note_deadline(self, flow_id: int) -> None:
+        watched = self._watched.get(flow_id)
+        deadline = watched.shadow.deadline if watched else None
+        if watched and deadline is not None and deadline != watched.noted:
+            watched.noted = deadline
+            heapq.heappush(self._deadlines, (deadline, flow_id))
+
+    def _pass_deadlines(self, clock: int) -> None:
+        """Silence that has lasted long enough becomes an event."""
+        while self._deadlines and self._deadlines[0][0] <= clock:
+            _, flow_id = heapq.heappop(self._deadlines)
+            watched = self._watched.get(flow_id)
+            if watched:
+                self._take(watched, watched.shadow.tick(clock))
+
+    def _end(self, ends: Iterable[FlowEnd]) -> None:
+        """Judge flows that ended, and keep the summaries of all."""
+        parts = self._tracker.take_summaries()
+        known = {summary.flow: summary for rows in parts for summary in summaries(rows[rows["watched"]])}
+        results = [result for end in ends if (result := self._result(end, known[end.flow]))]
+        self._results.extend(results)
+        failed = [result.flow.id for result in results if result.verdicts]
+        for rows in parts:
+            self.services.add(rows, failed)
+
+    def _result(self, end: FlowEnd, summary: Summary) -> FlowResult | None:
+        """All that is reported of a flow, if there is anything."""
+        watched = self._watched.pop(end.flow)
+        self._take(watched, watched.shadow.finish(end))
+        result = self._standing(watched, end, summary)
+        if watched.told or (self._keep_news and result.findings):
+            self._news.append(News(result, ended=True))
+        if result.findings:
+            return result
+        if self._all_flows:
+            self._clean.append(result)
+        return None
+
+    def _standing(self, watched: _Watched, end: FlowEnd, summary: Summary | None = None) -> FlowResult:
+        """What is known of a flow by now."""
+        findings = without_refined(chain.from_iterable(watched.findings.values()))
+        shown = ladder([*watched.first, *watched.last])
+        return self._told(watched.shadow.flow, end.end, end.packets, findings, shown, summary)
+
+    def _told(
+        self,
+        flow: Flow,
+        end: int,
+        packets: int,
+        findings: list[Finding],
+        shown: tuple[LadderLine, ...],
+        summary: Summary | None = None,
+    ) -> FlowResult:
+        return FlowResult(
+            flow=flow,
+            end=end,
+            packets=packets,
+            systems=self._systems,
+            verdicts=decide(findings, self._systems),
+            findings=tuple(findings),
+            ladder=shown,
+            summary=summary,
+        )

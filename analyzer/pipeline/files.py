@@ -1,0 +1,81 @@
+"""Captures in files, pipes and memory: a report of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import itemgetter
+
+from analyzer.matching.load import load_rules, rules_folder
+from analyzer.matching.match import Matcher
+from analyzer.model.blocks import MAX_FRAMES
+from analyzer.model.filter import EVERYTHING, Filter
+from analyzer.model.flow import MAX_FLOWS
+from analyzer.model.host import DEFAULT_HOST, Host
+from analyzer.model.report import Report
+from analyzer.model.rule import Rule
+from analyzer.pipeline.engine import Engine
+from analyzer.pipeline.front import BATCH_ROWS
+from analyzer.pipeline.reading import Progress, Reading
+from analyzer.sources.inputs import Named, inputs
+from analyzer.sources.series import series
+from analyzer.verdicts.choose import choose
+from analyzer.verdicts.incidents import incidents
+
+
+def analyze(
+    *captures: Named,
+    rules: Sequence[Rule] | None = None,
+    client: Host = DEFAULT_HOST,
+    server: Host = DEFAULT_HOST,
+    only: Filter = EVERYTHING,
+    all_flows: bool = False,
+    progress: Progress | None = None,
+    max_frames: int = MAX_FRAMES,
+    jobs: int | None = 1,
+    max_flows: int = MAX_FLOWS,
+) -> Report:
+    """Read captures and say which errno each end got.
+
+    A capture is a path, ``-`` for standard input, a directory or a pattern; or an open binary file; or a
+    PacketList or any other iterable of packets of scapy. Files of which each carries on
+    the one before, as those of a rotation do, are judged as one capture; all others each by itself.
+
+    ``client`` and ``server`` are what is known of the machines at the two ends; ``only`` says what of the
+    results is in the report; with ``all_flows`` it has the flows without a finding as well. ``jobs`` is how
+    many processes work, None: two for large files, where this process may use two processors. The answer is
+    the same. Of more than ``max_flows`` open flows those that were silent longest are let go.
+
+    Raises UserError where a rule file is wrong or the only capture cannot be opened. A capture that cannot
+    be read to its end is reported up to there, with ``damage`` set in its entry of ``captures``.
+    """
+    known = load_rules(rules_folder()) if rules is None else rules
+    files, notes = inputs(captures)
+    if len(files) == 1 and files[0].error:
+        raise files[0].error
+    matcher = Matcher(known)
+
+    def engine() -> Engine:
+        batch = BATCH_ROWS if max_frames >= MAX_FRAMES else max_frames
+        hosts = (client, server)
+        return Engine(matcher, batch=batch, hosts=hosts, all_flows=all_flows, max_flows=max_flows)
+
+    reading = Reading(engine, files, progress, max_frames, jobs)
+    for members in series(files):
+        reading.series(members)
+    flows = [result for _, results in sorted(reading.found, key=itemgetter(0)) for result in results]
+    totals, services = reading.totals, reading.services
+    totals.rules = len(known)
+    totals.longest_pause = services.longest_pause()
+    first = min((capture.first for capture in reading.captures if capture.first is not None), default=0)
+    told, left_out = choose(flows, only, first)
+    return Report(
+        captures=tuple(reading.captures),
+        totals=totals,
+        flows=tuple(told),
+        incidents=incidents(told, services),
+        notes=tuple(notes),
+        only=only,
+        left_out=left_out,
+        hosts=(client, server),
+        all_flows=all_flows,
+    )

@@ -1,0 +1,53 @@
+"""What is done with frames before anything is known of their flows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from analyzer.decode.fragments import Fragments
+from analyzer.decode.link import LINK_TYPES
+from analyzer.decode.packets import decode
+from analyzer.flows.keys import Sorted, sort_by_flow
+from analyzer.model.blocks import FrameBlock
+from analyzer.model.columns import PacketColumns, Undecoded, joined
+
+BATCH_ROWS = 65_536
+"""Rows that are tracked at once, where nobody waits for the answer. The more, the less each of them costs, as
+long as the arrays fit into the processor's caches."""
+_BATCH_BYTES = 1 << 30
+"""Payload that is tracked at once: so far sequence numbers can be compared, see model.blocks.MAX_FRAMES."""
+
+
+class Front:
+    """What is done with frames before anything is known of their flows: they are decoded and sorted."""
+
+    def __init__(self, batch: int) -> None:
+        self.unknown_links: set[int] = set()
+        self._batch = batch
+        self._fragments = Fragments()
+        self._waiting: list[PacketColumns] = []
+        self._rows = 0
+        self._bytes = 0
+
+    def take(self, block: FrameBlock) -> Iterator[Sorted]:
+        """Decode the next frames; gives the rows once there are enough of them."""
+        columns = decode(block, self._fragments)
+        if columns.undecoded[Undecoded.UNKNOWN_LINK_TYPE]:
+            self.unknown_links |= set(np.unique(block.link_types).tolist()) - LINK_TYPES
+        payload = int(columns.payload.sum())
+        if self._bytes + payload > _BATCH_BYTES:
+            yield from self.rest()
+        self._waiting.append(columns)
+        self._rows += len(columns)
+        self._bytes += payload
+        if self._rows >= self._batch:
+            yield from self.rest()
+
+    def rest(self) -> Iterator[Sorted]:
+        """The rows that are still waiting."""
+        if self._waiting:
+            columns, self._waiting = joined(self._waiting), []
+            self._rows = self._bytes = 0
+            yield sort_by_flow(columns)

@@ -1,0 +1,186 @@
+"""Reads files, and joins those that are one capture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+from analyzer.errors import UserError
+from analyzer.flows.keys import Sorted
+from analyzer.model.blocks import FrameBlock
+from analyzer.model.capture import Capture
+from analyzer.model.finding import FlowResult
+from analyzer.model.report import Totals
+from analyzer.parallel import Arrays, KilledError, ahead, can_fork, processors
+from analyzer.pipeline.engine import Engine
+from analyzer.sources.inputs import Input, beginning, open_input
+from analyzer.sources.open import CaptureSource
+from analyzer.sources.scapy_packets import ScapySource
+from analyzer.sources.series import Seam
+from analyzer.verdicts.places import Places, in_files
+from analyzer.verdicts.services import Services
+
+_LARGE = 64 << 20
+"""Bytes of a file from which on a second process pays."""
+
+
+Progress = Callable[[int, int], None]
+"""Told how many bytes of the files were read, and how many they have."""
+
+
+class Reading:
+    """Reads files, and joins those that are one capture."""
+
+    def __init__(
+        self,
+        engine: Callable[[], Engine],
+        files: Sequence[Input],
+        progress: Progress | None,
+        max_frames: int,
+        jobs: int | None,
+    ) -> None:
+        self.captures = [Capture(file.path, "", damage=file.error) for file in files]
+        self.totals = Totals()
+        self.services = Services()
+        self.found: list[tuple[int, list[FlowResult]]] = []
+        """Results beside the index of the first capture that they come from."""
+        self._engine = engine
+        self._files = files
+        self._progress = progress
+        self._max_frames = max_frames
+        self._jobs = jobs
+        self._size = sum(file.size for file in files)
+        self._read = 0
+
+    def series(self, members: Sequence[int]) -> None:
+        """Read files that may carry on each other, in their order, and add what was found in them.
+
+        Once one begins before the one before it has ended, none of them is taken for a rotation any more.
+        """
+        joined: _Joined | None = None
+        apart = len(members) == 1
+        for index in members:
+            if joined:
+                begin = beginning(self._files[index])
+                apart = apart or bool(begin and joined.seam.overlaps(begin))
+                if apart or not (begin and joined.goes_on_with(begin)):
+                    self._finish(joined)
+                    joined = None
+            joined = joined or _Joined(self._engine())
+            self._file(index, joined)
+            if self.captures[index].damage:
+                self._finish(joined)  # what is missing now is no silence
+                joined = None
+            self._read += self._files[index].size
+        if joined:
+            self._finish(joined)
+
+    def _file(self, index: int, joined: _Joined) -> None:
+        """Read a file to its end."""
+        try:
+            source = open_input(self._files[index], index, max_frames=self._max_frames)
+        except UserError as error:
+            if len(self._files) == 1:
+                raise
+            self.captures[index].damage = error
+            return
+        self.captures[index] = source.capture
+        joined.begin(source.capture, index)
+        with source:
+            try:
+                for taken in joined.read(source, ahead=self._works_ahead(self._files[index])):
+                    if self._progress:
+                        self._progress(self._read + taken, self._size)
+            except KilledError:
+                what = "the process that read it was killed: by the system for want of memory, or by somebody"
+                hint = "--jobs 1 reads it without a second process."
+                raise UserError("reader-killed", source.capture.path, what, hint) from None
+
+    def _works_ahead(self, file: Input) -> bool:
+        """Whether a process of its own reads the file."""
+        if self._jobs is None:
+            return file.size >= _LARGE and processors() > 1 and can_fork()
+        return file.size > 0 and self._jobs > 1 and can_fork()
+
+    def _finish(self, joined: _Joined) -> None:
+        self.found.append((joined.first, joined.finish()))
+        joined.engine.add_to(self.totals)
+        self.services.merge(joined.engine.services)
+        if joined.captures:
+            joined.captures[0].problems.extend(joined.engine.problems())
+
+
+class _Joined:
+    """The engine for files of which each carries on the one before; for one file at first."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.seam = Seam()
+        self.captures: list[Capture] = []
+        self._places = Places()
+        self._before = 0
+
+    @property
+    def first(self) -> int:
+        """The lowest index of its captures."""
+        return min(self._places.captures, default=0)
+
+    def goes_on_with(self, block: FrameBlock) -> bool:
+        """Whether a file with this beginning carries on the last one.
+
+        It does where it follows soon and holds more of a connection that was open when that ended. Where none
+        goes on there is nothing to join, and no telling of a new file of the same host from one of another.
+        """
+        return self.seam.follows(block) and self.engine.carries_on(block)
+
+    def begin(self, capture: Capture, index: int) -> None:
+        """The frames of the next file follow."""
+        if self.captures:
+            self._before += self.captures[-1].packets
+            capture.carries_on = self._places.captures[-1]
+        self.captures.append(capture)
+        self._places.add(index, self._before)
+
+    def read(self, source: CaptureSource | ScapySource, *, ahead: bool) -> Iterator[int]:
+        """Read the file to its end; tells after each batch how many bytes of it were taken.
+
+        ``ahead``: a second process reads and decodes while this one tracks.
+        """
+        for ordered, taken in self._read_ahead(source) if ahead else self._sorted(source):
+            self.engine.track(ordered)
+            yield taken
+
+    def _sorted(self, source: CaptureSource | ScapySource) -> Iterator[tuple[Sorted, int]]:
+        """The rows of the file, whose frames are counted on over all files; and how much of it was taken."""
+        front = self.engine.front
+        for block in source.blocks():
+            self.seam.note(block)
+            if self._before:
+                block = replace(block, first_number=block.first_number + self._before)
+            for ordered in front.take(block):
+                yield ordered, source.taken
+        for ordered in front.rest():
+            yield ordered, source.taken
+
+    def _read_ahead(self, source: CaptureSource | ScapySource) -> Iterator[tuple[Sorted, int]]:
+        """The same, made by a second process, whose state this one has when it is done."""
+
+        def made() -> Iterator[tuple[Arrays, Any]]:
+            for ordered, taken in self._sorted(source):
+                arrays, rest = ordered.parts()
+                yield arrays, (rest, taken)
+            yield {}, (source.capture, self.seam, self.engine.front)
+
+        for arrays, rest in ahead(made()):
+            if arrays:
+                yield Sorted.of(arrays, rest[0]), rest[1]
+            else:
+                capture, self.seam, self.engine.front = rest
+                for name in (entry.name for entry in fields(Capture)):
+                    setattr(source.capture, name, getattr(capture, name))
+
+    def finish(self) -> list[FlowResult]:
+        """All results, with the numbers that the frames have in their files."""
+        results = self.engine.finish()
+        return results if len(self.captures) == 1 else [in_files(one, self._places) for one in results]
