@@ -29,6 +29,7 @@ class Doubt(StrEnum):
 
     HANDSHAKE_NOT_SEEN = "the capture does not hold the handshake of this connection"
     ONE_DIRECTION = "only one direction of this connection was captured"
+    PACKETS_DROPPED = "the capture lost packets, of any connection, while this one was open"
     BYTES_NOT_CAPTURED = "bytes were acknowledged that are not in the capture"
     RESET_NUMBER_UNPROVEN = (
         "whether the reset had the sequence number that its receiver expected is not certain"
