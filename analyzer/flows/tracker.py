@@ -24,7 +24,7 @@ from analyzer.flows.table import FlowTable, QuietRows, Rows, put, take, together
 from analyzer.flows.values import flow_ends, flow_value, quiet_flows, segment_rows, segments
 from analyzer.model.columns import TCP, Flag, PacketColumns
 from analyzer.model.flow import MAX_FLOWS, Flow, FlowEnd, Kind, QuietFlow, Segment
-from analyzer.model.summary import SummaryRows
+from analyzer.model.summary import Summary, SummaryRows, summaries
 
 SIGNIFICANT = Kind.ALL & ~(Kind.RESENT | Kind.PROBE)
 """A single retransmission is everyday, and so is a probe that is answered: REPEATED tells the others."""
@@ -138,11 +138,13 @@ class Tracker:
             return []
         return self._sweep()
 
-    def so_far(self, flows: Sequence[int]) -> list[FlowEnd]:
-        """Open flows (by number) as they stand now."""
+    def so_far(self, flows: Sequence[int]) -> list[tuple[FlowEnd, Summary]]:
+        """Open flows (by number) as they stand now, and what would be kept of each."""
         live = self._table.live()
         chosen = live[np.isin(self._table.slots["flow"][live], np.array(flows, np.int64))]
-        return flow_ends(take(self._table.slots, chosen), [self._clock] * len(chosen), closed=False)
+        slots = take(self._table.slots, chosen)
+        ends = flow_ends(slots, [self._clock] * len(chosen), closed=False)
+        return list(zip(ends, summaries(summary_rows(slots)), strict=True))
 
     def finish(self) -> list[FlowEnd]:
         """The capture is over: the last word about every flow handed out and still open."""
