@@ -28,12 +28,15 @@ class Members:
             self._flows.setdefault(key, []).append(index)
         self._keys = np.array(sorted(self._flows), np.uint64)
 
+    def rows(self, columns: PacketColumns) -> NDArray[np.int64]:
+        """The rows of these flows and of others between the same ends: int64 (n,), ascending."""
+        if not len(self._keys) or not len(columns):
+            return np.zeros(0, np.int64)
+        return np.flatnonzero(np.isin(flow_keys(columns)[0], self._keys))
+
     def of(self, columns: PacketColumns) -> Iterator[tuple[int, NDArray[np.int64]]]:
         """Index of a flow, and the numbers of its frames among the columns: int64 (n,), ascending."""
-        if not len(self._keys) or not len(columns):
-            return
-        keys = flow_keys(columns)[0]
-        rows = np.flatnonzero(np.isin(keys, self._keys))
+        keys, rows = flow_keys(columns)[0], self.rows(columns)
         for key in np.unique(keys[rows]).tolist():
             own = rows[keys[rows] == key]
             times, numbers = columns.time[own], columns.number[own]

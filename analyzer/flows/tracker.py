@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.flows.batch import Batch
+from analyzer.flows.batch import Batch, State
 from analyzer.flows.copies import Copies
 from analyzer.flows.keys import Sorted, first_is_from_client, flow_keys, run_starts, sort_by_flow
 from analyzer.flows.quiet import QuietRows, together
@@ -257,7 +257,8 @@ class Tracker:
         note_answers(batch, after)
         note_sizes(batch, after)
         note_pauses(batch, state, before, after)
-        significant = np.flatnonzero((state.kinds & SIGNIFICANT) != 0)
+        self._mark_shown(batch, before, state)
+        significant = np.flatnonzero((state.kinds & (SIGNIFICANT | Kind.SHOWN)) != 0)
         triggers = (state.kinds[significant] & self._triggers) != 0
         triggered = np.zeros(len(batch.starts), np.bool_)
         triggered[batch.group[significant[triggers]]] = True
@@ -275,6 +276,9 @@ class Tracker:
         rows = together([earlier, rows.where(watched)])
         rows = rows.take(np.argsort(rows["flow"], kind="stable"))
         return rows.segments(), [flow_value(slot) for slot in after[newly]]
+
+    def _mark_shown(self, batch: Batch, before: Rows, state: State) -> None:
+        """Which rows are wanted whatever they carry: none, but for pictures (see shown.py)."""
 
     def _note_control(self, batch: Batch, after: Rows) -> None:
         """Remember SYN, FIN and RST in ``after``."""
