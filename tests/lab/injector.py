@@ -1,8 +1,8 @@
 """A device on the path that sends segments in an end's name: `python injector.py PORT INTERFACE...`.
 
-It watches the connections of that server port on the router's interfaces. Each line on its standard input is a segment
-to send, `{"as": "server", "shift": 0, "flags": "R", "ttl": 64, ...}`, with numbers relative to what that end would
-send next. It answers each with a line.
+It watches the connections of that server port on the router's interfaces. Each line on its standard input is
+a list of segments to send, `{"as": "server", "shift": 0, "flags": "R", "ttl": 64}`, with numbers relative to
+what that end would send next. It answers each with a line.
 """
 
 import json

@@ -6,6 +6,7 @@ import json
 import select
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -203,7 +204,8 @@ def untranslated(stage: Stage) -> None:
     )
     stage.listen()
     stage.open()
-    stage.connections[-1].server = ("10.9.0.200", stage.port)
+    behind = stage.connections[-1]
+    stage.connections.append(replace(behind, server=("10.9.0.200", stage.port), server_calls=None))
     stage.client.do("connect", address="10.9.0.200", port=stage.port)
     stage.server.do("accept")
     stage.exchange()
@@ -215,3 +217,4 @@ def untranslated(stage: Stage) -> None:
     stage.server.run("send", "send", "recv", "so_error", "close")
     stage.client.finish()
     stage.client.run("close")
+    behind.client_calls = None

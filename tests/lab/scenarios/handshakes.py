@@ -45,29 +45,34 @@ def simultaneous(stage: Stage) -> None:
 
 @scenario(
     "simultaneous-open-reset",
-    "both programs call connect() to each other; the path answers the client's SYN-ACK with a reset",
+    "both programs call connect() to each other; a device resets the client, and that the server",
     delay=CROSSING,
     captures=BEFORE_FILTER,
     seconds=4,
 )
 def simultaneous_reset(stage: Stage) -> None:
-    stage.filter("tcp dport PORT tcp flags & (syn | ack) == (syn | ack) reject with tcp reset")
+    stage.filter(
+        "tcp sport PORT tcp flags & (syn | ack) == (syn | ack) drop",
+        "tcp dport PORT tcp flags & (syn | ack) == (syn | ack) reject with tcp reset",
+    )
     _connect_both(stage)
     stage.client.finish()
+    stage.unfilter()
     stage.client.run("recv", "send", "so_error", "close")
     stage.server.finish()
+    stage.server.run("recv", "send", "so_error", "close")
 
 
 @scenario(
     "reset-before-established",
     "the client loses patience before the SYN-ACK comes and closes: a reset answers the SYN-ACK",
-    delay=CROSSING,
+    delay=0.1,
     seconds=4,
 )
 @scenario(
     "reset-before-established-ipv6",
     "as reset-before-established; IPv6",
-    delay=CROSSING,
+    delay=0.1,
     ipv6=True,
     seconds=5,
 )
@@ -114,7 +119,7 @@ def time_wait_challenged(stage: Stage) -> None:
 
 @scenario(
     "port-reused-time-wait-unanswered",
-    "a SYN with a lower number meets TIME_WAIT, and tcp_rfc1337 keeps that: each SYN gets an ACK; TCP_SYNCNT=2",
+    "a SYN with a lower number meets TIME_WAIT, which tcp_rfc1337 keeps: ACKs answer it; TCP_SYNCNT=2",
     seconds=15,
 )
 def time_wait_unanswered(stage: Stage) -> None:
@@ -129,7 +134,7 @@ def time_wait_unanswered(stage: Stage) -> None:
 
 @scenario(
     "port-reused-reset-dropped",
-    "the server remembers the connection and answers the SYN with an ACK; a firewall drops the client's resets",
+    "the server remembers the connection: ACKs answer the SYN, and a firewall drops the client's resets",
     captures=BEFORE_FILTER,
     seconds=15,
 )

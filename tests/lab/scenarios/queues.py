@@ -62,7 +62,7 @@ def overflow_heals(stage: Stage) -> None:
 
 @scenario(
     "accept-queue-overflow-reset",
-    "the accept queue stays full; after tcp_synack_retries=1 the request is forgotten: a reset answers the data",
+    "the accept queue stays full, and the request is forgotten (tcp_synack_retries=1): a reset answers data",
     delay=CROSSING,
     seconds=12,
 )
@@ -165,7 +165,7 @@ def cookies(stage: Stage) -> None:
 
 @scenario(
     "syn-cookies-queue-full",
-    "SYN cookies, and the accept queue is full when the ACK comes: no SYN-ACK is sent again; the request gets through later",
+    "SYN cookies, and the accept queue is full when the ACK comes; the request gets through later",
     delay=CROSSING,
     seconds=7,
 )
@@ -177,7 +177,7 @@ def cookies_full(stage: Stage) -> None:
 
 @scenario(
     "syn-cookies-ack-lost",
-    "SYN cookies, and the client's ACK is lost: the server knows nothing, the client waits for it to speak first",
+    "SYN cookies, and the client's ACK is lost: the client waits for a server that knows nothing of it",
     captures=BEFORE_FILTER,
     seconds=7,
 )
