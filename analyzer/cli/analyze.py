@@ -8,6 +8,7 @@ import click
 
 from analyzer.cli.copies import (
     draw,
+    key_of,
     refuse_what_cannot_be_carved,
     refuse_what_cannot_be_copied,
     write_carved,
@@ -37,6 +38,12 @@ from analyzer.reports.formats import COPIES, FORMATS
     "--carve",
     metavar="DIR",
     help="Write each failing flow into a capture of its own in this new directory, with an index.",
+)
+@click.option(
+    "--anonymize",
+    is_flag=True,
+    help="With --carve: other addresses (neighbours stay neighbours), no payload. The key is that of "
+    "ERRNOSCOPE_ANONYMIZE_KEY, else a new one.",
 )
 @click.option(
     "--group",
@@ -71,6 +78,7 @@ def command(
     jobs: int | None,
     max_flows: int,
     carve: str | None,
+    anonymize: bool,
 ) -> int:
     """Say which errno each end of the captured connections got, from which call, and why.
 
@@ -99,6 +107,7 @@ def command(
         )
     refuse_what_cannot_be_copied(outputs, captures)
     refuse_what_cannot_be_carved(carve, captures)
+    key = key_of(carve, anonymize=anonymize)
     rules = chosen.load()
     only = replace(only, rules=rules.names)
     with opened(outputs, captures) as reports:
@@ -117,7 +126,7 @@ def command(
         shown = draw(report) if any("pictures" in target.known.options for target in outputs) else {}
         reports.write(report, group=group, pictures=shown, rules=rules.rules)
         write_copies(reports, report)
-        write_carved(carve, report)
+        write_carved(carve, report, key)
     damaged = [capture.damage for capture in report.captures if capture.damage]
     for damage in damaged:
         complain(damage)
