@@ -32,6 +32,7 @@ def _flow(result: FlowResult, name: Name) -> FlowResult:
     return replace(
         result,
         flow=replace(result.flow, client=client, server=server),
+        messages=(),
         findings=tuple(_finding(finding, name) for finding in result.findings),
         ladder=tuple(
             replace(line, reporter=name(line.reporter)) if line.reporter else line for line in result.ladder
