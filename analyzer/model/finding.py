@@ -107,7 +107,8 @@ class Verdict:
 class FlowResult:
     """All that is reported of a flow. ``end`` in nanoseconds; ``systems`` of client and server.
 
-    ``summary`` is what is kept of every flow that ends, clean or not.
+    ``summary`` is what is kept of every flow that ends, clean or not. ``same_as`` are the other flows in
+    which the capture shows the same connection: behind a NAT, inside or outside of a tunnel.
     """
 
     flow: Flow
@@ -118,6 +119,7 @@ class FlowResult:
     findings: tuple[Finding, ...]
     ladder: tuple[LadderLine, ...]
     summary: Summary | None = None
+    same_as: tuple[Flow, ...] = ()
 
     @property
     def captures(self) -> tuple[int, ...]:

@@ -59,6 +59,7 @@ def watch(
         only=only,
         left_out=left_out,
         hosts=(client, server),
+        twice=engine.twice.told(),
     )
 
 

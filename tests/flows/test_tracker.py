@@ -579,7 +579,8 @@ def test_long_captures_have_all_that_they_promise() -> None:
             seen["survived"] += summary.survived > 0
             seen["fatal"] += max(summary.fatal) > 0
             seen["unacknowledged"] += any(summary.unacknowledged)
-    also = ("unseen", "copies", "closed", "open", "guessed", "survived", "fatal", "unacknowledged")
+            seen["legs"] += summary.first_leg > 0
+    also = ("unseen", "copies", "closed", "open", "guessed", "survived", "fatal", "unacknowledged", "legs")
     assert all(seen[name] > 5 for name in (*names, *also)), seen
 
 

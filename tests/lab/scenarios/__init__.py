@@ -1,6 +1,18 @@
 """The scenarios: what the two programs do, and what happens to their connection."""
 
-from . import basic, datagrams, end_of_file, files, paths, patience, ports, restarts, tunnels, windows
+from . import (
+    basic,
+    datagrams,
+    end_of_file,
+    files,
+    paths,
+    patience,
+    ports,
+    restarts,
+    seen_twice,
+    tunnels,
+    windows,
+)
 from .registry import SCENARIOS, Scenario
 
 __all__ = [
@@ -14,6 +26,7 @@ __all__ = [
     "patience",
     "ports",
     "restarts",
+    "seen_twice",
     "tunnels",
     "windows",
 ]
