@@ -46,6 +46,7 @@ from analyzer.reports.formats import COPIES, FORMATS
     help="With --carve: other addresses (neighbours stay neighbours), no payload. The key is that of "
     "ERRNOSCOPE_ANONYMIZE_KEY, else a new one.",
 )
+@click.option(
     "--decoder",
     type=click.Choice(["own", "tshark"]),
     default="own",
