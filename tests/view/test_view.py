@@ -205,7 +205,8 @@ def test_it_needs_a_terminal(capsys: Capsys) -> None:
 
 def test_other_commands_do_without_it() -> None:
     code = (
-        "import sys; from analyzer.cli.main import run; run(['analyze', sys.argv[1], '-o', 'json=/dev/null']); "
+        "import sys; from analyzer.cli.main import run; "
+        "run(['analyze', sys.argv[1], '-o', 'json=/dev/null']); "
         "print(sorted({'textual', 'rich', 'cryptography'} & set(sys.modules)))"
     )
     line = [sys.executable, "-c", code, str(FAILED)]
