@@ -39,7 +39,10 @@ _COLUMNS: dict[str, DTypeLike] = {
     "tunnel": np.uint64,
 }
 
-_DEFAULTS = {"scale": -1}
+PLACE = "payload_at"
+"""A column made only where it is asked for: where in the buffer the payload begins; -1: it has none."""
+
+_DEFAULTS = {"scale": -1, PLACE: -1}
 
 Columns = Mapping[str, NDArray[Any]]
 """Values by name of their column, (k,) each."""
@@ -51,8 +54,9 @@ Values = Mapping[str, "NDArray[Any] | int"]
 class Rows:
     """Rows of one block: each ``add`` appends some, ``finish`` puts all into the order of the frames."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, *, places: bool = False) -> None:
         self._capacity = capacity
+        self._kinds = {**_COLUMNS, PLACE: np.int64} if places else _COLUMNS
         self._count = 0
         self._index: list[NDArray[np.int64]] = []
         self._columns: dict[str, NDArray[Any]] = {}
@@ -68,15 +72,17 @@ class Rows:
         self._index.append(index)
         for values in parts:
             for name, value in values.items():
+                if name not in self._kinds:
+                    continue
                 if name not in self._columns:
                     self._columns[name] = self._blank(name, self._capacity)
                 self._columns[name][begin : self._count] = value
 
     def finish(self) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]]]:
-        """The frames' indices, int64 (rows,), ascending, and every column of ``_COLUMNS``, (rows,)."""
+        """The frames' indices, int64 (rows,), ascending, and every column that is wanted, (rows,)."""
         index, order = self._order()
         columns = {}
-        for name in _COLUMNS:
+        for name in self._kinds:
             column = self._columns.get(name)
             if column is None:
                 columns[name] = self._blank(name, self._count)
@@ -93,8 +99,7 @@ class Rows:
         order = np.argsort(index, kind="stable")
         return index.take(order), order
 
-    @staticmethod
-    def _blank(name: str, size: int) -> NDArray[Any]:
-        dtype = np.dtype(_COLUMNS[name])
+    def _blank(self, name: str, size: int) -> NDArray[Any]:
+        dtype = np.dtype(self._kinds[name])
         default = _DEFAULTS.get(name, 0)
         return np.full(size, default, dtype=dtype) if default else np.zeros(size, dtype=dtype)

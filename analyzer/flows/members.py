@@ -13,7 +13,7 @@ from analyzer.flows.keys import flow_keys
 from analyzer.model.columns import PacketColumns
 from analyzer.model.summary import Summary
 
-_SLACK_NS = 10 * 10**6
+SLACK_NS = 10 * 10**6
 """Packets may stand in a capture somewhat out of order."""
 
 
@@ -21,8 +21,8 @@ class Members:
     """Finds the packets of some flows, ICMP errors that quote them included."""
 
     def __init__(self, flows: Sequence[Summary]) -> None:
-        self._begin = [flow.start - _SLACK_NS for flow in flows]
-        self._end = [flow.end + _SLACK_NS for flow in flows]
+        self._begin = [flow.start - SLACK_NS for flow in flows]
+        self._end = [flow.end + SLACK_NS for flow in flows]
         keys = flow_keys(_as_columns(flows))[0].tolist() if flows else []
         self._flows: dict[int, list[int]] = {}
         for index, key in enumerate(keys):
@@ -31,17 +31,22 @@ class Members:
 
     def of(self, columns: PacketColumns) -> Iterator[tuple[int, NDArray[np.int64]]]:
         """Index of a flow, and the numbers of its frames among the columns: int64 (n,), ascending."""
+        for index, rows in self.rows_of(columns):
+            yield index, np.unique(columns.number[rows])
+
+    def rows_of(self, columns: PacketColumns) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        """Index of a flow, and which of the columns' rows are its: int64 (n,), ascending."""
         if not len(self._keys) or not len(columns):
             return
         keys = flow_keys(columns)[0]
         rows = np.flatnonzero(np.isin(keys, self._keys))
         for key in np.unique(keys[rows]).tolist():
             own = rows[keys[rows] == key]
-            times, numbers = columns.time[own], columns.number[own]
+            times = columns.time[own]
             for index in self._flows[key]:
                 inside = (times >= self._begin[index]) & (times <= self._end[index])
                 if inside.any():
-                    yield index, np.unique(numbers[inside])
+                    yield index, own[inside]
 
 
 def _as_columns(flows: Sequence[Summary]) -> PacketColumns:
