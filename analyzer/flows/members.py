@@ -23,11 +23,16 @@ class Members:
     def __init__(self, flows: Sequence[Summary]) -> None:
         self._begin = [flow.start - SLACK_NS for flow in flows]
         self._end = [flow.end + SLACK_NS for flow in flows]
-        keys = flow_keys(_as_columns(flows))[0].tolist() if flows else []
         self._flows: dict[int, list[int]] = {}
-        for index, key in enumerate(keys):
+        for index, key in enumerate(keys_of(flows)):
             self._flows.setdefault(key, []).append(index)
         self._keys = np.array(sorted(self._flows), np.uint64)
+
+    def rows(self, columns: PacketColumns) -> NDArray[np.int64]:
+        """The rows of these flows and of others between the same ends: int64 (n,), ascending."""
+        if not len(self._keys) or not len(columns):
+            return np.zeros(0, np.int64)
+        return np.flatnonzero(np.isin(flow_keys(columns)[0], self._keys))
 
     def of(self, columns: PacketColumns) -> Iterator[tuple[int, NDArray[np.int64]]]:
         """Index of a flow, and the numbers of its frames among the columns: int64 (n,), ascending."""
@@ -36,10 +41,7 @@ class Members:
 
     def rows_of(self, columns: PacketColumns) -> Iterator[tuple[int, NDArray[np.int64]]]:
         """Index of a flow, and which of the columns' rows are its: int64 (n,), ascending."""
-        if not len(self._keys) or not len(columns):
-            return
-        keys = flow_keys(columns)[0]
-        rows = np.flatnonzero(np.isin(keys, self._keys))
+        keys, rows = flow_keys(columns)[0], self.rows(columns)
         for key in np.unique(keys[rows]).tolist():
             own = rows[keys[rows] == key]
             times = columns.time[own]
@@ -47,6 +49,12 @@ class Members:
                 inside = (times >= self._begin[index]) & (times <= self._end[index])
                 if inside.any():
                     yield index, own[inside]
+
+
+def keys_of(flows: Sequence[Summary]) -> list[int]:
+    """The key that ``flow_keys`` gives the packets of each of these flows."""
+    keys: list[int] = flow_keys(_as_columns(flows))[0].tolist() if flows else []
+    return keys
 
 
 def _as_columns(flows: Sequence[Summary]) -> PacketColumns:

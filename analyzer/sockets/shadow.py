@@ -38,6 +38,12 @@ class ShadowFlow:
         return self._pair.flow
 
     @property
+    def states(self) -> tuple[str, str]:
+        """The TCP states of client and server, as they are now."""
+        client, server = self._pair.sockets
+        return client.state.value, server.state.value
+
+    @property
     def deadline(self) -> int | None:
         """The next moment at which silence means something (nanoseconds since the epoch)."""
         return self._retransmissions.deadline

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from pathlib import Path
 
@@ -31,10 +32,8 @@ class Wire:
     def shake_hands(self) -> None:
         for _ in range(4):
             for end in (self.client, self.server):
-                try:
+                with contextlib.suppress(ssl.SSLWantReadError):
                     end.do_handshake()
-                except ssl.SSLWantReadError:
-                    pass
                 self.carry()
 
     def carry(self) -> None:
@@ -47,10 +46,8 @@ class Wire:
 
     def farewell(self, end: ssl.SSLObject) -> None:
         """Its close_notify."""
-        try:
+        with contextlib.suppress(ssl.SSLWantReadError):
             end.unwrap()
-        except ssl.SSLWantReadError:
-            pass
         self.carry()
 
     def talk(self, client: int | None = None, server: int | None = None) -> Talk:
