@@ -25,6 +25,7 @@ from analyzer.model.host import DEFAULT_HOST, Host
 from analyzer.model.report import Totals
 from analyzer.model.summary import Summary, SummaryRows, summaries
 from analyzer.pipeline.front import Front
+from analyzer.pipeline.messages import KeptBlocks
 from analyzer.sockets.profiles import profile
 from analyzer.sockets.shadow import ShadowFlow
 from analyzer.sources.reading import link_type_name
@@ -76,7 +77,8 @@ ReadMessages = Callable[[Sequence[Summary]], Mapping[int, MessageView]]
 class Engine:
     """Turns the blocks of one capture into results of flows, as they end.
 
-    ``batch`` rows are waited for before they are looked at; 0 waits for nothing.
+    ``batch`` rows are waited for before they are looked at; 0 waits for nothing. ``keep_blocks``: the capture
+    cannot be read a second time, so that what came last of it is kept; with ``keep_news`` it is always.
     """
 
     def __init__(
@@ -90,8 +92,9 @@ class Engine:
         keep_all: bool = False,
         keep_events: bool = False,
         keep_news: bool = False,
+        keep_blocks: bool = False,
     ) -> None:
-        self.front = Front(batch)
+        self.front = Front(batch, KeptBlocks() if keep_blocks or keep_news else None)
         self._matcher = matcher
         self._systems = (hosts[CLIENT].system, hosts[SERVER].system)
         self._profiles = (profile(*hosts[CLIENT]), profile(*hosts[SERVER]))
@@ -173,8 +176,12 @@ class Engine:
         news, self._news = self._news, []
         changed = sorted(self._changed & self._watched.keys())
         self._changed.clear()
-        for end, summary in self._tracker.so_far(changed) if changed else ():
+        standing = self._tracker.so_far(changed) if changed else []
+        waiting = [summary for end, summary in standing if self._watched[end.flow].waits]
+        known = self.front.kept.read(waiting) if waiting and self.front.kept else {}
+        for end, summary in standing:
             watched = self._watched[end.flow]
+            self._weigh(watched, known.get(end.flow))
             watched.told = True
             news.append(News(self._standing(watched, end, summary), ended=False))
         return news
@@ -251,6 +258,9 @@ class Engine:
                 "it lost packets, or did not see one direction"
             )
 
+        if self.front.kept:
+            yield from self.front.kept.problems()
+
     def _watch(self, flow: Flow) -> None:
         self._watched[flow.id] = _Watched(ShadowFlow(flow, *self._profiles))
 
@@ -302,8 +312,8 @@ class Engine:
                 self._undecided_rows.append(rows[waiting])
                 rows = rows[~waiting]
             self.services.add(rows, failed)
-        if self._keep_news:
-            self._decide(None)
+        if self.front.kept:
+            self._decide(self.front.kept.read)
 
     def _decide(self, read: ReadMessages | None) -> None:
         """Judge the flows of which it matters what both ends said, as far as that can be read."""
@@ -311,14 +321,23 @@ class Engine:
         known = read([one.summary for one in undecided]) if undecided and read else {}
         failed = []
         for one in undecided:
-            if message := known.get(one.end.flow):
-                self._take(one.watched, [weigh(event, message) for event in one.watched.waits.values()])
+            self._weigh(one.watched, known.get(one.end.flow))
             result = self._result(one.watched, one.end, one.summary)
             if result and result.verdicts:
                 failed.append(one.end.flow)
         for rows in self._undecided_rows:
             self.services.add(rows, failed)
         self._undecided_rows = []
+
+    def _weigh(self, watched: _Watched, message: MessageView | None) -> None:
+        """Match the events once more, now that it is known what both ends said."""
+        if message is None:
+            return
+        for key, event in watched.waits.items():
+            weighed = weigh(event, message)
+            if self._keep_events:
+                self.events.append(weighed)
+            watched.findings[key] = self._matcher.match(weighed, self._systems[event.side])
 
     def _result(self, watched: _Watched, end: FlowEnd, summary: Summary) -> FlowResult | None:
         """All that is reported of a flow, if there is anything; it is kept."""

@@ -38,7 +38,7 @@ class Reading:
 
     def __init__(
         self,
-        engine: Callable[[], Engine],
+        engine: Callable[[bool], Engine],
         files: Sequence[Input],
         progress: Progress | None,
         max_frames: int,
@@ -71,7 +71,7 @@ class Reading:
                 if apart or not (begin and joined.goes_on_with(begin)):
                     self._finish(joined)
                     joined = None
-            joined = joined or _Joined(self._engine())
+            joined = joined or _Joined(self._engine(not self._files[index].size))
             self._file(index, joined)
             if self.captures[index].damage:
                 self._finish(joined)  # what is missing now is no silence
@@ -119,9 +119,6 @@ class Reading:
         reader = MessageReader(flows)
         problems = joined.captures[0].problems
         for index in joined.indices:
-            if not self._files[index].size:
-                problems.append(_not_again(len(flows)))
-                return {}
             try:
                 with open_input(self._files[index], index) as source:
                     reader.take(source.blocks())
