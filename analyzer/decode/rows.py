@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from analyzer.model.columns import constant
+
 _COLUMNS: dict[str, DTypeLike] = {
     "version": np.uint8,
     "protocol": np.uint8,
@@ -42,6 +44,8 @@ _COLUMNS: dict[str, DTypeLike] = {
 PLACE = "payload_at"
 """A column made only where it is asked for: where in the buffer the payload begins; -1: it has none."""
 
+_EVERY: dict[str, DTypeLike] = {**_COLUMNS, PLACE: np.int64}
+
 _DEFAULTS = {"scale": -1, PLACE: -1}
 
 Columns = Mapping[str, NDArray[Any]]
@@ -56,7 +60,7 @@ class Rows:
 
     def __init__(self, capacity: int, *, places: bool = False) -> None:
         self._capacity = capacity
-        self._kinds = {**_COLUMNS, PLACE: np.int64} if places else _COLUMNS
+        self._kinds = _EVERY if places else _COLUMNS
         self._count = 0
         self._index: list[NDArray[np.int64]] = []
         self._columns: dict[str, NDArray[Any]] = {}
@@ -85,7 +89,7 @@ class Rows:
         for name in self._kinds:
             column = self._columns.get(name)
             if column is None:
-                columns[name] = self._blank(name, self._count)
+                columns[name] = constant(_default(name), self._count)
             else:
                 column = column[: self._count]
                 columns[name] = column if order is None else column.take(order)
@@ -99,7 +103,11 @@ class Rows:
         order = np.argsort(index, kind="stable")
         return index.take(order), order
 
-    def _blank(self, name: str, size: int) -> NDArray[Any]:
-        dtype = np.dtype(self._kinds[name])
-        default = _DEFAULTS.get(name, 0)
-        return np.full(size, default, dtype=dtype) if default else np.zeros(size, dtype=dtype)
+    @staticmethod
+    def _blank(name: str, size: int) -> NDArray[Any]:
+        default = _default(name)
+        return np.full(size, default) if default else np.zeros(size, default.dtype)
+
+
+def _default(name: str) -> np.generic:
+    return np.dtype(_EVERY[name]).type(_DEFAULTS.get(name, 0))
