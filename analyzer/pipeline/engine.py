@@ -33,6 +33,7 @@ from analyzer.verdicts.aftermath import settle
 from analyzer.verdicts.decide import decide, without_refined
 from analyzer.verdicts.ladder import ladder
 from analyzer.verdicts.services import Services
+from analyzer.verdicts.twice import Twice
 
 _KEPT_FIRST, _KEPT_LAST = 6, 24
 """Segments of a flow that are kept for its ladder."""
@@ -109,6 +110,7 @@ class Engine:
         self._deadlines: list[tuple[int, int]] = []
         self._results: list[FlowResult] = []
         self.services = Services()
+        self.twice = Twice()
         self._harmless: dict[str, int] = {}
         self._keep_events = keep_events
         self.events: list[Event] = []
@@ -312,6 +314,8 @@ class Engine:
                 self._undecided_rows.append(rows[waiting])
                 rows = rows[~waiting]
             self.services.add(rows, failed)
+        for legs in self._tracker.take_legs():
+            self.twice.add(legs)
         if self.front.kept:
             self._decide(self.front.kept.read)
 
