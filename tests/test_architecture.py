@@ -14,7 +14,7 @@ import pytest
 from analyzer.data import load
 
 PACKAGE = Path(__file__).resolve().parent.parent / "analyzer"
-STAGES = ("sources", "decode", "flows", "sockets", "matching", "verdicts", "reports")
+STAGES = ("sources", "decode", "flows", "sockets", "messages", "matching", "verdicts", "reports")
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
