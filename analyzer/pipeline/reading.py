@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 
 from analyzer.errors import UserError
 from analyzer.flows.keys import Sorted
 from analyzer.model.blocks import FrameBlock
 from analyzer.model.capture import Capture
+from analyzer.model.event import MessageView
 from analyzer.model.finding import FlowResult
 from analyzer.model.report import Totals
+from analyzer.model.summary import Summary
 from analyzer.parallel import Arrays, KilledError, ahead, can_fork, processors
-from analyzer.pipeline.engine import Engine
+from analyzer.pipeline.engine import Engine, ReadMessages
+from analyzer.pipeline.messages import MessageReader
 from analyzer.sources.inputs import Input, beginning, open_input
 from analyzer.sources.open import CaptureSource
 from analyzer.sources.scapy_packets import ScapySource
 from analyzer.sources.series import Seam
+from analyzer.sources.tshark_source import TsharkSource
 from analyzer.verdicts.places import Places, in_files
 from analyzer.verdicts.services import Services
+from analyzer.verdicts.twice import Twice
 
 _LARGE = 64 << 20
 """Bytes of a file from which on a second process pays."""
@@ -34,7 +40,7 @@ class Reading:
 
     def __init__(
         self,
-        engine: Callable[[], Engine],
+        engine: Callable[[bool], Engine],
         files: Sequence[Input],
         progress: Progress | None,
         max_frames: int,
@@ -43,6 +49,7 @@ class Reading:
         self.captures = [Capture(file.path, "", damage=file.error) for file in files]
         self.totals = Totals()
         self.services = Services()
+        self.twice = Twice()
         self.found: list[tuple[int, list[FlowResult]]] = []
         """Results beside the index of the first capture that they come from."""
         self._engine = engine
@@ -67,7 +74,7 @@ class Reading:
                 if apart or not (begin and joined.goes_on_with(begin)):
                     self._finish(joined)
                     joined = None
-            joined = joined or _Joined(self._engine())
+            joined = joined or _Joined(self._engine(not self._files[index].size))
             self._file(index, joined)
             if self.captures[index].damage:
                 self._finish(joined)  # what is missing now is no silence
@@ -104,11 +111,35 @@ class Reading:
         return file.size > 0 and self._jobs > 1 and can_fork()
 
     def _finish(self, joined: _Joined) -> None:
-        self.found.append((joined.first, joined.finish()))
+        self.found.append((joined.first, joined.finish(partial(self._messages, joined))))
         joined.engine.add_to(self.totals)
         self.services.merge(joined.engine.services)
+        self.twice.merge(joined.engine.twice)
         if joined.captures:
             joined.captures[0].problems.extend(joined.engine.problems())
+
+    def _messages(self, joined: _Joined, flows: Sequence[Summary]) -> dict[int, MessageView]:
+        """Read the files once more, for what both ends of these flows said."""
+        reader = MessageReader(flows)
+        problems = joined.captures[0].problems
+        for index in joined.indices:
+            try:
+                with open_input(self._files[index], index) as source:
+                    reader.take(source.blocks())
+            except UserError as error:
+                problems.append(f"{_not_again(len(flows))} ({error.what})")
+                return {}
+        found = reader.finish()
+        if reader.unread:
+            problems.append(_not_again(reader.unread))
+        return found
+
+
+def _not_again(flows: int) -> str:
+    return (
+        f"what both ends of {flows} connections said could not be read a second time: whether an answer was "
+        "due in them is told by who spoke last"
+    )
 
 
 class _Joined:
@@ -142,7 +173,7 @@ class _Joined:
         self.captures.append(capture)
         self._places.add(index, self._before)
 
-    def read(self, source: CaptureSource | ScapySource, *, ahead: bool) -> Iterator[int]:
+    def read(self, source: CaptureSource | ScapySource | TsharkSource, *, ahead: bool) -> Iterator[int]:
         """Read the file to its end; tells after each batch how many bytes of it were taken.
 
         ``ahead``: a second process reads and decodes while this one tracks.
@@ -151,7 +182,7 @@ class _Joined:
             self.engine.track(ordered)
             yield taken
 
-    def _sorted(self, source: CaptureSource | ScapySource) -> Iterator[tuple[Sorted, int]]:
+    def _sorted(self, source: CaptureSource | ScapySource | TsharkSource) -> Iterator[tuple[Sorted, int]]:
         """The rows of the file, whose frames are counted on over all files; and how much of it was taken."""
         front = self.engine.front
         for block in source.blocks():
@@ -163,7 +194,7 @@ class _Joined:
         for ordered in front.rest():
             yield ordered, source.taken
 
-    def _read_ahead(self, source: CaptureSource | ScapySource) -> Iterator[tuple[Sorted, int]]:
+    def _read_ahead(self, source: CaptureSource | ScapySource | TsharkSource) -> Iterator[tuple[Sorted, int]]:
         """The same, made by a second process, whose state this one has when it is done."""
 
         def made() -> Iterator[tuple[Arrays, Any]]:
@@ -180,7 +211,12 @@ class _Joined:
                 for name in (entry.name for entry in fields(Capture)):
                     setattr(source.capture, name, getattr(capture, name))
 
-    def finish(self) -> list[FlowResult]:
+    @property
+    def indices(self) -> list[int]:
+        """The indices of its captures, in their order."""
+        return self._places.captures
+
+    def finish(self, read: ReadMessages) -> list[FlowResult]:
         """All results, with the numbers that the frames have in their files."""
-        results = self.engine.finish()
+        results = self.engine.finish(read)
         return results if len(self.captures) == 1 else [in_files(one, self._places) for one in results]

@@ -10,6 +10,7 @@ from analyzer.model.event import (
     Event,
     FlowView,
     IcmpView,
+    MessageView,
     ProbeView,
     ResetView,
     RetryView,
@@ -84,8 +85,9 @@ class Pair:
     def heard_after_all(self) -> Iterator[Told]:
         """The capture is over: what was taken to have been given up was acknowledged in its last packets."""
         for socket in self.sockets:
-            if _was_heard(socket, self.totals[1 - socket.side]):
+            if _was_heard(socket, *self.sent(socket)):
                 yield from self.revive(socket)
+                socket.catch_up(*self.sent(socket), self.other(socket).fin_end)
 
     def revive(self, socket: ShadowSocket) -> Iterator[Told]:
         """What ended this end did not: its state before is its state now."""
@@ -110,7 +112,7 @@ class Pair:
         frames: tuple[int, ...],
         key: str,
         doubts: set[Doubt],
-        **views: IcmpView | ResetView | RetryView | ProbeView | WaitView,
+        **views: IcmpView | ResetView | RetryView | ProbeView | WaitView | MessageView,
     ) -> E:
         """An event of that end, with what a rule may see of it."""
         make: Callable[..., E] = kind
@@ -126,6 +128,7 @@ class Pair:
                 ip_version=self.flow.version,
                 handshake_seen=not self.flow.client_guessed,
                 age=(time - self.flow.start) / SECOND,
+                unaccepted=self.sockets[SERVER].synacks_in_vain > 0 and not self.totals[SERVER].opened_time,
             ),
             **views,
         )
@@ -154,12 +157,16 @@ class Pair:
         return doubts
 
 
-def _was_heard(socket: ShadowSocket, peer: Totals) -> bool:
+def _was_heard(socket: ShadowSocket, own: Totals, peer: Totals) -> bool:
     """What it was taken to have given up was acknowledged after all, and no reset answered that."""
     run = socket.fatal.run_before if socket.fatal and not socket.fatal.reset else None
     if run and run.what in (WINDOW, KEEPALIVE):
         return run.what == WINDOW and not socket.reset_late and is_answered(run, peer)
-    return run is not None and not socket.reset_late and peer.has_ack and distance(run.seq, peer.ack) > 0
+    if run is None or socket.reset_late:
+        return False
+    if run.what == "syn" and (own.opened_time or distance(own.seq_end, peer.ack) > 0):
+        return own.opened_time > 0  # else it acknowledges another connection
+    return peer.has_ack and distance(run.seq, peer.ack) > 0
 
 
 def _shows_life(fatal: Fatal, own: Totals) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from analyzer.model.columns import Flag
-from analyzer.model.event import Doubt, EndOfFile, Event, GaveUp, Withdrawn
+from analyzer.model.event import UNREAD, Doubt, EndOfFile, Event, GaveUp, Withdrawn
 from analyzer.model.flow import CLIENT, SERVER, Kind, Segment
 from analyzer.model.seq import distance
 from analyzer.sockets.machine import ShadowSocket
@@ -54,7 +54,7 @@ class Answers:
 
     def left_unanswered(self, sender: ShadowSocket, segment: Segment) -> Iterator[Told]:
         """A FIN, or the client's reset, in place of an answer."""
-        if not segment.kinds & Kind.UNANSWERED or not roles_are_known(self._pair.flow):
+        if not segment.kinds & Kind.UNANSWERED or not self._roles_are_known():
             return
         own, peer = self._pair.totals
         if sender.side == CLIENT:
@@ -93,20 +93,27 @@ class Answers:
             and own.last_data_number > sender.fin_number
             and own.has_ack
             and distance(own.ack, sender.fin_end) > 0
-            and roles_are_known(self._pair.flow)
+            and self._roles_are_known()
         ):
             frames = (sender.fin_number, reset.number)
             self._crossed = self._end_of_file(reset.time, frames, None)
+
+    def _roles_are_known(self) -> bool:
+        """Where both ends call connect(), nobody knows who asks."""
+        both_connect = all(socket.connects for socket in self._pair.sockets)
+        return roles_are_known(self._pair.flow) and not both_connect
 
     def _end_of_file(self, time: int, frames: tuple[int, ...], acknowledged: int | None) -> EndOfFile:
         client = self._pair.sockets[CLIENT]
         own, peer = self._pair.totals
         view = wait_view(time, own, peer, acknowledged)
-        doubts = doubts_that_an_answer_was_due(view, own, peer)
+        doubts = doubts_that_an_answer_was_due(view, own, peer) | {Doubt.NOT_READ}
         if not is_near(self._pair.round_trip(client)):
             doubts.add(Doubt.FIN_UNPROVEN)
         told = tuple(sorted({own.last_data_number, *frames}))
-        return self._pair.event(EndOfFile, client, time, told, "end of file", doubts, wait=view)
+        return self._pair.event(
+            EndOfFile, client, time, told, "end of file", doubts, wait=view, message=UNREAD
+        )
 
     def _gave_up(self, segment: Segment) -> Event:
         own, peer = self._pair.totals
@@ -115,5 +122,7 @@ class Answers:
         doubts = doubts_that_an_answer_was_due(view, own, peer) | doubts_of_patience(view)
         frames = (own.last_data_number, segment.number)
         client = self._pair.sockets[CLIENT]
-        self._impatient = self._pair.event(GaveUp, client, segment.time, frames, "gave up", doubts, wait=view)
+        self._impatient = self._pair.event(
+            GaveUp, client, segment.time, frames, "gave up", doubts, wait=view, message=UNREAD
+        )
         return self._impatient
