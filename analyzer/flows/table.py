@@ -98,6 +98,7 @@ SEGMENT = np.dtype(
         ("has_ts", "?"),
         ("mss", "u2"),
         ("scale", "i1"),
+        ("layout", "u4"),
         ("icmp_type", "u1"),
         ("icmp_code", "u1"),
         ("version", "u1"),

@@ -20,11 +20,10 @@ from analyzer.model.columns import Undecoded
 from analyzer.model.event import Event, Withdrawn
 from analyzer.model.finding import Finding, FlowResult, LadderLine, News
 from analyzer.model.flow import CLIENT, MAX_FLOWS, SERVER, Flow, FlowEnd, Kind, Segment
-from analyzer.model.host import DEFAULT_HOST, Host
+from analyzer.model.host import DEFAULT_HOST, Host, System, taken_for
 from analyzer.model.report import Totals
 from analyzer.model.summary import Summary, summaries
 from analyzer.pipeline.front import Front
-from analyzer.sockets.profiles import profile
 from analyzer.sockets.shadow import ShadowFlow
 from analyzer.sources.reading import link_type_name
 from analyzer.verdicts.aftermath import settle
@@ -74,8 +73,7 @@ class Engine:
     ) -> None:
         self.front = Front(batch)
         self._matcher = matcher
-        self._systems = (hosts[CLIENT].system, hosts[SERVER].system)
-        self._profiles = (profile(*hosts[CLIENT]), profile(*hosts[SERVER]))
+        self._hosts = hosts
         self._max_flows = max_flows
         triggers = Kind.ALL if keep_all else matcher.triggers
         self._tracker = Tracker(triggers, all_flows=all_flows, max_flows=max_flows)
@@ -155,7 +153,8 @@ class Engine:
         self._end(self._tracker.finish())
         results = sorted(self._results, key=lambda result: result.flow.id)
         settled, self._harmless = settle(results, self.services)
-        quiet = [self._told(*quiet, [], ()) for quiet in self._tracker.take_quiet_flows()]
+        systems = (taken_for(self._hosts[CLIENT]), taken_for(self._hosts[SERVER]))
+        quiet = [self._told(*quiet, systems, [], ()) for quiet in self._tracker.take_quiet_flows()]
         return sorted([*settled, *self._clean, *quiet], key=lambda result: result.flow.id)
 
     def add_to(self, totals: Totals) -> None:
@@ -217,7 +216,7 @@ class Engine:
             )
 
     def _watch(self, flow: Flow) -> None:
-        self._watched[flow.id] = _Watched(ShadowFlow(flow, *self._profiles))
+        self._watched[flow.id] = _Watched(ShadowFlow(flow, *self._hosts))
 
     def _take(self, watched: _Watched, told: Iterable[Event | Withdrawn]) -> None:
         for event in told:
@@ -227,7 +226,7 @@ class Engine:
             if not isinstance(event, Withdrawn):
                 if self._keep_events:
                     self.events.append(event)
-                if found := self._matcher.match(event, self._systems[event.side]):
+                if found := self._matcher.match(event):
                     watched.findings[event.key] = found
 
     def _note_deadline(self, flow_id: int) -> None:
@@ -272,13 +271,15 @@ class Engine:
         """What is known of a flow by now."""
         findings = without_refined(chain.from_iterable(watched.findings.values()))
         shown = ladder([*watched.first, *watched.last])
-        return self._told(watched.shadow.flow, end.end, end.packets, findings, shown, summary)
+        shadow = watched.shadow
+        return self._told(shadow.flow, end.end, end.packets, shadow.systems, findings, shown, summary)
 
     def _told(
         self,
         flow: Flow,
         end: int,
         packets: int,
+        systems: tuple[System, System],
         findings: list[Finding],
         shown: tuple[LadderLine, ...],
         summary: Summary | None = None,
@@ -287,8 +288,8 @@ class Engine:
             flow=flow,
             end=end,
             packets=packets,
-            systems=self._systems,
-            verdicts=decide(findings, self._systems),
+            systems=systems,
+            verdicts=decide(findings, self._hosts),
             findings=tuple(findings),
             ladder=shown,
             summary=summary,

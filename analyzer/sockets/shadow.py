@@ -44,6 +44,7 @@ from analyzer.model.flow import (
     Totals,
     address_text,
 )
+from analyzer.model.host import Host, Likeness, System
 from analyzer.model.seq import distance
 from analyzer.model.socket import State, Step
 from analyzer.sockets.facts import quotes_syn, quotes_unacknowledged
@@ -58,7 +59,7 @@ from analyzer.sockets.probes import (
     unanswered_run,
     window_is_closed,
 )
-from analyzer.sockets.profiles import IcmpEffect, Profile
+from analyzer.sockets.profiles import IcmpEffect
 from analyzer.sockets.resets import grace, is_near, judge
 from analyzer.sockets.retries import (
     SECOND,
@@ -90,7 +91,7 @@ E = TypeVar("E", bound=Event)
 class ShadowFlow:
     """Steps both ends' sockets with each significant segment of a flow, in order."""
 
-    def __init__(self, flow: Flow, client: Profile, server: Profile) -> None:
+    def __init__(self, flow: Flow, client: Host, server: Host) -> None:
         self.flow = flow
         self._sockets = (ShadowSocket(CLIENT, client), ShadowSocket(SERVER, server))
         self._totals = (NOTHING, NOTHING)
@@ -102,6 +103,12 @@ class ShadowFlow:
         if flow.client_guessed:
             for socket in self._sockets:
                 socket.state = State.ESTABLISHED
+
+    @property
+    def systems(self) -> tuple[System, System]:
+        """What client and server are taken to run."""
+        client, server = self._sockets
+        return client.system, server.system
 
     @property
     def deadline(self) -> int | None:
@@ -236,7 +243,7 @@ class ShadowFlow:
     def _sent(self, segment: Segment) -> Iterator[Told]:
         """SYN, FIN and retransmissions."""
         sender, receiver = self._sockets[segment.side], self._sockets[1 - segment.side]
-        sender.ttl = segment.ttl
+        sender.recognise(segment)
         if sender.fatal and segment.time > sender.fatal.time + sender.fatal.grace:
             yield from self._revive(sender)
         if segment.flags & Flag.SYN:
@@ -556,8 +563,10 @@ class ShadowFlow:
     def _doubts(self, socket: ShadowSocket) -> set[Doubt]:
         """What is doubtful about this flow altogether."""
         doubts = set()
-        if socket.ttl > socket.profile.ttl:
+        if socket.ttl > socket.profile.ttl or socket.system.likeness is Likeness.OTHER:
             doubts.add(Doubt.ANOTHER_SYSTEM)
+        if socket.system.likeness is Likeness.TTL:
+            doubts.add(Doubt.SYSTEM_GUESSED)
         if self.flow.client_guessed:
             doubts.add(Doubt.HANDSHAKE_NOT_SEEN)
         client, server = self._totals
@@ -591,6 +600,7 @@ class ShadowFlow:
         return make(
             flow_id=self.flow.id,
             side=socket.side,
+            system=socket.system.name,
             time=time,
             frames=frames,
             key=key,
