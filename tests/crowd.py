@@ -9,6 +9,7 @@ from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from random import Random
+from zlib import crc32
 
 from analyzer.model.columns import TCP, Flag
 
@@ -39,7 +40,8 @@ class Talk:
     def __init__(self, ends: Ends, start: int, *, delay: int = MILLI, ttl: int = 64) -> None:
         self.time, self.delay, self.ends, self.ttl = start, delay, ends, ttl
         self.frames: list[Timed] = []
-        self.seq = [1000 + ends.port, 900_000 + ends.port]
+        number = crc32(f"{ends} {start}".encode())
+        self.seq = [number >> 1, number >> 2 ^ 0x155555]
         self.ident = 0
 
     def send(self, side: int, flags: int, payload: int = 0, *, again: bool = False, ttl: int = 0) -> Talk:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import click
 
 from analyzer.cli.copies import (
+    draw,
     refuse_what_cannot_be_carved,
     refuse_what_cannot_be_copied,
     write_carved,
@@ -113,7 +114,8 @@ def command(
                 jobs=jobs,
                 max_flows=max_flows,
             )
-        reports.write(report, group=group)
+        shown = draw(report) if any("pictures" in target.known.options for target in outputs) else {}
+        reports.write(report, group=group, pictures=shown, rules=rules.rules)
         write_copies(reports, report)
         write_carved(carve, report)
     damaged = [capture.damage for capture in report.captures if capture.damage]

@@ -1,4 +1,4 @@
-"""``-o pcapng=FILE`` and ``--carve DIR``: the capture itself once more, or the failing flows of it."""
+"""What reads the captures a second time: ``-o pcapng=FILE``, ``--carve DIR``, and pictures of flows."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from analyzer.cli.output import Outputs, Target
 from analyzer.errors import UserError
 
 if TYPE_CHECKING:
+    from analyzer.model.picture import Picture
     from analyzer.model.report import Report
 
 
@@ -63,6 +64,17 @@ def write_carved(folder: str | None, report: Report) -> None:
     except OSError as error:
         what = f"cannot be written: {error.strerror or error}"
         raise UserError("unwritable", f"--carve {folder}", what) from error
+
+
+def draw(report: Report) -> dict[int, Picture]:
+    """The packets of flows that are worth a picture, by the ``id()`` of each result; of pipes none."""
+    if not all(Path(capture.path).is_file() for capture in report.captures):
+        return {}
+    from analyzer.pipeline import pictures
+    from analyzer.reports.groups import worth_a_picture
+
+    wanted = worth_a_picture(report)
+    return pictures(report, wanted) if wanted else {}
 
 
 def write_copies(reports: Outputs, report: Report) -> None:

@@ -36,6 +36,9 @@ FAMILIES = {
 """Totals that are a column's value in the last row of some kind that this end sent: by that kind, their names
 and the column that each is taken from."""
 
+SUMS = ("payload", "unseen", "gaps")
+"""Totals that are sums over the rows that this end sent."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -80,9 +83,9 @@ class Batch:
 class Side:
     """One end just before each row.
 
-    ``sums`` are int64 (n,) each by their name in Totals, counted from the begin of the batch; ``found``
-    int64 (k,) each by their name in FAMILIES, the rows of that kind; ``opened`` int64 (g,) the first row of
-    the batch without SYN, n where there is none.
+    ``sums`` are int64 (n,) each by their name, one of SUMS, counted from the begin of the batch; those that
+    stay 0 are left out. ``found`` are int64 (k,) each by their name in FAMILIES, the rows of that kind;
+    ``opened`` int64 (g,) the first row of the batch without SYN, n where there is none.
     """
 
     seq: RunningMax

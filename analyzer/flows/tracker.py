@@ -13,18 +13,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.flows.batch import Batch
+from analyzer.flows.batch import Batch, State
 from analyzer.flows.copies import Copies
 from analyzer.flows.keys import Sorted, first_is_from_client, flow_keys, run_starts, sort_by_flow
+from analyzer.flows.quiet import QuietRows, together
 from analyzer.flows.running import last_of_groups
 from analyzer.flows.splits import LINGER_NS, Stray, find_splits, hand_over
 from analyzer.flows.state import follow
 from analyzer.flows.summary import note_answers, note_pauses, note_sizes, summary_rows
-from analyzer.flows.table import FlowTable, QuietRows, Rows, put, take, together
-from analyzer.flows.values import flow_ends, flow_value, quiet_flows, segment_rows, segments
+from analyzer.flows.table import FlowTable, Rows, put, take
+from analyzer.flows.values import flow_ends, flow_value, quiet_flows, segment_rows
 from analyzer.model.columns import TCP, Flag, PacketColumns
 from analyzer.model.flow import MAX_FLOWS, Flow, FlowEnd, Kind, QuietFlow, Segment
-from analyzer.model.summary import SummaryRows
+from analyzer.model.summary import Summary, SummaryRows, summaries
 
 SIGNIFICANT = Kind.ALL & ~(Kind.RESENT | Kind.PROBE)
 """A single retransmission is everyday, and so is a probe that is answered: REPEATED tells the others."""
@@ -138,11 +139,13 @@ class Tracker:
             return []
         return self._sweep()
 
-    def so_far(self, flows: Sequence[int]) -> list[FlowEnd]:
-        """Open flows (by number) as they stand now."""
+    def so_far(self, flows: Sequence[int]) -> list[tuple[FlowEnd, Summary]]:
+        """Open flows (by number) as they stand now, and what would be kept of each."""
         live = self._table.live()
         chosen = live[np.isin(self._table.slots["flow"][live], np.array(flows, np.int64))]
-        return flow_ends(take(self._table.slots, chosen), [self._clock] * len(chosen), closed=False)
+        slots = take(self._table.slots, chosen)
+        ends = flow_ends(slots, [self._clock] * len(chosen), closed=False)
+        return list(zip(ends, summaries(summary_rows(slots)), strict=True))
 
     def finish(self) -> list[FlowEnd]:
         """The capture is over: the last word about every flow handed out and still open."""
@@ -254,7 +257,8 @@ class Tracker:
         note_answers(batch, after)
         note_sizes(batch, after)
         note_pauses(batch, state, before, after)
-        significant = np.flatnonzero((state.kinds & SIGNIFICANT) != 0)
+        self._mark_shown(batch, before, state)
+        significant = np.flatnonzero((state.kinds & (SIGNIFICANT | Kind.SHOWN)) != 0)
         triggers = (state.kinds[significant] & self._triggers) != 0
         triggered = np.zeros(len(batch.starts), np.bool_)
         triggered[batch.group[significant[triggers]]] = True
@@ -267,11 +271,14 @@ class Tracker:
         self.unseen += int((after["unseen"] - before["unseen"]).sum())
         rows = segment_rows(batch, state, before, significant)
         watched = after["watched"][batch.group[significant]]
-        self._quiet.add(take(rows, np.flatnonzero(~watched)))
+        self._quiet.add(rows.where(~watched))
         earlier = self._quiet.take(after["flow"][newly & (before["rows"] > 0)])
-        rows = together([earlier, take(rows, np.flatnonzero(watched))])
-        rows = take(rows, np.argsort(rows["flow"], kind="stable"))
-        return segments(rows), [flow_value(slot) for slot in after[newly]]
+        rows = together([earlier, rows.where(watched)])
+        rows = rows.take(np.argsort(rows["flow"], kind="stable"))
+        return rows.segments(), [flow_value(slot) for slot in after[newly]]
+
+    def _mark_shown(self, batch: Batch, before: Rows, state: State) -> None:
+        """Which rows are wanted whatever they carry: none, but for pictures (see shown.py)."""
 
     def _note_control(self, batch: Batch, after: Rows) -> None:
         """Remember SYN, FIN and RST in ``after``."""

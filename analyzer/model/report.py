@@ -34,22 +34,36 @@ class Evidence:
 
     ``reached_before``: start of the last connection before the first failure that the service answered,
     ``reached_after`` of the first one after the last failure, ``reached_meanwhile`` how many between. Resets
-    after a pause: ``longest_survived`` of the other connections, ``shortest_fatal`` of these. Data that was
-    never acknowledged: ``smallest_lost`` payload of these, ``largest_acknowledged`` of the others (bytes).
+    or silence after a pause: ``longest_survived`` of all connections, of which ``survivors`` had a pause,
+    ``shortest_fatal`` of these; ``fell_silent`` where no reset came, ``idle_fits`` the known limits between
+    the two. Data that was never acknowledged: ``smallest_lost`` payload of these, ``largest_acknowledged`` of
+    the others (bytes).
     """
 
     reached_before: int = 0
     reached_after: int = 0
     reached_meanwhile: int = 0
     longest_survived: int = 0
+    survivors: int = 0
     shortest_fatal: int = 0
+    fell_silent: bool = False
+    idle_fits: tuple[str, ...] = ()
     largest_acknowledged: int = 0
     smallest_lost: int = 0
 
     @property
     def idle_limit(self) -> bool:
-        """Whether the pauses explain the resets: all that died were longer than all that lived."""
-        return self.shortest_fatal > max(self.longest_survived, IDLE_NS)
+        """Whether the pauses explain the failures: all that died were longer than all that lived.
+
+        A path may fall silent for many reasons, so that some must have lived.
+        """
+        compared = self.longest_survived > 0 or not self.fell_silent
+        return compared and self.shortest_fatal > max(self.longest_survived, IDLE_NS)
+
+    @property
+    def idle_bracketed(self) -> bool:
+        """Whether the two are so near to each other that comparing them with known limits says anything."""
+        return self.idle_limit and self.shortest_fatal <= BRACKET * self.longest_survived
 
     @property
     def size_limit(self) -> bool:
@@ -59,6 +73,8 @@ class Evidence:
 
 IDLE_NS = 20 * 10**9
 """No box is known to forget a connection that was idle for less."""
+BRACKET = 1.5
+"""The shortest fatal pause may be so many times the longest one survived, for the two to tell a limit."""
 LARGE = 1200
 """Bytes of payload that every path carries: IPv6 asks for packets of 1280 (RFC 8200 section 5)."""
 

@@ -4,6 +4,7 @@ from analyzer.pipeline.copying import annotate, carve
 from analyzer.pipeline.engine import Engine
 from analyzer.pipeline.files import analyze
 from analyzer.pipeline.front import BATCH_ROWS
+from analyzer.pipeline.pictures import pictures
 from analyzer.pipeline.reading import Progress
 from analyzer.pipeline.tracing import trace
 from analyzer.pipeline.watching import interface_names, watch
@@ -16,6 +17,7 @@ __all__ = [
     "annotate",
     "carve",
     "interface_names",
+    "pictures",
     "trace",
     "watch",
 ]

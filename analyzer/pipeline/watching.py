@@ -14,6 +14,7 @@ from analyzer.model.live import Standing, Wanted
 from analyzer.model.report import Report, Totals
 from analyzer.model.rule import Rule
 from analyzer.pipeline.engine import Engine
+from analyzer.pipeline.failures import Failures
 from analyzer.verdicts.choose import choose
 from analyzer.verdicts.incidents import incidents
 
@@ -27,26 +28,42 @@ def watch(
     client: Host = DEFAULT_HOST,
     server: Host = DEFAULT_HOST,
     only: Filter = EVERYTHING,
+    failures: str | None = None,
 ) -> Report:
     """Follow a capture that goes on, until ``is_over`` says so.
 
     ``tell`` is given what changed, after each portion of packets and many times a second while none comes.
     The report is that of a file with the same packets, but that silence counts up to the end of the capture.
-    ``client``, ``server``, ``only`` as for ``analyze``. Raises UserError where the capture cannot begin.
+    ``client``, ``server``, ``only`` as for ``analyze``; ``failures`` is a file for the packets of the flows
+    that have a finding. Raises UserError where the capture cannot begin.
     """
     from analyzer.sources.live import LiveSource  # starts processes, which no other command needs
 
     known = load_rules(rules_folder()) if rules is None else rules
     engine = Engine(Matcher(known), hosts=(client, server), keep_news=True)
+    kept = Failures(failures) if failures else None
+    losses = _Losses(engine)
     with LiveSource(wanted, is_over) as source:
         for block in source.blocks():
+            if kept:
+                kept.take(block)
             if len(block):
                 engine.feed(block)
             elif (now := source.now()) is not None:
                 engine.tick(now)
             news = _chosen(engine.take_news(), only, source.capture.first or 0)
-            tell(news, source.standing(engine.open_flows))
+            standing = source.standing(engine.open_flows)
+            losses.note(standing)
+            if kept:
+                kept.told(news)
+                standing = replace(standing, problems=(*standing.problems, *kept.problems))
+            tell(news, standing)
+        losses.note(source.standing(0))
     flows = engine.finish()
+    if kept:
+        kept.told(_chosen(engine.take_news(), only, source.capture.first or 0))
+        kept.close()
+        source.capture.problems.extend(kept.problems)
     totals = Totals(rules=len(known), longest_pause=engine.services.longest_pause())
     engine.add_to(totals)
     source.capture.problems.extend(engine.problems())
@@ -60,6 +77,23 @@ def watch(
         left_out=left_out,
         hosts=(client, server),
     )
+
+
+class _Losses:
+    """When the kernel dropped packets: since it told its count the time before."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._before = Standing()
+        self._told_at = 0
+
+    def note(self, standing: Standing) -> None:
+        """So many by now."""
+        if standing.drops_told != self._before.drops_told:
+            now = self._engine.clock
+            if standing.dropped > self._before.dropped:
+                self._engine.lost(self._told_at, now)
+            self._before, self._told_at = standing, now
 
 
 def _chosen(news: Sequence[News], only: Filter, first: int) -> list[News]:

@@ -197,10 +197,10 @@ def _evidence(evidence: Evidence) -> dict[str, Any]:
     """Times and pauses in seconds; what nothing is known of is left out."""
     plain = {f.name: getattr(evidence, f.name) for f in fields(evidence)}
     return {
-        name: value if name in _COUNTED else seconds(value)
+        name: list(value) if isinstance(value, tuple) else seconds(value) if name in _TIMES else value
         for name, value in plain.items()
         if value or name == "reached_meanwhile"
     }
 
 
-_COUNTED = ("reached_meanwhile", "largest_acknowledged", "smallest_lost")
+_TIMES = ("reached_before", "reached_after", "longest_survived", "shortest_fatal")

@@ -37,6 +37,8 @@ def facts(group: Group) -> Iterable[tuple[str, str]]:
             yield "others", told
         if evidence.idle_limit:
             yield "pauses", _pauses(group, evidence)
+            if fits := _fits(evidence):
+                yield "fits", fits
         if evidence.size_limit:
             yield "sizes", _sizes(evidence)
 
@@ -81,11 +83,28 @@ def _pauses(group: Group, evidence: Evidence) -> str:
     if not evidence.longest_survived:
         one = "It had been idle for" if len(group.members) == 1 else "All had been idle, for at least"
         return f"{one} {died}; no other connection was idle, so there is no comparison."
+    among = f" (of {evidence.survivors:,} that were idle)" if evidence.survivors > 1 else ""
+    ends = "forgets" if evidence.fell_silent else "ends"
     return (
-        f"The longest that a connection survived {lived}, the shortest that was fatal {died}. So something "
-        f"ends connections that are idle for longer: a keepalive on the clients below {lived}, or an idle "
-        "timeout of their own, avoids it."
+        f"The longest that a connection survived {lived}{among}, the shortest that was fatal {died}. So "
+        f"something {ends} connections that are idle for longer: a keepalive on the clients below {lived}, "
+        "or an idle timeout of their own, avoids it."
     )
+
+
+_FITS = 4
+
+
+def _fits(evidence: Evidence) -> str:
+    """Which known limits lie between the two pauses, where those are near enough to each other."""
+    if not evidence.longest_survived:
+        return ""
+    if not evidence.idle_bracketed:
+        return "The two are too far apart to compare them with the limits that are known."
+    if not evidence.idle_fits:
+        return "None of the known defaults lies between the two: it was set, or is another box's."
+    more = " ..." if len(evidence.idle_fits) > _FITS else ""
+    return f"{', or '.join(evidence.idle_fits[:_FITS])}{more}, by default. No packet names the box."
 
 
 def _sizes(evidence: Evidence) -> str:

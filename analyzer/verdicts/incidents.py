@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import blake2b
 
 from analyzer.model.finding import FlowResult, Verdict
 from analyzer.model.report import Evidence, Incident
+from analyzer.verdicts.limits import fitting
 from analyzer.verdicts.services import REACHED, Moments, Pair, Services, service_of
 
 _EXAMPLES = 5
@@ -75,20 +77,26 @@ def _evidence(
         return Evidence()
     reached = known.reached.get(place, Moments.none())
     row = known.rows.get(place)
-    pauses, lengths = [], []
-    for index, verdict in members:
-        summary, side = flows[index].summary, verdict.side
-        if summary and any(summary.reset) and summary.fatal[side]:
-            pauses.append(summary.fatal[side])
-        elif summary and summary.unacknowledged[side] and summary.resent_length[side]:
-            lengths.append(summary.resent_length[side])
+    summaries = [(flows[index].summary, verdict.side) for index, verdict in members]
+    pauses = [summary.fatal[side] for summary, side in summaries if summary and summary.fatal[side]]
+    lengths = [
+        summary.resent_length[side]
+        for summary, side in summaries
+        if summary and summary.unacknowledged[side] and not any(summary.reset)
+    ]
     side = members[0][1].side
-    return Evidence(
+    evidence = Evidence(
         reached_before=reached.last_before(first),
         reached_after=reached.first_after(last),
         reached_meanwhile=reached.between(first, last),
         longest_survived=int(row["survived"]) if row is not None and pauses else 0,
+        survivors=int(row["survivors"]) if row is not None and pauses else 0,
         shortest_fatal=min(pauses, default=0) if len(pauses) == len(members) else 0,
-        largest_acknowledged=int(row["largest"][side]) if row is not None and lengths else 0,
+        fell_silent=bool(pauses) and not any(any(summary.reset) for summary, _ in summaries if summary),
+        largest_acknowledged=int(row["largest"][side]) if row is not None and any(lengths) else 0,
         smallest_lost=min(lengths, default=0) if len(lengths) == len(members) else 0,
     )
+    if not evidence.idle_bracketed:
+        return evidence
+    lived, died = evidence.longest_survived, evidence.shortest_fatal
+    return replace(evidence, idle_fits=fitting(lived, died, silent=evidence.fell_silent))

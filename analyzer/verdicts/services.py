@@ -35,9 +35,11 @@ MOMENT = np.dtype(
 )
 """Flows of one client, service, kind and second (since the epoch) of their start; first and last start."""
 
-SERVICE = np.dtype([*_SERVICE, ("flows", "i8"), ("survived", "i8"), ("largest", "i8", (2,))])
-"""Flows of a service without a verdict: the longest pause survived (ns), and by side the largest payload of
-those whose every byte was acknowledged."""
+SERVICE = np.dtype(
+    [*_SERVICE, ("flows", "i8"), ("survived", "i8"), ("survivors", "i8"), ("largest", "i8", (2,))]
+)
+"""Flows of a service: the longest pause that one survived (ns), how many survived one; by side the largest
+payload of those without a verdict whose every byte was acknowledged."""
 
 Pair = tuple[int, ...]
 """Service and client: the values of _PAIR_NAMES."""
@@ -93,13 +95,14 @@ class Services:
         """Take flows that ended; ``failed`` are the numbers of those among them that have a verdict."""
         if not len(rows):
             return
-        fine = rows[~np.isin(rows["flow"], np.fromiter(failed, np.int64))]
+        is_fine = ~np.isin(rows["flow"], np.fromiter(failed, np.int64))
+        fine = rows[is_fine]
         empty = is_empty(fine)
         late = (fine["protocol"] == TCP) & fine["fin"].all(axis=1) & fine["reset"].any(axis=1) & ~empty
         self.late_resets += int(late.sum())
         self._moments.append(_moments(fine[is_reached(fine)], REACHED))
         self._moments.append(_moments(rows[is_empty(rows)], EMPTY))
-        self._services.append(_services(fine))
+        self._services.append(_services(rows, is_fine))
         self._is_folded = False
         if sum(map(len, self._moments)) > 2 * self._folded + _ENOUGH:
             self._fold()
@@ -160,6 +163,7 @@ class Services:
         if len(rows):
             services["flows"] = np.add.reduceat(rows["flows"], starts)
             services["survived"] = np.maximum.reduceat(rows["survived"], starts)
+            services["survivors"] = np.add.reduceat(rows["survivors"], starts)
             services["largest"] = np.maximum.reduceat(rows["largest"], starts, axis=0)
         self._services = [services]
 
@@ -211,13 +215,14 @@ def _moments(rows: SummaryRows, kind: int) -> NDArray[np.void]:
     return out
 
 
-def _services(rows: SummaryRows) -> NDArray[np.void]:
+def _services(rows: SummaryRows, is_fine: NDArray[np.bool_]) -> NDArray[np.void]:
     out = np.zeros(len(rows), SERVICE)
     for name in _SERVICE_NAMES:
         out[name] = rows[name]
     out["flows"] = 1
-    out["survived"] = rows["survived"]
-    out["largest"] = np.where(rows["unacknowledged"], 0, rows["largest"])
+    out["survived"], out["survivors"] = rows["survived"], rows["survived"] > 0
+    proven = ~rows["unacknowledged"] & is_fine[:, None]
+    out["largest"] = np.where(proven, rows["largest"], 0)
     return out
 
 

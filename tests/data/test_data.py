@@ -244,3 +244,13 @@ def test_every_errno_named_is_known(name: str) -> None:
 
 def test_log_results_are_errnos_or_words_of_the_report() -> None:
     assert {result for _, result, _ in log_lines()} <= {*ERRNO["errno"], "EOF", "BLOCKS"}
+
+
+def test_idle_limits_are_complete() -> None:
+    limits = load("idle_limits")["limits"]
+    assert len({limit["name"] for limit in limits}) == len(limits) > 10
+    for limit in limits:
+        assert set(limit) == {"name", "seconds", "then", "source"}
+        assert limit["then"] in {"reset", "silence", "fin"}
+        assert limit["seconds"] >= 20
+        assert len(limit["source"]) > 20

@@ -1,0 +1,171 @@
+"""The two sockets of a flow and what both ends had sent: what the stories of the flow share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from analyzer.model.event import (
+    Doubt,
+    Event,
+    FlowView,
+    IcmpView,
+    ProbeView,
+    ResetView,
+    RetryView,
+    WaitView,
+    Withdrawn,
+)
+from analyzer.model.flow import CLIENT, NOTHING, SERVER, Flow, Totals
+from analyzer.model.host import Host, Likeness
+from analyzer.model.seq import distance
+from analyzer.model.socket import State, Step
+from analyzer.sockets.machine import Fatal, ShadowSocket
+from analyzer.sockets.probes import KEEPALIVE, WINDOW, is_answered
+from analyzer.sockets.retries import SECOND
+
+COPY_NS = SECOND // 100
+"""No timer retransmits so soon: a copy of the packet whose headers do not prove that it is one."""
+
+Told = Event | Withdrawn
+E = TypeVar("E", bound=Event)
+
+
+class Pair:
+    """Both ends of a flow. ``totals``: what each had sent, by side, just before what is looked at now."""
+
+    def __init__(self, flow: Flow, client: Host, server: Host) -> None:
+        self.flow = flow
+        self.sockets = (ShadowSocket(CLIENT, client), ShadowSocket(SERVER, server))
+        self.totals: tuple[Totals, Totals] = (NOTHING, NOTHING)
+        if flow.client_guessed:
+            for socket in self.sockets:
+                socket.state = State.ESTABLISHED
+
+    def other(self, socket: ShadowSocket) -> ShadowSocket:
+        """The socket at the other end."""
+        return self.sockets[1 - socket.side]
+
+    def sent(self, socket: ShadowSocket) -> tuple[Totals, Totals]:
+        """What this end had sent, and what the other one had."""
+        return self.totals[socket.side], self.totals[1 - socket.side]
+
+    def round_trip(self, socket: ShadowSocket) -> int | None:
+        """From the place of the capture to that end and back, as the handshake shows it."""
+        syn, syn_ack = self.sockets[CLIENT].syn_time, self.sockets[SERVER].syn_time
+        opened = self.totals[CLIENT].opened_time
+        begin, end = (syn_ack, opened) if socket.side == CLIENT else (syn, syn_ack)
+        known = self.sockets[SERVER].syn_number and (opened or socket.side == SERVER)
+        return end - begin if known and end >= begin else None
+
+    def end(
+        self,
+        socket: ShadowSocket,
+        key: str,
+        time: int,
+        grace: int,
+        taken: Step,
+        *,
+        reset: int | None = None,
+        limit: int | None = None,
+    ) -> None:
+        """The socket is over, unless it shows life after ``grace``."""
+        run = socket.run or socket.probing
+        socket.fatal = Fatal(key, time, grace, reset, limit, socket.state, socket.closed, run)
+        socket.run = socket.probing = None
+        socket.take(taken)
+
+    def signs_of_life(self) -> Iterator[Told]:
+        """An end that goes on after what should have ended it was not ended."""
+        for socket, totals in zip(self.sockets, self.totals, strict=True):
+            if socket.fatal and _shows_life(socket.fatal, totals):
+                yield from self.revive(socket)
+
+    def heard_after_all(self) -> Iterator[Told]:
+        """The capture is over: what was taken to have been given up was acknowledged in its last packets."""
+        for socket in self.sockets:
+            if _was_heard(socket, self.totals[1 - socket.side]):
+                yield from self.revive(socket)
+
+    def revive(self, socket: ShadowSocket) -> Iterator[Told]:
+        """What ended this end did not: its state before is its state now."""
+        fatal, socket.fatal = socket.fatal, None
+        if fatal:
+            socket.resets_in_vain += fatal.reset is not None
+            socket.state, socket.closed, socket.run = (
+                fatal.state_before,
+                fatal.closed_before,
+                fatal.run_before,
+            )
+            if socket.run and socket.run.what in (WINDOW, KEEPALIVE):
+                socket.run, socket.probing = None, socket.run
+            if fatal.key:
+                yield Withdrawn(self.flow.id, fatal.key)
+
+    def event(
+        self,
+        kind: type[E],
+        socket: ShadowSocket,
+        time: int,
+        frames: tuple[int, ...],
+        key: str,
+        doubts: set[Doubt],
+        **views: IcmpView | ResetView | RetryView | ProbeView | WaitView,
+    ) -> E:
+        """An event of that end, with what a rule may see of it."""
+        make: Callable[..., E] = kind
+        return make(
+            flow_id=self.flow.id,
+            side=socket.side,
+            system=socket.system.name,
+            time=time,
+            frames=frames,
+            key=key,
+            doubts=frozenset(doubts | self._doubts(socket)),
+            socket=socket.view(*self.sent(socket)),
+            flow=FlowView(
+                ip_version=self.flow.version,
+                handshake_seen=not self.flow.client_guessed,
+                age=(time - self.flow.start) / SECOND,
+            ),
+            **views,
+        )
+
+    def _doubts(self, socket: ShadowSocket) -> set[Doubt]:
+        """What is doubtful about this flow altogether."""
+        doubts = set()
+        if socket.ttl > socket.profile.ttl or socket.system.likeness is Likeness.OTHER:
+            doubts.add(Doubt.ANOTHER_SYSTEM)
+        if socket.system.likeness is Likeness.TTL:
+            doubts.add(Doubt.SYSTEM_GUESSED)
+        if self.flow.client_guessed:
+            doubts.add(Doubt.HANDSHAKE_NOT_SEEN)
+        client, server = self.totals
+        missing = (
+            client.unseen_number > server.last_data_number,
+            server.unseen_number > client.last_data_number,
+        )
+        if any(missing):  # else the other end has said more since, and that was captured
+            doubts.add(Doubt.BYTES_NOT_CAPTURED)
+        connecting = self.sockets[CLIENT].state is State.SYN_SENT
+        if (
+            self.flow.protocol == "tcp"
+            and not connecting
+            and not all(totals.last_number for totals in self.totals)
+        ):
+            doubts.add(Doubt.ONE_DIRECTION)
+        return doubts
+
+
+def _was_heard(socket: ShadowSocket, peer: Totals) -> bool:
+    """What it was taken to have given up was acknowledged after all, and no reset answered that."""
+    run = socket.fatal.run_before if socket.fatal and not socket.fatal.reset else None
+    if run and run.what in (WINDOW, KEEPALIVE):
+        return run.what == WINDOW and not socket.reset_late and is_answered(run, peer)
+    return run is not None and not socket.reset_late and peer.has_ack and distance(run.seq, peer.ack) > 0
+
+
+def _shows_life(fatal: Fatal, own: Totals) -> bool:
+    """The end sent something too late for its end, or acknowledged more than the reset left it."""
+    believed_not = fatal.limit is not None and own.has_ack and distance(fatal.limit, own.ack) > 0
+    return believed_not or own.last_time > fatal.time + fatal.grace

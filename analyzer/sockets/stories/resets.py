@@ -1,0 +1,129 @@
+"""A reset: what it does to its receiver, and what it says of its sender.
+
+RFC 9293 sections 3.5.2 and 3.10.7; RFC 5961 section 3.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from analyzer.model.columns import Flag
+from analyzer.model.event import ResetReceived, ResetView
+from analyzer.model.flow import CLIENT, Segment, Totals
+from analyzer.model.seq import distance
+from analyzer.model.socket import State, Step
+from analyzer.sockets.machine import ShadowSocket
+from analyzer.sockets.pair import COPY_NS, Pair, Told
+from analyzer.sockets.resets import Judged, grace, judge
+from analyzer.sockets.retries import SECOND
+from analyzer.sockets.stories.answers import Answers
+from analyzer.sockets.stories.keepalive import Probes
+from analyzer.sockets.stories.retransmissions import Retransmissions
+
+_AFTER_FIN = (State.CLOSE_WAIT, State.CLOSING, State.LAST_ACK)
+
+
+class Resets:
+    """Every reset of a flow."""
+
+    def __init__(
+        self, pair: Pair, retransmissions: Retransmissions, probes: Probes, answers: Answers
+    ) -> None:
+        self._pair = pair
+        self._retransmissions = retransmissions
+        self._probes = probes
+        self._answers = answers
+
+    def received(self, segment: Segment) -> Iterator[Told]:
+        """A RST came."""
+        sender = self._pair.sockets[segment.side]
+        receiver = self._pair.other(sender)
+        sender.reset_late = sender.fatal is not None
+        sender_before = sender.state
+        ttl_differs = sender.ttl not in (0, segment.ttl)
+        if segment.flags & Flag.ACK and was_reset(sender) and not ttl_differs:
+            yield from self._pair.revive(sender)  # a dead socket sends bare RSTs only: this one aborts
+        if not ttl_differs:
+            yield from self._says_of_its_sender(sender, segment)
+        if receiver.state is State.CLOSED:
+            sender.closed = True
+            return
+        self._answers.fin_crossed(sender, segment)
+        round_trip = self._pair.round_trip(receiver)
+        own, peer = self._pair.sent(receiver)
+        judged = judge(segment, receiver, sender, own, peer, round_trip)
+        yield self._event(segment, receiver, judged, ttl_differs=ttl_differs, sender_before=sender_before)
+        if judged.accepted:
+            late = 0 if receiver.state is State.SYN_SENT else grace(round_trip)
+            limit = _limit(segment.seq, own, sender.fin_end if judged.state in _AFTER_FIN else None)
+            self._pair.end(
+                receiver, _key(segment), segment.time, late, Step.RECV_RST, reset=segment.seq, limit=limit
+            )
+            if not ttl_differs:  # else a device sent it, which may reset the other end as well
+                self._ends_its_sender(sender, segment)
+
+    def _event(
+        self,
+        segment: Segment,
+        receiver: ShadowSocket,
+        judged: Judged,
+        *,
+        ttl_differs: bool,
+        sender_before: State,
+    ) -> ResetReceived:
+        """The reset as its receiver takes it, in the state in which it came."""
+        sender = self._pair.other(receiver)
+        own, peer = self._pair.sent(receiver)
+        receiver.challenged |= judged.challenged
+        view = ResetView(
+            accepted=judged.accepted,
+            form=judged.form,
+            answers=judged.answers,
+            after_probes=peer.probes > 0,
+            ttl_differs=ttl_differs,
+            sender_state=sender_before.value,
+            new_syn=sender.new_syn,
+            sender_took_part=bool(peer.opened_time) or self._pair.flow.client_guessed,
+            left_data=own.has_ack and peer.has_seq and distance(own.ack, peer.seq_end) > 0,
+            silence=(segment.time - peer.last_time) / SECOND if peer.last_number else 0.0,
+        )
+        before, receiver.state = receiver.state, judged.state
+        event = self._pair.event(
+            ResetReceived, receiver, segment.time, judged.frames, _key(segment), judged.doubts, segment=view
+        )
+        receiver.state = before
+        return event
+
+    def _says_of_its_sender(self, sender: ShadowSocket, segment: Segment) -> Iterator[Told]:
+        """What a reset says about its own sender's wait."""
+        if not segment.flags & Flag.ACK:
+            if sender.side == CLIENT:
+                yield from self._answers.refuses_late_answer(segment)
+            return
+        given_up = list(self._retransmissions.gives_up_by(segment))
+        yield from given_up
+        if not given_up and not sender.closed:
+            if self._probes.gave_up(sender, segment):
+                yield from self._probes.timeout(sender, segment)
+            elif sender.side == CLIENT:
+                yield from self._answers.left_unanswered(sender, segment)
+
+    def _ends_its_sender(self, sender: ShadowSocket, segment: Segment) -> None:
+        if sender.fatal is None or sender.fatal.time < segment.time:  # else its keepalive gave up
+            self._pair.end(sender, "", segment.time, COPY_NS, Step.SEND_RST)  # it sends nothing new now
+        sender.closed = True
+
+
+def was_reset(socket: ShadowSocket) -> bool:
+    """It is taken to have been ended by a reset."""
+    return socket.fatal is not None and socket.fatal.reset is not None
+
+
+def _key(segment: Segment) -> str:
+    return f"reset {segment.number}"
+
+
+def _limit(seq: int, own: Totals, fin_end: int | None) -> int:
+    """What the receiver of a believed reset may acknowledge: as far as it did, and an earlier FIN."""
+    limits = [seq, *([own.ack] if own.has_ack else []), *([fin_end] if fin_end is not None else [])]
+    return max(limits, key=lambda number: distance(seq, number))
