@@ -20,6 +20,7 @@ from analyzer.cli.output import Target, opened, output_option
 from analyzer.cli.progress import Progress
 from analyzer.cli.rule_options import RuleOptions, rule_options
 from analyzer.errors import UserError
+from analyzer.model.application import Dissection
 from analyzer.model.filter import Filter
 from analyzer.model.flow import MAX_FLOWS
 from analyzer.model.host import Host
@@ -38,6 +39,15 @@ from analyzer.reports.formats import COPIES, FORMATS
     metavar="DIR",
     help="Write each failing flow into a capture of its own in this new directory, with an index.",
 )
+@click.option("--app", is_flag=True, help="Ask tshark what the programs of failing connections had said.")
+@click.option(
+    "--tls-keylog",
+    "keylog",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, readable=True),
+    help="With the secrets in this file (SSLKEYLOGFILE) also of encrypted ones; implies --app.",
+)
+@click.option("--show-secrets", is_flag=True, help="With passwords and tokens, which are left out else.")
 @click.option(
     "--group",
     type=click.IntRange(min=1),
@@ -71,6 +81,9 @@ def command(
     jobs: int | None,
     max_flows: int,
     carve: str | None,
+    app: bool,
+    keylog: str | None,
+    show_secrets: bool,
 ) -> int:
     """Say which errno each end of the captured connections got, from which call, and why.
 
@@ -113,6 +126,7 @@ def command(
                 progress=progress.show,
                 jobs=jobs,
                 max_flows=max_flows,
+                dissection=Dissection(keylog or "", show_secrets) if app or keylog else None,
             )
         shown = draw(report) if any("pictures" in target.known.options for target in outputs) else {}
         reports.write(report, group=group, pictures=shown, rules=rules.rules)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from analyzer.model.application import Message
 from analyzer.model.event import Doubt
 from analyzer.model.flow import SIDES, Flow
 from analyzer.model.host import System
@@ -113,7 +114,8 @@ class Verdict:
 class FlowResult:
     """All that is reported of a flow. ``end`` in nanoseconds; ``systems`` of client and server.
 
-    ``summary`` is what is kept of every flow that ends, clean or not.
+    ``summary`` is what is kept of every flow that ends, clean or not; ``messages`` the last that its programs
+    said, where that was asked for.
     """
 
     flow: Flow
@@ -124,6 +126,7 @@ class FlowResult:
     findings: tuple[Finding, ...]
     ladder: tuple[LadderLine, ...]
     summary: Summary | None = None
+    messages: tuple[Message, ...] = ()
 
     @property
     def captures(self) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ from operator import itemgetter
 
 from analyzer.matching.load import load_rules, rules_folder
 from analyzer.matching.match import Matcher
+from analyzer.model.application import Dissection
 from analyzer.model.blocks import MAX_FRAMES
 from analyzer.model.filter import EVERYTHING, Filter
 from analyzer.model.flow import MAX_FLOWS
@@ -33,6 +34,7 @@ def analyze(
     max_frames: int = MAX_FRAMES,
     jobs: int | None = 1,
     max_flows: int = MAX_FLOWS,
+    dissection: Dissection | None = None,
 ) -> Report:
     """Read captures and say which errno each end got.
 
@@ -43,7 +45,8 @@ def analyze(
     ``client`` and ``server`` are what is known of the machines at the two ends; ``only`` says what of the
     results is in the report; with ``all_flows`` it has the flows without a finding as well. ``jobs`` is how
     many processes work, None: two for large files, where this process may use two processors. The answer is
-    the same. Of more than ``max_flows`` open flows those that were silent longest are let go.
+    the same. Of more than ``max_flows`` open flows those that were silent longest are let go. With
+    ``dissection`` tshark is asked what the programs of the flows that are told of had said.
 
     Raises UserError where a rule file is wrong or the only capture cannot be opened. A capture that cannot
     be read to its end is reported up to there, with ``damage`` set in its entry of ``captures``.
@@ -68,6 +71,11 @@ def analyze(
     totals.longest_pause = services.longest_pause()
     first = min((capture.first for capture in reading.captures if capture.first is not None), default=0)
     told, left_out = choose(flows, only, first)
+    if dissection:
+        from analyzer.pipeline.applications import with_messages
+
+        told, unread = with_messages(told, reading.captures, dissection)
+        notes = [*notes, *unread]
     return Report(
         captures=tuple(reading.captures),
         totals=totals,

@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import Any, TextIO
 
 from analyzer import __version__
+from analyzer.model.application import Message
 from analyzer.model.capture import Capture
 from analyzer.model.filter import EVERYTHING
 from analyzer.model.finding import Finding, FlowResult, Verdict
@@ -109,6 +110,18 @@ def flow_as_plain(result: FlowResult) -> dict[str, Any]:
         "packets": result.packets,
         "verdicts": [_verdict(verdict) | _captures(verdict) for verdict in result.verdicts],
         "findings": [_finding(finding) | _captures(finding) for finding in result.findings],
+        **({"messages": [_message(one) for one in result.messages]} if result.messages else {}),
+    }
+
+
+def _message(message: Message) -> dict[str, Any]:
+    return {
+        "from": SIDES[message.side],
+        "protocol": message.layer,
+        "kind": message.kind,
+        "text": message.text,
+        "frame": message.number,
+        "capture": message.capture,
     }
 
 

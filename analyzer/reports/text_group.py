@@ -20,6 +20,7 @@ from analyzer.reports.words import calls_in_words, count, headline, later_in_wor
 MORE = 5
 """Further members of a group that are listed, unless all are wanted."""
 _LOG_LINES = 3
+_MESSAGES = 3
 _LOOK = 3
 """Files of a connection for which a command is given."""
 
@@ -48,6 +49,7 @@ def full(report: Report, group: Group, told: Told, bold: Style, more: int | None
         yield from (INDENT + line for line in ladder_lines(first, deciding, paths))
         yield ""
     yield from _ends(first)
+    yield from _said(first)
     for label, text in facts(group):
         yield from labelled(label, text)
     yield from _advice(group, told, why=True)
@@ -142,6 +144,13 @@ def _ends(result: FlowResult) -> Iterable[str]:
 def _in_logs(verdict: Verdict, flow: Flow) -> Iterable[str]:
     for index, line in enumerate(log_lines(verdict, flow)[:_LOG_LINES]):
         yield from labelled("in logs" if index == 0 else "", line, whole=True)
+
+
+def _said(result: FlowResult) -> Iterable[str]:
+    """The last messages of the programs."""
+    for index, message in enumerate(result.messages[-_MESSAGES:]):
+        line = f"frame {message.number}, {SIDES[message.side]}: {printable(message.text)}"
+        yield from labelled("" if index else "said", line)
 
 
 def _look(capture: Capture, flow: Flow) -> str:
