@@ -39,6 +39,12 @@ from analyzer.reports.formats import COPIES, FORMATS
     metavar="DIR",
     help="Write each failing flow into a capture of its own in this new directory, with an index.",
 )
+@click.option(
+    "--decoder",
+    type=click.Choice(["own", "tshark"]),
+    default="own",
+    help="tshark: have it read the captures, slowly, for formats, link types and tunnels that only it knows.",
+)
 @click.option("--app", is_flag=True, help="Ask tshark what the programs of failing connections had said.")
 @click.option(
     "--tls-keylog",
@@ -81,6 +87,7 @@ def command(
     jobs: int | None,
     max_flows: int,
     carve: str | None,
+    decoder: str,
     app: bool,
     keylog: str | None,
     show_secrets: bool,
@@ -126,6 +133,7 @@ def command(
                 progress=progress.show,
                 jobs=jobs,
                 max_flows=max_flows,
+                decoder="" if decoder == "own" else decoder,
                 dissection=Dissection(keylog or "", show_secrets) if app or keylog else None,
             )
         shown = draw(report) if any("pictures" in target.known.options for target in outputs) else {}

@@ -24,12 +24,15 @@ Endpoint = tuple[str, int]
 
 @dataclass
 class Connection:
-    """One connection that the client tried: its addresses and what both ends called, if both were there."""
+    """One connection that the client tried: its addresses and what both ends called, if both were there.
+
+    One whose addresses are translated on the way is two, each with the calls of the end that knows it so.
+    """
 
     protocol: str
     client: Endpoint
     server: Endpoint
-    client_calls: list[Record]
+    client_calls: list[Record] | None
     server_calls: list[Record] | None
     waiting: dict[str, Record] = field(default_factory=dict)  # calls that had not returned in the end
 

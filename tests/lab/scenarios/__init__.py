@@ -1,6 +1,20 @@
 """The scenarios: what the two programs do, and what happens to their connection."""
 
-from . import basic, datagrams, end_of_file, files, paths, patience, ports, restarts, tunnels, windows
+from . import (
+    basic,
+    datagrams,
+    end_of_file,
+    files,
+    forged,
+    handshakes,
+    paths,
+    patience,
+    ports,
+    queues,
+    restarts,
+    tunnels,
+    windows,
+)
 from .registry import SCENARIOS, Scenario
 
 __all__ = [
@@ -10,9 +24,12 @@ __all__ = [
     "datagrams",
     "end_of_file",
     "files",
+    "forged",
+    "handshakes",
     "paths",
     "patience",
     "ports",
+    "queues",
     "restarts",
     "tunnels",
     "windows",
