@@ -74,9 +74,9 @@ def flow_keys(columns: PacketColumns) -> tuple[NDArray[np.uint64], NDArray[np.bo
     target = _mix(columns.dst_hi, columns.dst_lo, columns.dport)
     forward = source < target
     low, high = np.minimum(source, target), np.maximum(source, target)
-    keys = _scramble(low ^ (high * _ODD) ^ columns.protocol) ^ columns.version
+    keys = scramble(low ^ (high * _ODD) ^ columns.protocol) ^ columns.version
     if columns.tunnel.any():
-        keys ^= _scramble(columns.tunnel)  # nothing where 0: the key may not depend on other rows
+        keys ^= scramble(columns.tunnel)  # nothing where 0: the key may not depend on other rows
     return keys, forward
 
 
@@ -88,11 +88,11 @@ _SEED = np.uint64(int.from_bytes(os.urandom(8), "little"))
 def _mix(hi: NDArray[np.uint64], lo: NDArray[np.uint64], port: NDArray[np.uint16]) -> NDArray[np.uint64]:
     value = (lo ^ _SEED) + port.astype(np.uint64) * _ODD
     if hi.any():
-        value ^= _scramble(hi)  # nothing where 0: the key may not depend on other rows
-    return _scramble(value)
+        value ^= scramble(hi)  # nothing where 0: the key may not depend on other rows
+    return scramble(value)
 
 
-def _scramble(value: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def scramble(value: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Two rounds of shift and multiply: every bit of the input reaches every bit of the result."""
     value = (value ^ (value >> np.uint64(32))) * np.uint64(0xD6E8FEB86659FD93)
     value = (value ^ (value >> np.uint64(32))) * np.uint64(0xD6E8FEB86659FD93)

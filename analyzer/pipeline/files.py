@@ -88,4 +88,5 @@ def analyze(
         left_out=left_out,
         hosts=(client, server),
         all_flows=all_flows,
+        twice=reading.twice.told(),
     )

@@ -21,6 +21,7 @@ from analyzer.sources.series import Seam
 from analyzer.sources.tshark_source import TsharkSource
 from analyzer.verdicts.places import Places, in_files
 from analyzer.verdicts.services import Services
+from analyzer.verdicts.twice import Twice
 
 _LARGE = 64 << 20
 """Bytes of a file from which on a second process pays."""
@@ -44,6 +45,7 @@ class Reading:
         self.captures = [Capture(file.path, "", damage=file.error) for file in files]
         self.totals = Totals()
         self.services = Services()
+        self.twice = Twice()
         self.found: list[tuple[int, list[FlowResult]]] = []
         """Results beside the index of the first capture that they come from."""
         self._engine = engine
@@ -108,6 +110,7 @@ class Reading:
         self.found.append((joined.first, joined.finish()))
         joined.engine.add_to(self.totals)
         self.services.merge(joined.engine.services)
+        self.twice.merge(joined.engine.twice)
         if joined.captures:
             joined.captures[0].problems.extend(joined.engine.problems())
 

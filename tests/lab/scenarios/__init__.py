@@ -12,6 +12,7 @@ from . import (
     ports,
     queues,
     restarts,
+    seen_twice,
     tunnels,
     windows,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "ports",
     "queues",
     "restarts",
+    "seen_twice",
     "tunnels",
     "windows",
 ]
