@@ -90,10 +90,20 @@ def _given(given: Any, number: str) -> Input:
     if hasattr(given, "read"):
         name = getattr(given, "name", None)
         return Input(name if isinstance(name, str) else f"stream{number}", given=given)
+    if hasattr(given, "results") and hasattr(given, "stop"):
+        return _sniffed(given, number)
     if isinstance(given, Iterable):
         return Input(f"packets{number}", given=given)
     what, hint = f"this is of type {type(given).__name__}", "give a path, a binary file or packets of scapy."
     return Input("input", error=UserError("not-a-capture", f"capture{number}", what, hint))
+
+
+def _sniffed(sniffer: Any, number: str) -> Input:
+    """The packets that an AsyncSniffer of scapy has kept."""
+    if sniffer.results is None:
+        what, hint = "this sniffer has no results yet", "stop() or join() it, and have it store its packets."
+        return Input("sniffer", error=UserError("not-a-capture", f"sniffer{number}", what, hint))
+    return Input(f"packets{number}", given=sniffer.results)
 
 
 def open_input(
