@@ -81,6 +81,9 @@ class FlowView:
     ip_version: int = said("4 or 6")
     handshake_seen: bool = said("the capture holds the SYN")
     age: float = said("seconds since the flow's first packet")
+    unaccepted: bool = said(
+        "the server has sent nothing but its SYN+ACK, and that again although the client had acknowledged it"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,9 @@ class ResetView:
     new_syn: bool = said("its sender had tried to open a new connection in the place of this one")
     left_data: bool = said("its receiver had not acknowledged all that its sender had sent")
     left_out_timestamps: bool = said("it has ACK but no timestamps, which both ends had agreed on")
-    since_open: float = said("seconds since its receiver's first segment after the SYN; 0 where none was")
+    since_open: float = said(
+        "seconds that its receiver had been open when it arrived; 0 where that is unknown"
+    )
     silence: float = said("seconds since its sender was last heard of; 0 where it never was")
 
 
@@ -147,6 +152,19 @@ class RetryView:
     gives_up_at: str = said("when this system gives up with its default settings: date and time of day, UTC")
     gives_up_after: float = said("seconds from the first transmission to then")
     answered: bool = said("the other end sent something after most of them, though no acknowledgement")
+    echoed: bool = said(
+        "after most of them the other end sent again what had been acknowledged, and nothing new"
+    )
+    length: int = said("payload bytes of the last one")
+    delivered: int = said(
+        "payload bytes of this end that had been acknowledged on this connection, 0 if unknown"
+    )
+    in_vain: int = said(
+        "of a SYN+ACK: how often it was sent again although the client had acknowledged it; else 0"
+    )
+    ignored: int = said(
+        "of such a SYN+ACK: how many segments of the client after its SYN were not acknowledged; else 0"
+    )
     soft_errno: str = said("errno of an ICMP error kept since it was heard of; empty where there is none")
     exhausted: bool = said("the system, with its default settings, does not try again after this one")
     stopped: bool = said("the next one was due and did not come: the system gave up")

@@ -105,7 +105,7 @@ class ShadowFlow:
         if segment.kinds & Kind.RESENT:
             yield from self._retransmissions.again(sender, segment)
         if segment.flags & Flag.ACK:
-            receiver.acknowledged(segment.ack)
+            receiver.acknowledged(segment.ack, self._pair.sent(receiver)[0])
             yield from self._retransmissions.recoveries(segment.time)
             if sender.side == CLIENT:
                 yield from self._answers.fin_arrived(segment.ack)
