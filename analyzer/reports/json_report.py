@@ -224,10 +224,16 @@ def _evidence(evidence: Evidence) -> dict[str, Any]:
     """Times and pauses in seconds; what nothing is known of is left out."""
     plain = {f.name: getattr(evidence, f.name) for f in fields(evidence)}
     return {
-        name: list(value) if isinstance(value, tuple) else seconds(value) if name in _TIMES else value
+        name: _figures(value, in_seconds=name in _TIMES)
         for name, value in plain.items()
         if value or name == "reached_meanwhile"
     }
 
 
-_TIMES = ("reached_before", "reached_after", "longest_survived", "shortest_fatal")
+def _figures(value: Any, *, in_seconds: bool) -> Any:
+    if isinstance(value, tuple):
+        return [_figures(each, in_seconds=in_seconds) for each in value]
+    return seconds(value) if in_seconds else value
+
+
+_TIMES = ("reached_before", "reached_after", "longest_survived", "shortest_fatal", "waited", "idle_close")
