@@ -69,7 +69,7 @@ OUGHT = {
     "keepalive-user-timeout": "keepalive-timeout",
     "nat-forgot-passes-on": "server-restarted",
     "nat-forgot-resets": "reset-from-between",
-    "premature-eof-client-hello": "premature-eof",
+    "premature-eof-client-hello": "tls-handshake-refused",
     "premature-eof-idle-close": "premature-eof",
     "premature-eof-ipv6": "premature-eof",
     "premature-eof-second-request": "premature-eof",

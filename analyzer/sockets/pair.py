@@ -10,6 +10,7 @@ from analyzer.model.event import (
     Event,
     FlowView,
     IcmpView,
+    MessageView,
     ProbeView,
     ResetView,
     RetryView,
@@ -110,7 +111,7 @@ class Pair:
         frames: tuple[int, ...],
         key: str,
         doubts: set[Doubt],
-        **views: IcmpView | ResetView | RetryView | ProbeView | WaitView,
+        **views: IcmpView | ResetView | RetryView | ProbeView | WaitView | MessageView,
     ) -> E:
         """An event of that end, with what a rule may see of it."""
         make: Callable[..., E] = kind
