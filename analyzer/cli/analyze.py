@@ -38,6 +38,14 @@ from analyzer.reports.formats import COPIES, FORMATS
     help="Write each failing flow into a capture of its own in this new directory, with an index.",
 )
 @click.option(
+    "--log",
+    "logs",
+    multiple=True,
+    metavar="FILE|LINE|-",
+    help="Say which connection explains each line of this log (or this one line, or standard input); may be "
+    "given several times.",
+)
+@click.option(
     "--group",
     type=click.IntRange(min=1),
     metavar="N",
@@ -70,6 +78,7 @@ def command(
     jobs: int | None,
     max_flows: int,
     carve: str | None,
+    logs: tuple[str, ...],
 ) -> int:
     """Say which errno each end of the captured connections got, from which call, and why.
 
@@ -87,6 +96,7 @@ def command(
       errnoscope analyze trace.pcap --host 10.0.9.30 --errno EPIPE --since +5m
       errnoscope analyze trace.pcap --server-os freebsd --set tcp_retries2=8
       errnoscope analyze trace.pcap --group 2
+      errnoscope analyze trace.pcap --log app.log --log /var/log/nginx/error.log
       errnoscope analyze node-*.pcap.gz -o text -o html=report.html
       errnoscope analyze trace.pcap -o pcapng=annotated.pcapng --carve failed
     """
@@ -95,6 +105,10 @@ def command(
     if group and not any("group" in target.known.options for target in outputs):
         raise UserError(
             "no-text", f"--group {group}", "is for the text report", "add -o text, or leave it out"
+        )
+    if (*captures, *logs).count("-") > 1:
+        raise UserError(
+            "two-inputs", "-", "standard input can be read once only", "give files for the others"
         )
     refuse_what_cannot_be_copied(outputs, captures)
     refuse_what_cannot_be_carved(carve, captures)
@@ -112,6 +126,7 @@ def command(
                 progress=progress.show,
                 jobs=jobs,
                 max_flows=max_flows,
+                logs=logs,
             )
         reports.write(report, group=group)
         write_copies(reports, report)

@@ -8,6 +8,7 @@ from analyzer.model.capture import Capture
 from analyzer.model.filter import EVERYTHING, NONE_LEFT_OUT, Filter, LeftOut
 from analyzer.model.finding import FlowResult
 from analyzer.model.host import DEFAULT_HOST, Host
+from analyzer.model.log_line import LogReport
 
 
 @dataclass(slots=True)
@@ -95,7 +96,8 @@ class Report:
 
     ``notes`` are sentences about what was left out of the input. Flows and incidents are those that pass
     the filter ``only``; totals are those of the captures. ``hosts`` are what was taken for known of client
-    and server. With ``all_flows`` those without a finding are there as well.
+    and server. With ``all_flows`` those without a finding are there as well. ``log`` is what the capture says
+    about logs, None where none was given.
     """
 
     captures: tuple[Capture, ...]
@@ -107,3 +109,4 @@ class Report:
     left_out: LeftOut = NONE_LEFT_OUT
     hosts: tuple[Host, Host] = (DEFAULT_HOST, DEFAULT_HOST)
     all_flows: bool = False
+    log: LogReport | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from operator import itemgetter
 
+from analyzer.logs.open import LogSource
 from analyzer.matching.load import load_rules, rules_folder
 from analyzer.matching.match import Matcher
 from analyzer.model.blocks import MAX_FRAMES
@@ -15,6 +16,7 @@ from analyzer.model.report import Report
 from analyzer.model.rule import Rule
 from analyzer.pipeline.engine import Engine
 from analyzer.pipeline.front import BATCH_ROWS
+from analyzer.pipeline.logs import explained, opened_logs
 from analyzer.pipeline.reading import Progress, Reading
 from analyzer.sources.inputs import Named, inputs
 from analyzer.sources.series import series
@@ -33,6 +35,7 @@ def analyze(
     max_frames: int = MAX_FRAMES,
     jobs: int | None = 1,
     max_flows: int = MAX_FLOWS,
+    logs: Sequence[LogSource] = (),
 ) -> Report:
     """Read captures and say which errno each end got.
 
@@ -43,12 +46,14 @@ def analyze(
     ``client`` and ``server`` are what is known of the machines at the two ends; ``only`` says what of the
     results is in the report; with ``all_flows`` it has the flows without a finding as well. ``jobs`` is how
     many processes work, None: two for large files, where this process may use two processors. The answer is
-    the same. Of more than ``max_flows`` open flows those that were silent longest are let go.
+    the same. Of more than ``max_flows`` open flows those that were silent longest are let go. ``logs`` are
+    paths, ``-``, single lines or iterables of lines: the report's ``log`` says which flow explains each line.
 
-    Raises UserError where a rule file is wrong or the only capture cannot be opened. A capture that cannot
-    be read to its end is reported up to there, with ``damage`` set in its entry of ``captures``.
+    Raises UserError where a rule file is wrong, a log or the only capture cannot be opened. A capture that
+    cannot be read to its end is reported up to there, with ``damage`` set in its entry of ``captures``.
     """
     known = load_rules(rules_folder()) if rules is None else rules
+    log_files = opened_logs(logs)
     files, notes = inputs(captures)
     if len(files) == 1 and files[0].error:
         raise files[0].error
@@ -57,12 +62,16 @@ def analyze(
     def engine() -> Engine:
         batch = BATCH_ROWS if max_frames >= MAX_FRAMES else max_frames
         hosts = (client, server)
-        return Engine(matcher, batch=batch, hosts=hosts, all_flows=all_flows, max_flows=max_flows)
+        every = all_flows or bool(logs)
+        return Engine(matcher, batch=batch, hosts=hosts, all_flows=every, max_flows=max_flows)
 
     reading = Reading(engine, files, progress, max_frames, jobs)
     for members in series(files):
         reading.series(members)
     flows = [result for _, results in sorted(reading.found, key=itemgetter(0)) for result in results]
+    log = explained(log_files, flows, reading.captures, (client, server))
+    if not all_flows:
+        flows = [result for result in flows if result.findings]
     totals, services = reading.totals, reading.services
     totals.rules = len(known)
     totals.longest_pause = services.longest_pause()
@@ -78,4 +87,5 @@ def analyze(
         left_out=left_out,
         hosts=(client, server),
         all_flows=all_flows,
+        log=log,
     )

@@ -13,6 +13,7 @@ from analyzer.model.finding import Finding, FlowResult, Verdict
 from analyzer.model.flow import SIDES, Endpoint
 from analyzer.model.host import Host
 from analyzer.model.report import Evidence, Incident, Report
+from analyzer.reports.log_report import plain_log
 
 SCHEMA = "errnoscope.report/1"
 
@@ -45,6 +46,7 @@ def as_plain(report: Report) -> dict[str, Any]:
         "filter": _filter(report),
         "harmless": totals.harmless,
         "notes": list(report.notes),
+        "log": plain_log(report.log, report.flows),
     }
 
 
