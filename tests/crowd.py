@@ -9,6 +9,7 @@ from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from random import Random
+from zlib import crc32
 
 from analyzer.model.columns import TCP, Flag
 
@@ -39,7 +40,8 @@ class Talk:
     def __init__(self, ends: Ends, start: int, *, delay: int = MILLI, ttl: int = 64) -> None:
         self.time, self.delay, self.ends, self.ttl = start, delay, ends, ttl
         self.frames: list[Timed] = []
-        self.seq = [1000 + ends.port, 900_000 + ends.port]
+        number = crc32(f"{ends} {start}".encode())
+        self.seq = [number >> 1, number >> 2 ^ 0x155555]
         self.ident = 0
 
     def send(self, side: int, flags: int, payload: int = 0, *, again: bool = False, ttl: int = 0) -> Talk:
@@ -104,6 +106,20 @@ def vanished(ends: Ends, start: int, *, size: int, tries: int = 8) -> list[Timed
     for attempt in range(tries):
         talk.wait(200 * MILLI << attempt).send(0, PSH | ACK, size, again=True)
     return talk.frames
+
+
+def translated(frames: list[Timed], ends: Ends, *, later: int) -> list[Timed]:
+    """The same packets behind a NAT, between these ends: requests so much later, answers so much earlier."""
+    moved = []
+    client = frames[0][1][12:16]
+    for time, frame in frames:
+        asked = frame[12:16] == client
+        pairs = [(ends.client, ends.port), (ends.server, ends.service)]
+        (source, sport), (target, dport) = pairs if asked else pairs[::-1]
+        addresses = ip_address(source).packed + ip_address(target).packed
+        head = frame[:12] + addresses + struct.pack(">HH", sport, dport)
+        moved.append((time + later if asked else time - later, head + frame[24:]))
+    return moved
 
 
 def write(path: Path, conversations: Iterable[Iterable[Timed]]) -> Path:

@@ -13,6 +13,8 @@ from analyzer.model.flow import SIDES, Flow
 from analyzer.model.report import Report
 
 NO_ERROR = ("OK", "EOF")
+TELLS = ("connect", "accept", "recv", "send", "so_error")
+"""The calls that a verdict speaks of: shutdown() fails on a socket that is dead already."""
 SLACK_S = 0.002
 """A call that returned so near to the error may have begun, and been decided, before it."""
 UNDER_WAY_S = 0.02
@@ -33,7 +35,8 @@ class End:
     @property
     def first_error(self) -> dict[str, Any] | None:
         """The first call that got an errno."""
-        return next((call for call in self.calls if call["result"] not in NO_ERROR), None)
+        failed = (call for call in self.calls if call["result"] not in NO_ERROR and call["call"] in TELLS)
+        return next(failed, None)
 
     def after(self, verdict: Verdict) -> list[dict[str, Any]]:
         """The calls that the verdict speaks of, made from its time on."""
@@ -42,7 +45,7 @@ class End:
         begun = verdict.time / 1e9 + UNDER_WAY_S
         while calls and calls[0]["t"] < begun and _had_begun(calls[0], verdict):
             del calls[0]
-        return [call for call in calls if not _buffered(call)]
+        return [call for call in calls if not is_buffered(call)]
 
     def _slack(self, verdict: Verdict) -> float:
         """Silence is measured, a reset is seen."""
@@ -69,7 +72,7 @@ class End:
         return "right" if _agrees(verdict, after) else f"wrong: {verdict.table} against {told}"
 
 
-def _buffered(call: dict[str, Any]) -> bool:
+def is_buffered(call: dict[str, Any]) -> bool:
     """Data that had arrived before is read first, which says nothing about the error."""
     return bool(call["call"] == "recv" and call["result"] == "OK")
 

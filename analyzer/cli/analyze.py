@@ -7,6 +7,8 @@ from dataclasses import replace
 import click
 
 from analyzer.cli.copies import (
+    draw,
+    key_of,
     refuse_what_cannot_be_carved,
     refuse_what_cannot_be_copied,
     write_carved,
@@ -19,6 +21,7 @@ from analyzer.cli.output import Target, opened, output_option
 from analyzer.cli.progress import Progress
 from analyzer.cli.rule_options import RuleOptions, rule_options
 from analyzer.errors import UserError
+from analyzer.model.application import Dissection
 from analyzer.model.filter import Filter
 from analyzer.model.flow import MAX_FLOWS
 from analyzer.model.host import Host
@@ -45,6 +48,27 @@ from analyzer.reports.formats import COPIES, FORMATS
     help="Say which connection explains each line of this log (or this one line, or standard input); may be "
     "given several times.",
 )
+@click.option(
+    "--anonymize",
+    is_flag=True,
+    help="With --carve: other addresses (neighbours stay neighbours), no payload. The key is that of "
+    "ERRNOSCOPE_ANONYMIZE_KEY, else a new one.",
+)
+@click.option(
+    "--decoder",
+    type=click.Choice(["own", "tshark"]),
+    default="own",
+    help="tshark: have it read the captures, slowly, for formats, link types and tunnels that only it knows.",
+)
+@click.option("--app", is_flag=True, help="Ask tshark what the programs of failing connections had said.")
+@click.option(
+    "--tls-keylog",
+    "keylog",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, readable=True),
+    help="With the secrets in this file (SSLKEYLOGFILE) also of encrypted ones; implies --app.",
+)
+@click.option("--show-secrets", is_flag=True, help="With passwords and tokens, which are left out else.")
 @click.option(
     "--group",
     type=click.IntRange(min=1),
@@ -79,6 +103,11 @@ def command(
     max_flows: int,
     carve: str | None,
     logs: tuple[str, ...],
+    anonymize: bool,
+    decoder: str,
+    app: bool,
+    keylog: str | None,
+    show_secrets: bool,
 ) -> int:
     """Say which errno each end of the captured connections got, from which call, and why.
 
@@ -112,6 +141,7 @@ def command(
         )
     refuse_what_cannot_be_copied(outputs, captures)
     refuse_what_cannot_be_carved(carve, captures)
+    key = key_of(carve, anonymize=anonymize)
     rules = chosen.load()
     only = replace(only, rules=rules.names)
     with opened(outputs, captures) as reports:
@@ -127,10 +157,13 @@ def command(
                 jobs=jobs,
                 max_flows=max_flows,
                 logs=logs,
+                decoder="" if decoder == "own" else decoder,
+                dissection=Dissection(keylog or "", show_secrets) if app or keylog else None,
             )
-        reports.write(report, group=group)
+        shown = draw(report) if any("pictures" in target.known.options for target in outputs) else {}
+        reports.write(report, group=group, pictures=shown, rules=rules.rules)
         write_copies(reports, report)
-        write_carved(carve, report)
+        write_carved(carve, report, key)
     damaged = [capture.damage for capture in report.captures if capture.damage]
     for damage in damaged:
         complain(damage)

@@ -6,7 +6,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from time import monotonic
 from types import FrameType
@@ -19,12 +19,15 @@ from analyzer.cli.messages import complain
 from analyzer.cli.output import Target, opened, output_option
 from analyzer.cli.rule_options import RuleOptions, rule_options
 from analyzer.errors import UserError
+from analyzer.metrics.child import Exporter
+from analyzer.model.application import Dissection
 from analyzer.model.filter import Filter
 from analyzer.model.finding import News
 from analyzer.model.host import Host
 from analyzer.model.live import SNAPLEN, Keep, Standing, Wanted
 from analyzer.reports import live_json, live_text
 from analyzer.reports.live_changes import Change, Changes
+from analyzer.reports.live_metrics import Counted
 from analyzer.reports.live_text import Status
 from analyzer.reports.printable import printable
 
@@ -57,6 +60,18 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 @click.option("-C", "megabytes", type=click.IntRange(min=1), help="A new file after so many megabytes.")
 @click.option("-G", "seconds", type=click.IntRange(min=1), help="A new file after so many seconds.")
 @click.option("-W", "files", type=click.IntRange(min=1), help="With -C: so many in turn; with -G: then end.")
+@click.option(
+    "--write-failures",
+    "failures",
+    metavar="FILE",
+    help="Keep the packets of the connections that fail, and no others, in this pcapng file.",
+)
+@click.option("--app", is_flag=True, help="In the report: what the programs had said, by tshark (see -s).")
+@click.option(
+    "--metrics",
+    metavar="[ADDRESS:]PORT",
+    help="Serve counts to Prometheus there (address: 127.0.0.1 unless given).",
+)
 @click.option("-v", "--verbose", is_flag=True, help="With the frames that prove it.")
 @output_option()
 @filter_options
@@ -74,6 +89,9 @@ def command(
     megabytes: int | None,
     seconds: int | None,
     files: int | None,
+    failures: str | None,
+    app: bool,
+    metrics: str | None,
     verbose: bool,
     outputs: list[Target],
     only: Filter,
@@ -102,10 +120,19 @@ def command(
     only = replace(only, rules=rules.names)
     wanted = Wanted(interfaces, expression, snapshot_length, count, _keep(write, megabytes, seconds, files))
     stop = _Stop(duration)
-    screen = _Screen(outputs, verbose=verbose)
-    with opened(outputs) as reports, _ended_by_signals(stop):
+    with opened(outputs) as reports, _ended_by_signals(stop), ExitStack() as undo:
+        exporter = undo.enter_context(Exporter(metrics)) if metrics else None
+        screen = _Screen(outputs, exporter, verbose=verbose)
         report = watch(
-            wanted, screen.tell, stop, rules=rules.rules, client=hosts[0], server=hosts[1], only=only
+            wanted,
+            screen.tell,
+            stop,
+            rules=rules.rules,
+            client=hosts[0],
+            server=hosts[1],
+            only=only,
+            failures=failures,
+            dissection=Dissection() if app else None,
         )
         screen.end()
         reports.write(report)
@@ -118,7 +145,7 @@ def command(
 class _Screen:
     """Says what changed, in the format that goes to stdout, and on a terminal how the capture stands."""
 
-    def __init__(self, outputs: Sequence[Target], *, verbose: bool) -> None:
+    def __init__(self, outputs: Sequence[Target], exporter: Exporter | None, *, verbose: bool) -> None:
         own = [target.format for target in outputs if not target.path]
         self._format = own[0] if own else "text"
         self._report_follows = bool(own)
@@ -127,6 +154,11 @@ class _Screen:
         self._status = Status()
         self._shows_status = sys.stderr.isatty()
         self._shown_at = 0.0
+        self._exporter = exporter
+        self._counted = Counted()
+        self._counted_at = 0.0
+        if exporter:
+            click.echo(f"metrics: {exporter.address}", err=True)
         self._complaints = 0
 
     def tell(self, news: Sequence[News], standing: Standing) -> None:
@@ -137,6 +169,7 @@ class _Screen:
         self._complaints = len(standing.problems)
         changes = list(self._changes.of(news))
         self._status.count(changes)
+        self._export(changes, standing)
         if changes:
             self._clear()
             for line in self._lines(changes):
@@ -157,6 +190,12 @@ class _Screen:
         if self._format == "text":
             return live_text.lines(changes, with_ladder=self._verbose)
         return live_json.lines(changes) if self._format == "json-lines" else ()
+
+    def _export(self, changes: Sequence[Change], standing: Standing) -> None:
+        self._counted.count(changes)
+        if self._exporter and (changes or monotonic() - self._counted_at >= _STATUS_SECONDS):
+            self._counted_at = monotonic()
+            self._exporter.tell(self._counted.values(standing))
 
     def _clear(self) -> None:
         if self._shown_at:

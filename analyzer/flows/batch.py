@@ -36,15 +36,18 @@ FAMILIES = {
 """Totals that are a column's value in the last row of some kind that this end sent: by that kind, their names
 and the column that each is taken from."""
 
+SUMS = ("payload", "unseen", "gaps")
+"""Totals that are sums over the rows that this end sent."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Rows sorted by flow.
 
     group: int64 (n,), starts: int64 (g,), slot: int64 (g,), side: uint8 (n,); forward: bool (n,), sent by
-    the endpoint that sorts first; stray: bool (n,), SYNs that may begin another flow; superseded: int64
-    (k,), slots whose flow is over because another took its endpoints, and superseded_at: int64 (k,), the
-    clock when that one began.
+    the endpoint that sorts first; stray: bool (n,), SYNs that may begin another flow; handed: int64 (h,),
+    such SYNs once more, in the flow that they did begin; superseded: int64 (k,), slots whose flow is over
+    because another took its endpoints, and superseded_at: int64 (k,), the clock when that one began.
     """
 
     rows: PacketColumns
@@ -54,6 +57,7 @@ class Batch:
     side: NDArray[np.uint8]
     forward: Mask
     stray: Mask
+    handed: NDArray[np.int64]
     superseded: NDArray[np.int64]
     superseded_at: NDArray[np.int64]
 
@@ -80,9 +84,9 @@ class Batch:
 class Side:
     """One end just before each row.
 
-    ``sums`` are int64 (n,) each by their name in Totals, counted from the begin of the batch; ``found``
-    int64 (k,) each by their name in FAMILIES, the rows of that kind; ``opened`` int64 (g,) the first row of
-    the batch without SYN, n where there is none.
+    ``sums`` are int64 (n,) each by their name, one of SUMS, counted from the begin of the batch; those that
+    stay 0 are left out. ``found`` are int64 (k,) each by their name in FAMILIES, the rows of that kind;
+    ``opened`` int64 (g,) the first row of the batch without SYN, n where there is none.
     """
 
     seq: RunningMax

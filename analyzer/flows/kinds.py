@@ -34,7 +34,7 @@ def kinds(batch: Batch, marks: Marks, sides: Sides, before: Rows, after: Rows) -
         (Kind.UNANSWERED, _unanswered(batch, marks, sides, before)),
     ):
         found[rows] |= kind
-    found[marks.copy] = 0
+    found[marks.copy] = Kind.COPY
     return found
 
 

@@ -13,7 +13,7 @@ from analyzer.flows.keys import flow_keys
 from analyzer.model.columns import PacketColumns
 from analyzer.model.summary import Summary
 
-_SLACK_NS = 10 * 10**6
+SLACK_NS = 10 * 10**6
 """Packets may stand in a capture somewhat out of order."""
 
 
@@ -21,20 +21,22 @@ class Members:
     """Finds the packets of some flows, ICMP errors that quote them included."""
 
     def __init__(self, flows: Sequence[Summary]) -> None:
-        self._begin = [flow.start - _SLACK_NS for flow in flows]
-        self._end = [flow.end + _SLACK_NS for flow in flows]
-        keys = flow_keys(_as_columns(flows))[0].tolist() if flows else []
+        self._begin = [flow.start - SLACK_NS for flow in flows]
+        self._end = [flow.end + SLACK_NS for flow in flows]
         self._flows: dict[int, list[int]] = {}
-        for index, key in enumerate(keys):
+        for index, key in enumerate(keys_of(flows)):
             self._flows.setdefault(key, []).append(index)
         self._keys = np.array(sorted(self._flows), np.uint64)
 
+    def rows(self, columns: PacketColumns) -> NDArray[np.int64]:
+        """The rows of these flows and of others between the same ends: int64 (n,), ascending."""
+        if not len(self._keys) or not len(columns):
+            return np.zeros(0, np.int64)
+        return np.flatnonzero(np.isin(flow_keys(columns)[0], self._keys))
+
     def of(self, columns: PacketColumns) -> Iterator[tuple[int, NDArray[np.int64]]]:
         """Index of a flow, and the numbers of its frames among the columns: int64 (n,), ascending."""
-        if not len(self._keys) or not len(columns):
-            return
-        keys = flow_keys(columns)[0]
-        rows = np.flatnonzero(np.isin(keys, self._keys))
+        keys, rows = flow_keys(columns)[0], self.rows(columns)
         for key in np.unique(keys[rows]).tolist():
             own = rows[keys[rows] == key]
             times, numbers = columns.time[own], columns.number[own]
@@ -42,6 +44,12 @@ class Members:
                 inside = (times >= self._begin[index]) & (times <= self._end[index])
                 if inside.any():
                     yield index, np.unique(numbers[inside])
+
+
+def keys_of(flows: Sequence[Summary]) -> list[int]:
+    """The key that ``flow_keys`` gives the packets of each of these flows."""
+    keys: list[int] = flow_keys(_as_columns(flows))[0].tolist() if flows else []
+    return keys
 
 
 def _as_columns(flows: Sequence[Summary]) -> PacketColumns:

@@ -68,7 +68,6 @@ def _side(
         ("unseen", (marks.unseen & own).astype(np.int64)),
         ("gaps", (marks.gap & own).astype(np.int64)),
     ):
-        sums[name] = values
         if values.any():
             sums[name], whole = sum_before(values, batch.group, batch.starts)
             after[name][:, side] += whole.astype(after[name].dtype)

@@ -1,14 +1,12 @@
-"""The open flows, one slot each, in one growing array; and the significant rows kept for quiet ones."""
+"""The open flows, one slot each, in one growing array."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 Rows = NDArray[np.void]
-"""A structured array: SLOT or SEGMENT rows."""
+"""A structured array: SLOT rows, mostly."""
 
 _TOTALS = (
     ("payload", "i8"),
@@ -58,6 +56,8 @@ SLOT = np.dtype(
         ("server_port", "u2"),
         ("tunnel", "u8"),
         ("capture", "i4"),
+        ("first_leg", "i8"),  # the flow that showed its SYN before, plus one; 0: none
+        ("again", "?"),  # its endpoints had another connection shortly before
         ("start", "i8"),
         ("end", "i8"),  # the largest time of its rows
         ("clock", "i8"),  # clock at the last row
@@ -70,44 +70,17 @@ SLOT = np.dtype(
         ("finished", "?", (2,)),  # a FIN from them
         ("answered", "i8"),  # time of the first SYN+ACK
         ("survived", "i8"),  # the longest pause after which both ends went on
+        ("idle_close", "i8"),  # from the server's last byte to its FIN, which nothing had asked for
         *((name, kind, (2,)) for name, kind in _TOTALS),  # by side, from here on
         ("reset_by", "?", (2,)),
+        ("ttl", "u1", (2,)),  # of the first segment but RST
+        ("reset_ttl", "u1", (2,)),  # of the first RST
         ("largest", "u4", (2,)),  # the largest payload of a segment
         ("fatal", "i8", (2,)),  # the longest pause before a segment that nobody has answered yet
         ("stuck", "?", (2,)),  # sent something again, and no more was acknowledged since
         ("repeating", "?", (2,)),  # ... and that not for the first time, or a SYN or FIN
     ]
 )
-
-SEGMENT = np.dtype(
-    [
-        ("flow", "i8"),
-        ("number", "u4"),
-        ("capture", "i4"),
-        ("time", "i8"),
-        ("clock", "i8"),
-        ("side", "u1"),
-        ("kinds", "u2"),
-        ("seq", "u4"),
-        ("ack", "u4"),
-        ("flags", "u1"),
-        ("window", "u2"),
-        ("payload", "u4"),
-        ("ttl", "u1"),
-        ("ip_id", "u2"),
-        ("has_ts", "?"),
-        ("mss", "u2"),
-        ("scale", "i1"),
-        ("icmp_type", "u1"),
-        ("icmp_code", "u1"),
-        ("version", "u1"),
-        ("reporter_hi", "u8"),
-        ("reporter_lo", "u8"),
-        ("client", TOTALS),
-        ("server", TOTALS),
-    ]
-)
-"""model.flow.Segment as an array row; the names and their order are the same."""
 
 
 def take(rows: Rows, index: NDArray[np.int64]) -> Rows:
@@ -120,12 +93,6 @@ def put(rows: Rows, index: NDArray[np.int64], values: Rows) -> None:
     """Overwrite these rows."""
     opaque = f"V{rows.dtype.itemsize}"
     rows.view(opaque)[index] = values.view(opaque)
-
-
-def together(parts: Sequence[Rows]) -> Rows:
-    """The rows of one or more arrays of one dtype, one after the other."""
-    dtype = parts[0].dtype
-    return np.concatenate([part.view(f"V{dtype.itemsize}") for part in parts]).view(dtype)
 
 
 class FlowTable:
@@ -177,108 +144,3 @@ class FlowTable:
     def live(self) -> NDArray[np.int64]:
         """Slots in use: int64 (n,)."""
         return np.flatnonzero(self.slots["live"][: self._used])
-
-
-class QuietRows:
-    """Significant rows of flows in which nothing was triggered so far, oldest first.
-
-    The first ones of a flow, a SYN mostly, have no totals yet: those are kept without the room for them.
-    """
-
-    def __init__(self) -> None:
-        self._first = _Kept(_HEAD)
-        self._others = _Kept(SEGMENT.itemsize)
-        self._left = 0
-
-    def add(self, rows: Rows) -> None:
-        """Keep these SEGMENT rows."""
-        flows = rows["flow"].copy()
-        plain = rows.view(np.uint8).reshape(len(rows), SEGMENT.itemsize)
-        has_totals = plain[:, _HEAD:].any(axis=1)
-        for kept, index in ((self._first, ~has_totals), (self._others, has_totals)):
-            chosen = np.flatnonzero(index)
-            if len(chosen):
-                kept.chunks.append(np.ascontiguousarray(plain[:, : kept.width]).view(kept.dtype)[chosen, 0])
-                kept.flows.append(flows[chosen])
-
-    def take(self, flows: NDArray[np.int64]) -> Rows:
-        """The rows of these flows; those of each in the order in which they were added."""
-        if not len(flows):
-            return np.zeros(0, SEGMENT)
-        marks = _marked(flows)
-        parts = []
-        for kept in (self._first, self._others):  # totals never become nothing again
-            found = kept.take(marks)
-            rows = np.zeros((len(found), SEGMENT.itemsize), np.uint8)
-            rows[:, : kept.width] = found.view(np.uint8).reshape(len(found), kept.width)
-            parts.append(rows.view(SEGMENT)[:, 0])
-        return together(parts)
-
-    def keep_only(self, flows: NDArray[np.int64]) -> None:
-        """Drop what belongs to other flows: those that ended, or whose rows were taken.
-
-        Nothing happens until half as much again was added as was left the last time: so this stays cheap.
-        """
-        if len(self) < self._left + self._left // 2 + _LEAST:
-            return
-        marks = _marked(flows)
-        self._first.keep_only(marks)
-        self._others.keep_only(marks)
-        self._left = len(self)
-
-    def __len__(self) -> int:
-        return len(self._first) + len(self._others)
-
-
-_HEAD = SEGMENT.itemsize - 2 * TOTALS.itemsize
-"""Bytes of a SEGMENT row before its totals."""
-_LEAST = 10_000
-"""Rows that are not worth looking through."""
-_CHUNK = 65_536
-"""Rows of a chunk that is not put together with the next one."""
-
-
-class _Kept:
-    """Rows of so many bytes, in chunks; and beside each of them the flow of each of its rows."""
-
-    def __init__(self, width: int) -> None:
-        self.width = width
-        self.dtype = np.dtype(f"V{width}")
-        self.chunks: list[NDArray[np.void]] = []
-        self.flows: list[NDArray[np.int64]] = []
-
-    def take(self, marks: NDArray[np.bool_]) -> NDArray[np.void]:
-        """The rows of marked flows."""
-        parts = [np.zeros(0, self.dtype)]
-        for chunk, of in zip(self.chunks, self.flows, strict=True):
-            found = np.flatnonzero(marks.take(of, mode="clip"))
-            if len(found):
-                parts.append(chunk.take(found))
-        return np.concatenate(parts)
-
-    def keep_only(self, marks: NDArray[np.bool_]) -> None:
-        """Drop the rows of other flows; chunk by chunk, so that never all of them are there twice."""
-        chunks, flows = self.chunks, self.flows
-        self.chunks, self.flows = [], []
-        while chunks:
-            parts: list[NDArray[np.void]] = []
-            of: list[NDArray[np.int64]] = []
-            count = 0
-            while chunks and count < _CHUNK:
-                chunk, its_flows = chunks.pop(0), flows.pop(0)
-                found = np.flatnonzero(marks.take(its_flows, mode="clip"))
-                parts.append(chunk.take(found))
-                of.append(its_flows.take(found))
-                count += len(found)
-            self.chunks.append(np.concatenate(parts))
-            self.flows.append(np.concatenate(of))
-
-    def __len__(self) -> int:
-        return sum(map(len, self.flows))
-
-
-def _marked(flows: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """True at the number of each of these flows, False at the last place and all others."""
-    marks = np.zeros(int(flows.max(initial=-1)) + 2, np.bool_)
-    marks[flows] = True
-    return marks

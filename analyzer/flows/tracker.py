@@ -13,18 +13,27 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.flows.batch import Batch
+from analyzer.flows.batch import Batch, State
 from analyzer.flows.copies import Copies
 from analyzer.flows.keys import Sorted, first_is_from_client, flow_keys, run_starts, sort_by_flow
+from analyzer.flows.legs import Legs
+from analyzer.flows.quiet import QuietRows, together
 from analyzer.flows.running import last_of_groups
 from analyzer.flows.splits import LINGER_NS, Stray, find_splits, hand_over
 from analyzer.flows.state import follow
-from analyzer.flows.summary import note_answers, note_pauses, note_sizes, summary_rows
-from analyzer.flows.table import FlowTable, QuietRows, Rows, put, take, together
-from analyzer.flows.values import flow_ends, flow_value, quiet_flows, segment_rows, segments
+from analyzer.flows.summary import (
+    note_answers,
+    note_idle_close,
+    note_pauses,
+    note_sizes,
+    note_ttls,
+    summary_rows,
+)
+from analyzer.flows.table import FlowTable, Rows, put, take
+from analyzer.flows.values import flow_ends, flow_value, quiet_flows, segment_rows
 from analyzer.model.columns import TCP, Flag, PacketColumns
 from analyzer.model.flow import MAX_FLOWS, Flow, FlowEnd, Kind, QuietFlow, Segment
-from analyzer.model.summary import SummaryRows
+from analyzer.model.summary import LegRows, Summary, SummaryRows, summaries
 
 SIGNIFICANT = Kind.ALL & ~(Kind.RESENT | Kind.PROBE)
 """A single retransmission is everyday, and so is a probe that is answered: REPEATED tells the others."""
@@ -62,6 +71,8 @@ class Tracker:
         self._table = FlowTable()
         self._quiet = QuietRows()
         self._copies = Copies()
+        self._legs = Legs()
+        self._legs_found: list[LegRows] = []
         self._strays: dict[int, Stray] = {}
         self._flows_seen = 0
         self._summaries: list[SummaryRows] = []
@@ -138,11 +149,13 @@ class Tracker:
             return []
         return self._sweep()
 
-    def so_far(self, flows: Sequence[int]) -> list[FlowEnd]:
-        """Open flows (by number) as they stand now."""
+    def so_far(self, flows: Sequence[int]) -> list[tuple[FlowEnd, Summary]]:
+        """Open flows (by number) as they stand now, and what would be kept of each."""
         live = self._table.live()
         chosen = live[np.isin(self._table.slots["flow"][live], np.array(flows, np.int64))]
-        return flow_ends(take(self._table.slots, chosen), [self._clock] * len(chosen), closed=False)
+        slots = take(self._table.slots, chosen)
+        ends = flow_ends(slots, [self._clock] * len(chosen), closed=False)
+        return list(zip(ends, summaries(summary_rows(slots)), strict=True))
 
     def finish(self) -> list[FlowEnd]:
         """The capture is over: the last word about every flow handed out and still open."""
@@ -152,6 +165,11 @@ class Tracker:
         """What is kept of all flows that ended since the last time, clean or not, in any order."""
         ended, self._summaries = self._summaries, []
         return ended
+
+    def take_legs(self) -> list[LegRows]:
+        """Connections that were found to be in the capture twice since the last time."""
+        found, self._legs_found = self._legs_found, []
+        return found
 
     def take_quiet_flows(self) -> list[QuietFlow]:
         """The flows that ended since the last time and were never handed out."""
@@ -169,6 +187,7 @@ class Tracker:
         split[splits.begins] = True
         stray = np.zeros(len(keys), np.bool_)
         stray[splits.strays] = True
+        syn = np.zeros(0, np.int64)
         arrival = rows.number  # flow numbers follow the capture
         if splits.handed:
             at = np.array(sorted(splits.handed), np.int64)
@@ -190,6 +209,11 @@ class Tracker:
         followed = np.append(keys[starts][1:] == keys[starts][:-1], np.False_)
         slot[fresh] = self._open(rows, keys, forward, starts[fresh], arrival[starts[fresh]])
         replaced = at_once & (carried >= 0)
+        before = np.full(len(starts), -LINGER_NS)
+        before[group[first[replaced]]] = self._table.slots["clock"][carried[replaced]]
+        before[1:][followed[:-1]] = rows.clock[starts[1:][followed[:-1]] - 1]
+        again = (rows.clock[starts] - before <= LINGER_NS) | np.isin(starts, syn)
+        self._table.slots["again"][slot[fresh]] = again[fresh]
         superseded = np.concatenate([carried[replaced], slot[followed]])
         next_start = starts[np.flatnonzero(followed) + 1]
         superseded_at = rows.clock[np.concatenate([first[replaced], next_start])]
@@ -198,7 +222,7 @@ class Tracker:
         for index, kept in splits.open.items():
             self._table.slots["has_stray"][newest[index]] = True
             self._strays[int(self._table.slots["flow"][newest[index]])] = kept
-        return Batch(rows, group, starts, slot, side, forward, stray, superseded, superseded_at)
+        return Batch(rows, group, starts, slot, side, forward, stray, syn, superseded, superseded_at)
 
     def _open(
         self,
@@ -251,10 +275,15 @@ class Tracker:
         after["rows"] += np.diff(np.append(batch.starts, len(batch.rows)))
         state = follow(batch, before, after, self._copies)
         self._note_control(batch, after)
+        if len(legs := self._legs.find(batch, after)):
+            self._legs_found.append(legs)
         note_answers(batch, after)
         note_sizes(batch, after)
+        note_ttls(batch, state, after)
+        note_idle_close(batch, state, before, after)
         note_pauses(batch, state, before, after)
-        significant = np.flatnonzero((state.kinds & SIGNIFICANT) != 0)
+        self._mark_shown(batch, before, state)
+        significant = np.flatnonzero((state.kinds & (SIGNIFICANT | Kind.SHOWN)) != 0)
         triggers = (state.kinds[significant] & self._triggers) != 0
         triggered = np.zeros(len(batch.starts), np.bool_)
         triggered[batch.group[significant[triggers]]] = True
@@ -267,11 +296,14 @@ class Tracker:
         self.unseen += int((after["unseen"] - before["unseen"]).sum())
         rows = segment_rows(batch, state, before, significant)
         watched = after["watched"][batch.group[significant]]
-        self._quiet.add(take(rows, np.flatnonzero(~watched)))
+        self._quiet.add(rows.where(~watched))
         earlier = self._quiet.take(after["flow"][newly & (before["rows"] > 0)])
-        rows = together([earlier, take(rows, np.flatnonzero(watched))])
-        rows = take(rows, np.argsort(rows["flow"], kind="stable"))
-        return segments(rows), [flow_value(slot) for slot in after[newly]]
+        rows = together([earlier, rows.where(watched)])
+        rows = rows.take(np.argsort(rows["flow"], kind="stable"))
+        return rows.segments(), [flow_value(slot) for slot in after[newly]]
+
+    def _mark_shown(self, batch: Batch, before: Rows, state: State) -> None:
+        """Which rows are wanted whatever they carry: none, but for pictures (see shown.py)."""
 
     def _note_control(self, batch: Batch, after: Rows) -> None:
         """Remember SYN, FIN and RST in ``after``."""

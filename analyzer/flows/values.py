@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.flows.batch import FAMILIES, Batch, State
-from analyzer.flows.running import count_since
-from analyzer.flows.table import SEGMENT, TOTALS, Rows
+from analyzer.flows.batch import FAMILIES, SUMS, Batch, State
+from analyzer.flows.quiet import SegmentRows, totals_column
+from analyzer.flows.running import count_since, last_before
+from analyzer.flows.table import TOTALS, Rows
 from analyzer.model.columns import ROW_FIELDS, TCP, UDP
 from analyzer.model.flow import (
     CLIENT,
     SERVER,
-    SIDES,
     Endpoint,
     Flow,
     FlowEnd,
@@ -24,49 +26,88 @@ from analyzer.model.flow import (
 from analyzer.model.tunnel import tunnel_text
 
 
-def segment_rows(batch: Batch, state: State, before: Rows, chosen: NDArray[np.int64]) -> Rows:
-    """The chosen rows as SEGMENT rows, in the order of flow and capture; ``before`` are the slots (g,)."""
-    group = batch.group[chosen]
-    out = np.zeros(len(chosen), SEGMENT)
-    out["flow"] = before["flow"][group]
-    out["capture"] = batch.rows.capture
-    out["side"] = batch.side[chosen]
-    out["kinds"] = state.kinds[chosen]
-    for name in _COPIED:
-        out[name] = getattr(batch.rows, name)[chosen]
-    for index, side in enumerate(state.sides):
-        carried = {name: before[name][:, index][group] for name in ("opened_time", "probes", *side.sums)}
-        totals = out[SIDES[index]]
-        totals["seq_end"], totals["has_seq"] = side.seq.before[chosen], side.seq.known[chosen]
-        totals["ack"], totals["has_ack"] = side.ack.before[chosen], side.ack.known[chosen]
-        opened = side.opened[group]
-        seen = (carried["opened_time"] == 0) & (opened < chosen)
-        first_time = batch.rows.time[np.minimum(opened, len(batch.rows) - 1)]
-        totals["opened_time"] = np.where(seen, first_time, carried["opened_time"])
-        for name, values in side.sums.items():
-            totals[name] = carried[name] + values[chosen]
-        for family in FAMILIES:
-            for name, last in batch.last_values(before, side.found[family], chosen, index, family).items():
-                totals[name] = last
-        answers = state.sides[1 - index].found["last"]
-        totals["probes"] = count_since(
-            side.found["probe"], answers, chosen, batch.starts[group], carried["probes"]
-        )
-    return out
+def segment_rows(batch: Batch, state: State, before: Rows, chosen: NDArray[np.int64]) -> SegmentRows:
+    """The chosen rows, int64 (k,), ascending, with the totals before each; ``before`` are the slots (g,)."""
+    group = batch.group.take(chosen)
+    columns = {name: getattr(batch.rows, name).take(chosen) for name in _COPIED}
+    columns["flow"] = before["flow"].take(group)
+    columns["capture"] = np.full(len(chosen), batch.rows.capture)
+    columns["side"] = batch.side.take(chosen)
+    columns["kinds"] = state.kinds.take(chosen)
+    for side in (CLIENT, SERVER):
+        for name, values in _totals(batch, state, before, chosen, group, side).items():
+            columns[totals_column(side, name)] = values
+    return SegmentRows.of(len(chosen), columns)
 
 
 _COPIED = tuple(name for name in Segment._fields if name in ROW_FIELDS)
 
 
+def _totals(
+    batch: Batch,
+    state: State,
+    before: Rows,
+    chosen: NDArray[np.int64],
+    group: NDArray[np.int64],
+    index: int,
+) -> dict[str, NDArray[Any]]:
+    """Totals of one end before each chosen row, (k,) each, by name; those that are 0 everywhere are left out.
+
+    ``group`` int64 (k,) is the group of each chosen row.
+    """
+    side = state.sides[index]
+    totals = {
+        "seq_end": side.seq.before.take(chosen),
+        "has_seq": side.seq.known.take(chosen),
+        "ack": side.ack.before.take(chosen),
+        "has_ack": side.ack.known.take(chosen),
+    }
+    carried = _Carried(before, group, index)
+    opened = side.opened.take(group)
+    first_time = batch.rows.time.take(opened, mode="clip")
+    opened_time = carried["opened_time"]
+    totals["opened_time"] = np.where((opened_time == 0) & (opened < chosen), first_time, opened_time)
+    for name in SUMS:
+        if name in side.sums:
+            totals[name] = side.sums[name].take(chosen) + carried[name]
+        elif carried.any(name):
+            totals[name] = carried[name]
+    floors = batch.starts.take(group)
+    for family, names in FAMILIES.items():
+        found = side.found[family]
+        has_carried = any(map(carried.any, names))
+        if len(found):
+            last = last_before(found, chosen, floors)
+            inside = last >= 0
+            for name, column in names.items():
+                values = getattr(batch.rows, column).take(last, mode="clip")
+                totals[name] = np.where(inside, values, carried[name] if has_carried else 0)
+        elif has_carried:
+            totals.update({name: carried[name] for name in names})
+    if len(side.found["probe"]) or carried.any("probes"):
+        answers = state.sides[1 - index].found["last"]
+        totals["probes"] = count_since(side.found["probe"], answers, chosen, floors, carried["probes"])
+    return totals
+
+
+class _Carried:
+    """What the flows of some rows had of one end before the batch: (k,) a column of Totals."""
+
+    def __init__(self, before: Rows, group: NDArray[np.int64], side: int) -> None:
+        self._before = before
+        self._group = group
+        self._side = side
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        values: NDArray[Any] = self._before[name][:, self._side].take(self._group)
+        return values
+
+    def any(self, name: str) -> bool:
+        """Whether one of the batch's flows has any."""
+        return bool(self._before[name][:, self._side].any())
+
+
 _PROTOCOLS = {TCP: "tcp", UDP: "udp"}
-
-
-def segments(rows: Rows) -> list[Segment]:
-    """SEGMENT rows as plain values."""
-    return [
-        Segment._make((*values[:-2], Totals._make(values[-2]), Totals._make(values[-1])))
-        for values in rows.tolist()
-    ]
 
 
 def flow_value(slot: Rows) -> Flow:

@@ -140,12 +140,14 @@ def _circle(rule: Rule, by_name: dict[str, Rule]) -> list[str]:
 
 def schema(event: type[Event]) -> Schema:
     """What a condition on this event may use: variable -> field -> type, values, documentation."""
+    return {variable: _fields_of(view) for variable, view in variables(event).items()}
+
+
+@cache
+def _fields_of(view: type) -> dict[str, Field]:
+    types = get_type_hints(view)
     return {
-        variable: {
-            f.name: Field(get_type_hints(view)[f.name], f.metadata["values"] or None, f.metadata["doc"])
-            for f in fields(view)
-        }
-        for variable, view in variables(event).items()
+        f.name: Field(types[f.name], f.metadata["values"] or None, f.metadata["doc"]) for f in fields(view)
     }
 
 

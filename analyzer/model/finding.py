@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from analyzer.model.application import Message
 from analyzer.model.event import Doubt
 from analyzer.model.flow import SIDES, Flow
 from analyzer.model.rule import RESULTS, Evidence, Severity
@@ -107,7 +108,9 @@ class Verdict:
 class FlowResult:
     """All that is reported of a flow. ``end`` in nanoseconds; ``systems`` of client and server.
 
-    ``summary`` is what is kept of every flow that ends, clean or not.
+    ``summary`` is what is kept of every flow that ends, clean or not; ``messages`` the last that its programs
+    said, where that was asked for. ``same_as`` are the other flows in which the capture shows the same
+    connection: behind a NAT, inside or outside of a tunnel.
     """
 
     flow: Flow
@@ -118,6 +121,8 @@ class FlowResult:
     findings: tuple[Finding, ...]
     ladder: tuple[LadderLine, ...]
     summary: Summary | None = None
+    messages: tuple[Message, ...] = ()
+    same_as: tuple[Flow, ...] = ()
 
     @property
     def captures(self) -> tuple[int, ...]:

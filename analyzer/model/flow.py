@@ -76,6 +76,9 @@ class Kind:
 
     ALL = 0x3FF
 
+    SHOWN = 0x400  # wanted for a picture of its flow, whatever it carries
+    COPY = 0x800  # a packet that the capture holds already
+
 
 class Totals(NamedTuple):
     """What one end had sent, counted to just before a segment (or to the end of the flow).

@@ -35,7 +35,8 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Counts so far; ``dropped`` by the kernel, for want of room in its buffer.
+    """Counts so far; ``dropped`` by the kernel, for want of room in its buffer, as it has told
+    ``drops_told`` times.
 
     ``lag``: seconds for which the latest portion was under way, against the quickest one. ``problems``: what
     went wrong and did not end the capture.
@@ -44,5 +45,6 @@ class Standing:
     packets: int = 0
     open_flows: int = 0
     dropped: int = 0
+    drops_told: int = 0
     lag: float = 0.0
     problems: tuple[str, ...] = ()

@@ -1,9 +1,11 @@
 """How the rooms are joined: frames in, a report out. The only room that knows all the stages."""
 
+from analyzer.decode.pseudonyms import Pseudonyms
 from analyzer.pipeline.copying import annotate, carve
 from analyzer.pipeline.engine import Engine
 from analyzer.pipeline.files import analyze
 from analyzer.pipeline.front import BATCH_ROWS
+from analyzer.pipeline.pictures import pictures
 from analyzer.pipeline.reading import Progress
 from analyzer.pipeline.tracing import trace
 from analyzer.pipeline.watching import interface_names, watch
@@ -12,10 +14,12 @@ __all__ = [
     "BATCH_ROWS",
     "Engine",
     "Progress",
+    "Pseudonyms",
     "analyze",
     "annotate",
     "carve",
     "interface_names",
+    "pictures",
     "trace",
     "watch",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 import numpy as np
@@ -17,7 +17,7 @@ from analyzer.flows.tracker import MAX_QUIET, Tracker
 from analyzer.matching.match import Matcher
 from analyzer.model.blocks import FrameBlock, Source
 from analyzer.model.columns import Undecoded
-from analyzer.model.event import Event, Withdrawn
+from analyzer.model.event import Doubt, Event, Withdrawn
 from analyzer.model.finding import Finding, FlowResult, LadderLine, News
 from analyzer.model.flow import CLIENT, MAX_FLOWS, SERVER, Flow, FlowEnd, Kind, Segment
 from analyzer.model.host import DEFAULT_HOST, Host
@@ -31,9 +31,13 @@ from analyzer.verdicts.aftermath import settle
 from analyzer.verdicts.decide import decide, without_refined
 from analyzer.verdicts.ladder import ladder
 from analyzer.verdicts.services import Services
+from analyzer.verdicts.twice import Twice
 
 _KEPT_FIRST, _KEPT_LAST = 6, 24
 """Segments of a flow that are kept for its ladder."""
+
+_KEPT_LOSSES = 4096
+"""Times at which packets were dropped, one a second at most: over an hour of losing all the time."""
 
 
 @dataclass(slots=True)
@@ -85,12 +89,14 @@ class Engine:
         self._deadlines: list[tuple[int, int]] = []
         self._results: list[FlowResult] = []
         self.services = Services()
+        self.twice = Twice()
         self._harmless: dict[str, int] = {}
         self._keep_events = keep_events
         self.events: list[Event] = []
         self._keep_news = keep_news
         self._changed: set[int] = set()
         self._news: list[News] = []
+        self._lost: deque[tuple[int, int]] = deque(maxlen=_KEPT_LOSSES)
         self._packets = 0
         self._undecoded = np.zeros(len(Undecoded), np.int64)
         self._shortened = 0
@@ -137,15 +143,24 @@ class Engine:
         self._end(self._tracker.tick(clock))
         self._pass_deadlines(self._tracker.clock)
 
+    @property
+    def clock(self) -> int:
+        """How far time has come (nanoseconds since the epoch)."""
+        return self._tracker.clock
+
+    def lost(self, begin: int, end: int) -> None:
+        """The capture dropped packets between these times (nanoseconds): whose they were, nobody knows."""
+        self._lost.append((begin, end))
+
     def take_news(self) -> list[News]:
         """The flows of which something else is to be said than the last time, as they stand now."""
         news, self._news = self._news, []
         changed = sorted(self._changed & self._watched.keys())
         self._changed.clear()
-        for end in self._tracker.so_far(changed) if changed else ():
+        for end, summary in self._tracker.so_far(changed) if changed else ():
             watched = self._watched[end.flow]
             watched.told = True
-            news.append(News(self._standing(watched, end), ended=False))
+            news.append(News(self._standing(watched, end, summary), ended=False))
         return news
 
     def finish(self) -> list[FlowResult]:
@@ -254,6 +269,8 @@ class Engine:
         failed = [result.flow.id for result in results if result.verdicts]
         for rows in parts:
             self.services.add(rows, failed)
+        for legs in self._tracker.take_legs():
+            self.twice.add(legs)
 
     def _result(self, end: FlowEnd, summary: Summary) -> FlowResult | None:
         """All that is reported of a flow, if there is anything."""
@@ -268,11 +285,17 @@ class Engine:
             self._clean.append(result)
         return None
 
-    def _standing(self, watched: _Watched, end: FlowEnd, summary: Summary | None = None) -> FlowResult:
+    def _standing(self, watched: _Watched, end: FlowEnd, summary: Summary) -> FlowResult:
         """What is known of a flow by now."""
         findings = without_refined(chain.from_iterable(watched.findings.values()))
+        if self._dropped_between(watched.shadow.flow.start, end.end):
+            findings = [replace(f, doubts=f.doubts | {Doubt.PACKETS_DROPPED}) for f in findings]
         shown = ladder([*watched.first, *watched.last])
         return self._told(watched.shadow.flow, end.end, end.packets, findings, shown, summary)
+
+    def _dropped_between(self, start: int, end: int) -> bool:
+        """Whether the capture lost packets while a flow was open that lasted from then to then."""
+        return any(begin <= end and start <= until for begin, until in self._lost)
 
     def _told(
         self,

@@ -8,6 +8,7 @@ from operator import itemgetter
 from analyzer.logs.open import LogSource
 from analyzer.matching.load import load_rules, rules_folder
 from analyzer.matching.match import Matcher
+from analyzer.model.application import Dissection
 from analyzer.model.blocks import MAX_FRAMES
 from analyzer.model.filter import EVERYTHING, Filter
 from analyzer.model.flow import MAX_FLOWS
@@ -36,6 +37,8 @@ def analyze(
     jobs: int | None = 1,
     max_flows: int = MAX_FLOWS,
     logs: Sequence[LogSource] = (),
+    dissection: Dissection | None = None,
+    decoder: str = "",
 ) -> Report:
     """Read captures and say which errno each end got.
 
@@ -48,13 +51,15 @@ def analyze(
     many processes work, None: two for large files, where this process may use two processors. The answer is
     the same. Of more than ``max_flows`` open flows those that were silent longest are let go. ``logs`` are
     paths, ``-``, single lines or iterables of lines: the report's ``log`` says which flow explains each line.
+    With ``dissection`` tshark is asked what the programs of the flows that are told of had said; with ``decoder``
+    ``tshark`` it reads the files as well.
 
     Raises UserError where a rule file is wrong, a log or the only capture cannot be opened. A capture that
     cannot be read to its end is reported up to there, with ``damage`` set in its entry of ``captures``.
     """
     known = load_rules(rules_folder()) if rules is None else rules
     log_files = opened_logs(logs)
-    files, notes = inputs(captures)
+    files, notes = inputs(captures, decoder)
     if len(files) == 1 and files[0].error:
         raise files[0].error
     matcher = Matcher(known)
@@ -77,6 +82,11 @@ def analyze(
     totals.longest_pause = services.longest_pause()
     first = min((capture.first for capture in reading.captures if capture.first is not None), default=0)
     told, left_out = choose(flows, only, first)
+    if dissection:
+        from analyzer.pipeline.applications import with_messages
+
+        told, unread = with_messages(told, reading.captures, dissection)
+        notes = [*notes, *unread]
     return Report(
         captures=tuple(reading.captures),
         totals=totals,
@@ -88,4 +98,5 @@ def analyze(
         hosts=(client, server),
         all_flows=all_flows,
         log=log,
+        twice=reading.twice.told(),
     )

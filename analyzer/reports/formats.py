@@ -22,7 +22,7 @@ FORMATS = {
     "text": Format("text", "for people", options=("group",)),
     "json": Format("json_report", "one document with everything"),
     "json-lines": Format("json_lines", "a line a verdict, then a line with the totals"),
-    "html": Format("html", "a page to look at, in one file"),
+    "html": Format("html", "a page to look at, in one file", options=("pictures", "rules")),
 }
 
 COPIES = {"pcapng": Format("", "a copy of the capture, with the findings as comments on its frames")}

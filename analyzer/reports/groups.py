@@ -10,6 +10,9 @@ from analyzer.model.finding import Finding, FlowResult, Verdict
 from analyzer.model.report import Incident, Report
 from analyzer.model.rule import Severity
 
+PICTURES_OF_A_KIND, PICTURES = 100, 2000
+"""Flows of one kind, and of all, whose pictures show every packet."""
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -76,6 +79,12 @@ def groups(report: Report) -> list[Group]:
     made = [Group(0, tuple(members), _incident(members[0], incidents)) for members in found.values()]
     made.sort(key=lambda g: (not g.failed, g.recovered == len(g.members), -len(g.members), g.times[0]))
     return [Group(number, group.members, group.incident) for number, group in enumerate(made, 1)]
+
+
+def worth_a_picture(report: Report) -> list[FlowResult]:
+    """The first flows of each kind; those that follow look like them."""
+    chosen = [result for group in groups(report) for result in group.members[:PICTURES_OF_A_KIND]]
+    return chosen[:PICTURES]
 
 
 def _incident(result: FlowResult, incidents: dict[tuple[str, ...], Incident]) -> Incident | None:

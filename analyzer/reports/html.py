@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, TextIO
@@ -14,7 +15,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from analyzer import __version__
+from analyzer.model.picture import Picture
 from analyzer.model.report import Report
+from analyzer.model.rule import Rule
 from analyzer.reports.groups import Group, failed, groups
 from analyzer.reports.host_text import taken_for
 from analyzer.reports.html_data import group_cause, group_title, page_data
@@ -23,21 +26,33 @@ from analyzer.reports.text_facts import who
 from analyzer.reports.words import count, duration, moment
 
 _FOLDER = Path(__file__).with_name("page")
+_SCRIPTS = ("base.js", "ladder.js", "plot.js", "page.js")
 _LISTED = 200
 """Kinds of failure in the table for readers without scripts."""
 
 
-def write(report: Report, out: TextIO) -> None:
-    """Write the page."""
+def write(
+    report: Report,
+    out: TextIO,
+    pictures: Mapping[int, Picture] | None = None,
+    rules: Sequence[Rule] = (),
+) -> None:
+    """Write the page.
+
+    ``pictures``, by the ``id()`` of each flow's result, take the place of what was kept of the flows that
+    have one; of ``rules`` those that are told of are shown in full.
+    """
     found = groups(report)
-    style, script = ((_FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    style = (_FOLDER / "page.css").read_text(encoding="utf-8")
+    parts = "\n".join((_FOLDER / name).read_text(encoding="utf-8") for name in _SCRIPTS)
+    script = f'"use strict";\n(() => {{\n{parts}}})();'
     page = _templates().get_template("page.html.j2")
     shown = {
         "version": __version__,
         "policy": policy(style, script),
         "style": Markup(style),  # noqa: S704  (files of this package)
         "script": Markup(script),  # noqa: S704
-        "data": Markup(embedded(page_data(report, found))),  # noqa: S704  (escaped by embedded())
+        "data": Markup(embedded(page_data(report, found, pictures or {}, rules))),  # noqa: S704  (escaped by embedded())
         "title": _title(report),
         "captures": [_capture(report, index) for index in range(len(report.captures))],
         "paragraph": _paragraph(report, found),

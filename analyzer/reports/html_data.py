@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from analyzer.model.finding import Finding, FlowResult, Verdict
 from analyzer.model.flow import SIDES
+from analyzer.model.picture import Picture
 from analyzer.model.report import Report
-from analyzer.model.rule import RESULTS
+from analyzer.model.rule import RESULTS, Rule
 from analyzer.reports.groups import Group, behind
 from analyzer.reports.look_for import display_filter, log_lines
 from analyzer.reports.printable import printable
+from analyzer.reports.rule_text import rule_lines
 from analyzer.reports.text_facts import facts, retried, who
 from analyzer.reports.words import call_name, headline, moment, result_name, short_headline, signal_of
 
@@ -39,17 +41,21 @@ class _Pool:
         return place
 
 
-def page_data(report: Report, found: Sequence[Group]) -> Plain:
-    """Groups, the flows in them by their index in the report, and a pool that they point into."""
+def page_data(
+    report: Report, found: Sequence[Group], pictures: Mapping[int, Picture], rules: Sequence[Rule]
+) -> Plain:
+    """Groups, the flows in them by their index in the report, rules, and a pool that they point into."""
     pool = _Pool()
     indices = {id(result): index for index, result in enumerate(report.flows)}
     several = len(report.captures) > 1
     flows = {
-        indices[id(result)]: _flow(result, report, pool, several=several)
+        indices[id(result)]: _flow(result, report, pool, pictures.get(id(result)), several=several)
         for group in found
         for result in group.members
     }
+    told = {item.rule for group in found for result in group.members for item in result.findings}
     return {
+        "rules": {rule.name: _documented(rule) for rule in rules if rule.name in told},
         "groups": [_group(group, [indices[id(member)] for member in group.members]) for group in found],
         "flows": flows,
         "pool": pool.values,
@@ -84,7 +90,13 @@ def _group(group: Group, members: list[int]) -> Plain:
     }
 
 
-def _flow(result: FlowResult, report: Report, pool: _Pool, *, several: bool) -> Plain:
+def _documented(rule: Rule) -> str:
+    return "\n".join(printable(line) for text in rule_lines(rule) for line in text.splitlines())
+
+
+def _flow(
+    result: FlowResult, report: Report, pool: _Pool, picture: Picture | None, *, several: bool
+) -> Plain:
     """Short keys, since there may be thousands: the script says what they mean."""
     flow = result.flow
     told = result.verdicts or [result.findings[-1]]
@@ -99,11 +111,15 @@ def _flow(result: FlowResult, report: Report, pool: _Pool, *, several: bool) -> 
         "r": pool.add(sorted({item.rule for item in result.verdicts or result.findings})),
         "v": [_verdict(verdict, result, pool) for verdict in result.verdicts],
         "f": [_finding(finding, pool) for finding in result.findings],
-        "l": _ladder(result, deciding, pool),
+        "l": _packets(picture, report, result, deciding, pool)
+        if picture
+        else _ladder(result, deciding, pool),
         "y": display_filter(flow),
     }
     if several:
         plain["in"] = pool.add([_safe(report.captures[index].path) for index in result.captures])
+    if picture:
+        plain["full"] = 1
     if flow.client_guessed:
         plain["guessed"] = 1
     if result.summary and result.summary.completed:
@@ -173,6 +189,32 @@ def _ladder(result: FlowResult, deciding: set[_Place], pool: _Pool) -> list[list
             *([line.reporter] if line.reporter else []),
         ]
         for line in result.ladder
+    ]
+
+
+def _packets(
+    picture: Picture, report: Report, result: FlowResult, deciding: set[_Place], pool: _Pool
+) -> list[list[Any]]:
+    """The same, then kinds, seq, ack, payload, window, states, packets left out, and in which file."""
+    start, several = result.flow.start, len(result.captures) > 1
+    return [
+        [
+            seen.number,
+            (seen.time - start) // 1000,
+            seen.side,
+            pool.add(_safe(seen.label)),
+            int((seen.capture, seen.number) in deciding),
+            seen.reporter,
+            seen.kinds,
+            seen.seq,
+            seen.ack,
+            seen.payload,
+            seen.window,
+            pool.add(list(seen.states)),
+            seen.skipped,
+            *([pool.add(_safe(report.captures[seen.capture].path))] if several else []),
+        ]
+        for seen in picture
     ]
 
 

@@ -7,12 +7,13 @@ from dataclasses import fields
 from typing import Any, TextIO
 
 from analyzer import __version__
+from analyzer.model.application import Message
 from analyzer.model.capture import Capture
 from analyzer.model.filter import EVERYTHING
 from analyzer.model.finding import Finding, FlowResult, Verdict
-from analyzer.model.flow import SIDES, Endpoint
+from analyzer.model.flow import SIDES, Endpoint, Flow
 from analyzer.model.host import Host
-from analyzer.model.report import Evidence, Incident, Report
+from analyzer.model.report import Evidence, Incident, Report, SeenTwice
 from analyzer.reports.log_report import plain_log
 
 SCHEMA = "errnoscope.report/1"
@@ -45,6 +46,7 @@ def as_plain(report: Report) -> dict[str, Any]:
         "hosts": {side: _host(host) for side, host in zip(SIDES, report.hosts, strict=True)},
         "filter": _filter(report),
         "harmless": totals.harmless,
+        "counted_once": [_twice(seen) for seen in report.twice],
         "notes": list(report.notes),
         "log": plain_log(report.log, report.flows),
     }
@@ -108,7 +110,32 @@ def flow_as_plain(result: FlowResult) -> dict[str, Any]:
         "packets": result.packets,
         "verdicts": [_verdict(verdict) | _captures(verdict) for verdict in result.verdicts],
         "findings": [_finding(finding) | _captures(finding) for finding in result.findings],
+        "same_as": [_other_flow(other) for other in result.same_as],
+        **({"messages": [_message(one) for one in result.messages]} if result.messages else {}),
     }
+
+
+def _message(message: Message) -> dict[str, Any]:
+    return {
+        "from": SIDES[message.side],
+        "protocol": message.layer,
+        "kind": message.kind,
+        "text": message.text,
+        "frame": message.number,
+        "capture": message.capture,
+    }
+
+
+def _other_flow(flow: Flow) -> dict[str, Any]:
+    ends = {side: getattr(flow, side)._asdict() for side in SIDES}
+    return ends | {"tunnel": flow.tunnel or None}
+
+
+def _twice(seen: SeenTwice) -> dict[str, Any]:
+    """Connections that are there twice, and counted as one wherever failures are counted."""
+    legs = zip((seen.first, seen.again), seen.tunnels, strict=True)
+    first, again = ({"service": service, "tunnel": tunnel or None} for service, tunnel in legs)
+    return {"first": first, "again": again, "client_moved": seen.client_moved, "flows": seen.flows}
 
 
 def _captures(item: Verdict | Finding) -> dict[str, Any]:
@@ -191,10 +218,16 @@ def _evidence(evidence: Evidence) -> dict[str, Any]:
     """Times and pauses in seconds; what nothing is known of is left out."""
     plain = {f.name: getattr(evidence, f.name) for f in fields(evidence)}
     return {
-        name: value if name in _COUNTED else seconds(value)
+        name: _figures(value, in_seconds=name in _TIMES)
         for name, value in plain.items()
         if value or name == "reached_meanwhile"
     }
 
 
-_COUNTED = ("reached_meanwhile", "largest_acknowledged", "smallest_lost")
+def _figures(value: Any, *, in_seconds: bool) -> Any:
+    if isinstance(value, tuple):
+        return [_figures(each, in_seconds=in_seconds) for each in value]
+    return seconds(value) if in_seconds else value
+
+
+_TIMES = ("reached_before", "reached_after", "longest_survived", "shortest_fatal", "waited", "idle_close")

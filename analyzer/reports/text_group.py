@@ -14,12 +14,13 @@ from analyzer.reports.ladder_text import ladder_lines
 from analyzer.reports.layout import INDENT, WIDTH, Style, indented, labelled
 from analyzer.reports.look_for import display_filter, log_lines
 from analyzer.reports.printable import printable
-from analyzer.reports.text_facts import facts, retried, who
+from analyzer.reports.text_facts import also_as, facts, retried, who
 from analyzer.reports.words import calls_in_words, count, headline, later_in_words, moment, short_headline
 
 MORE = 5
 """Further members of a group that are listed, unless all are wanted."""
 _LOG_LINES = 3
+_MESSAGES = 3
 _LOOK = 3
 """Files of a connection for which a command is given."""
 
@@ -36,6 +37,8 @@ def full(report: Report, group: Group, told: Told, bold: Style, more: int | None
         yield from indented(f"in {_paths(report, first)}")
     if len(group.members) > 1:
         yield from indented(f"The first of {who(group)}")
+    if other := also_as(first):
+        yield from indented(other[0].upper() + other[1:])
     yield ""
     for item in group.told:
         yield from _sentence(item, first, bold)
@@ -48,6 +51,7 @@ def full(report: Report, group: Group, told: Told, bold: Style, more: int | None
         yield from (INDENT + line for line in ladder_lines(first, deciding, paths))
         yield ""
     yield from _ends(first)
+    yield from _said(first)
     for label, text in facts(group):
         yield from labelled(label, text)
     yield from _advice(group, told, why=True)
@@ -75,6 +79,8 @@ def brief(report: Report, group: Group, told: Told, bold: Style) -> Iterable[str
         yield from labelled(label, text)
     yield from _advice(group, told, why=False)
     yield from labelled("proof", _proof(report, group))
+    if other := also_as(first):
+        yield from labelled("twice", f"The first was {other}")
 
 
 def _headed(number: str, text: str) -> list[str]:
@@ -142,6 +148,13 @@ def _ends(result: FlowResult) -> Iterable[str]:
 def _in_logs(verdict: Verdict, flow: Flow) -> Iterable[str]:
     for index, line in enumerate(log_lines(verdict, flow)[:_LOG_LINES]):
         yield from labelled("in logs" if index == 0 else "", line, whole=True)
+
+
+def _said(result: FlowResult) -> Iterable[str]:
+    """The last messages of the programs."""
+    for index, message in enumerate(result.messages[-_MESSAGES:]):
+        line = f"frame {message.number}, {SIDES[message.side]}: {printable(message.text)}"
+        yield from labelled("" if index else "said", line)
 
 
 def _look(capture: Capture, flow: Flow) -> str:

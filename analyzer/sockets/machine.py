@@ -47,7 +47,9 @@ class Fatal:
 class ShadowSocket:
     """What is inferred for the socket of one end.
 
-    ``initial``: its first sequence number; ``fin_end``: the number after its FIN, ``fin_time``: when that was
+    ``initial``: its first sequence number; ``connects``: it sent a SYN without ACK; ``has_ts``: its SYN or
+    SYN-ACK had timestamps; ``synacks_in_vain``: how often it sent its SYN-ACK again although that had been
+    acknowledged; ``fin_end``: the number after its FIN, ``fin_time``: when that was
     sent last, ``fin_number``: the frame that it was first sent in; ``fin_peer_end``: what the other end had
     sent when it sent that FIN; ``peer_fin_payload``: what it had sent itself when the other end's FIN came;
     ``closed``: taken to have been closed by its program; ``run``: what it retransmits, ``recovered``: what
@@ -62,6 +64,9 @@ class ShadowSocket:
     initial: int | None = None
     syn_time: int = 0
     syn_number: int = 0
+    connects: bool = False
+    has_ts: bool = False
+    synacks_in_vain: int = 0
     fin_end: int | None = None
     fin_time: int = 0
     fin_number: int = 0
@@ -111,14 +116,16 @@ class ShadowSocket:
     def catch_up(self, own: Totals, peer: Totals, peer_fin_end: int | None) -> None:
         """What plain segments, which are not looked at one by one, have changed meanwhile."""
         if peer.has_ack:
-            self.acknowledged(peer.ack)
+            self.acknowledged(peer.ack, own)
         if self.closed and self._reads_on(own, peer, peer_fin_end):
             self.closed = False
         if peer.last_time > self.soft_time:
             self.soft_errno = ""  # any good segment of the other end clears it: Linux tcp_ack()
 
-    def acknowledged(self, ack: int) -> None:
-        """The other end acknowledged everything before this number."""
+    def acknowledged(self, ack: int, own: Totals) -> None:
+        """The other end acknowledged everything before this number; ``own`` is what this end had sent."""
+        if self.state is State.SYN_SENT and own.has_seq and distance(own.seq_end, ack) > 0:
+            return  # of another connection: RFC 9293 section 3.10.7.3
         if self.initial is not None and distance(self.initial, ack) > 0:
             self.take(Step.SYN_ACKED)
         if self.fin_end is not None and distance(self.fin_end, ack) >= 0:
@@ -141,6 +148,7 @@ class ShadowSocket:
         return SocketView(
             role=SIDES[self.side],
             state=self.state.value,
+            connects=self.connects,
             closed=self.closed,
             activity=self._activity(own, peer, after_fin).value,
             bytes_sent=own.payload,

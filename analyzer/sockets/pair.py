@@ -84,7 +84,7 @@ class Pair:
     def heard_after_all(self) -> Iterator[Told]:
         """The capture is over: what was taken to have been given up was acknowledged in its last packets."""
         for socket in self.sockets:
-            if _was_heard(socket, self.totals[1 - socket.side]):
+            if _was_heard(socket, *self.sent(socket)):
                 yield from self.revive(socket)
 
     def revive(self, socket: ShadowSocket) -> Iterator[Told]:
@@ -126,6 +126,7 @@ class Pair:
                 ip_version=self.flow.version,
                 handshake_seen=not self.flow.client_guessed,
                 age=(time - self.flow.start) / SECOND,
+                unaccepted=self.sockets[SERVER].synacks_in_vain > 0 and not self.totals[SERVER].opened_time,
             ),
             **views,
         )
@@ -154,12 +155,14 @@ class Pair:
         return doubts
 
 
-def _was_heard(socket: ShadowSocket, peer: Totals) -> bool:
+def _was_heard(socket: ShadowSocket, own: Totals, peer: Totals) -> bool:
     """What it was taken to have given up was acknowledged after all, and no reset answered that."""
     run = socket.fatal.run_before if socket.fatal and not socket.fatal.reset else None
     if run and run.what in (WINDOW, KEEPALIVE):
         return run.what == WINDOW and not socket.reset_late and is_answered(run, peer)
-    return run is not None and not socket.reset_late and peer.has_ack and distance(run.seq, peer.ack) > 0
+    heard = run is not None and peer.has_ack and distance(run.seq, peer.ack) > 0
+    stray = run is not None and run.what == "syn" and distance(own.seq_end, peer.ack) > 0
+    return heard and not stray and not socket.reset_late
 
 
 def _shows_life(fatal: Fatal, own: Totals) -> bool:

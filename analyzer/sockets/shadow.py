@@ -38,6 +38,12 @@ class ShadowFlow:
         return self._pair.flow
 
     @property
+    def states(self) -> tuple[str, str]:
+        """The TCP states of client and server, as they are now."""
+        client, server = self._pair.sockets
+        return client.state.value, server.state.value
+
+    @property
     def deadline(self) -> int | None:
         """The next moment at which silence means something (nanoseconds since the epoch)."""
         return self._retransmissions.deadline
@@ -93,7 +99,7 @@ class ShadowFlow:
         if segment.kinds & Kind.RESENT:
             yield from self._retransmissions.again(sender, segment)
         if segment.flags & Flag.ACK:
-            receiver.acknowledged(segment.ack)
+            receiver.acknowledged(segment.ack, self._pair.sent(receiver)[0])
             yield from self._retransmissions.recoveries(segment.time)
             if sender.side == CLIENT:
                 yield from self._answers.fin_arrived(segment.ack)
@@ -110,6 +116,7 @@ class ShadowFlow:
 
 def _handshake(sender: ShadowSocket, receiver: ShadowSocket, segment: Segment) -> None:
     """A SYN or SYN-ACK."""
+    sender.has_ts |= segment.has_ts
     if segment.flags & Flag.ACK:
         if receiver.state is State.CLOSED and sender.state is State.CLOSED:
             receiver.state, sender.state = State.SYN_SENT, State.SYN_RCVD  # its SYN was not captured
@@ -121,6 +128,7 @@ def _handshake(sender: ShadowSocket, receiver: ShadowSocket, segment: Segment) -
         if sender.state is State.SYN_RCVD:
             sender.state = State.CLOSED  # no listener: it calls connect() as well, and had not got our SYN
         sender.send_syn(segment)
+        sender.connects = True
         if receiver.state is State.SYN_SENT:
             sender.take(Step.RECV_SYN)
         receiver.take(Step.RECV_SYN)

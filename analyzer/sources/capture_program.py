@@ -41,10 +41,14 @@ _FAULTS = (
 
 @dataclass(slots=True)
 class Counts:
-    """Packets as the kernel counts them: that passed the filter, and that it dropped for want of room."""
+    """Packets as the kernel counts them: that passed the filter, and that it dropped for want of room.
+
+    ``told``: how often it has said so.
+    """
 
     received: int = 0
     dropped: int = 0
+    told: int = 0
 
 
 class CaptureProgram:
@@ -148,8 +152,10 @@ class CaptureProgram:
                 self.counts.received = int(number)
             elif what == "dropped by kernel":
                 self.counts.dropped = int(number)
+                self.counts.told += 1
         for received, dropped in _DUMPCAP_COUNT.findall(said):
             self.counts.received, self.counts.dropped = int(received), int(dropped)
+            self.counts.told += 1
 
     def _failure(self, *, running: bool) -> UserError:
         """The message for what it said last."""

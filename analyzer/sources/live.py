@@ -84,7 +84,8 @@ class LiveSource:
     def standing(self, open_flows: int) -> Standing:
         """How it stands."""
         dropped = sum(program.counts.dropped for program in self._programs)
-        return Standing(self.capture.packets, open_flows, dropped, self._behind, self._problems())
+        told = sum(program.counts.told for program in self._programs)
+        return Standing(self.capture.packets, open_flows, dropped, told, self._behind, self._problems())
 
     def _problems(self) -> tuple[str, ...]:
         return tuple(self._keeper.problems) if self._keeper else ()

@@ -19,6 +19,7 @@ BY_EVIDENCE = {
 BY_DOUBT = {
     Doubt.HANDSHAKE_NOT_SEEN: Confidence.LIKELY,
     Doubt.ONE_DIRECTION: Confidence.POSSIBLE,
+    Doubt.PACKETS_DROPPED: Confidence.LIKELY,
     Doubt.BYTES_NOT_CAPTURED: Confidence.LIKELY,
     Doubt.RESET_NUMBER_UNPROVEN: Confidence.POSSIBLE,
     Doubt.ANOTHER_SYSTEM: Confidence.POSSIBLE,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from analyzer.model.columns import Flag
 from analyzer.model.finding import LadderLine
@@ -40,7 +40,7 @@ def _data_line(totals: Totals, side: int, first: int) -> LadderLine:
 def _resent_line(segment: Segment, first: dict[int, int]) -> LadderLine:
     """The first retransmission of what this segment repeats; it was not looked at by itself."""
     before = segment.totals(segment.side)
-    label = _label(segment._replace(payload=before.resent_length), first)
+    label = segment_label(segment._replace(payload=before.resent_length), first)
     return LadderLine(before.resent_number, before.resent_time, segment.side, label)
 
 
@@ -51,16 +51,22 @@ def _range(seq: int, length: int, first: int) -> str:
 
 def _line(segment: Segment, first: dict[int, int]) -> LadderLine:
     if segment.kinds & Kind.ICMP:
-        reporter = address_text(segment.version, segment.reporter_hi, segment.reporter_lo)
-        label = f"ICMP{'v6' if segment.version == 6 else ''} {segment.icmp_type}/{segment.icmp_code}"
+        label, reporter = icmp_label(segment)
         return LadderLine(segment.number, segment.time, 1 - segment.side, label, reporter)
-    return LadderLine(segment.number, segment.time, segment.side, _label(segment, first))
+    return LadderLine(segment.number, segment.time, segment.side, segment_label(segment, first))
+
+
+def icmp_label(segment: Segment) -> tuple[str, str]:
+    """Type and code of an ICMP message, and the address of its sender."""
+    reporter = address_text(segment.version, segment.reporter_hi, segment.reporter_lo)
+    return f"ICMP{'v6' if segment.version == 6 else ''} {segment.icmp_type}/{segment.icmp_code}", reporter
 
 
 _NAMES = ((Flag.SYN, "SYN"), (Flag.FIN, "FIN"), (Flag.RST, "RST"))
 
 
-def _label(segment: Segment, first: dict[int, int]) -> str:
+def segment_label(segment: Segment, first: Mapping[int, int]) -> str:
+    """What a segment carries; ``first`` are the sequence numbers that those of each end count from."""
     own = first.get(segment.side, segment.seq)
     names = [name for flag, name in _NAMES if segment.flags & flag]
     acks = bool(segment.flags & Flag.ACK)
@@ -80,6 +86,6 @@ def _label(segment: Segment, first: dict[int, int]) -> str:
     return (", ".join(parts) + again if parts else _acknowledges(segment, first)) + closed
 
 
-def _acknowledges(segment: Segment, first: dict[int, int]) -> str:
+def _acknowledges(segment: Segment, first: Mapping[int, int]) -> str:
     other = first.get(1 - segment.side)
     return "ack" if other is None else f"ack {distance(other, segment.ack)}"

@@ -35,9 +35,17 @@ MOMENT = np.dtype(
 )
 """Flows of one client, service, kind and second (since the epoch) of their start; first and last start."""
 
-SERVICE = np.dtype([*_SERVICE, ("flows", "i8"), ("survived", "i8"), ("largest", "i8", (2,))])
-"""Flows of a service without a verdict: the longest pause survived (ns), and by side the largest payload of
-those whose every byte was acknowledged."""
+SERVICE = np.dtype(
+    [
+        *_SERVICE,
+        *(("flows", "i8"), ("survived", "i8"), ("survivors", "i8"), ("largest", "i8", (2,))),
+        *(("ttl_low", "u1"), ("ttl_high", "u1")),
+        *(("idle_closes", "i8"), ("idle_low", "i8"), ("idle_high", "i8")),
+    ]
+)
+"""Flows of a service: the longest pause that one survived (ns), how many survived one; by side the largest
+payload of those without a verdict whose every byte was acknowledged; lowest and highest TTL of the server but
+of its resets (255 and 0 where there was none); how many idle connections it closed, after how long (ns)."""
 
 Pair = tuple[int, ...]
 """Service and client: the values of _PAIR_NAMES."""
@@ -52,6 +60,15 @@ _AT_ONCE_NS = SECOND
 def service_of(summary: Summary) -> Pair:
     """The service as a key."""
     return tuple(int(getattr(summary, name)) for name in _SERVICE_NAMES)
+
+
+_HOST_NAMES = ("version", "tunnel", "server_hi", "server_lo")
+
+
+def host_of(service: Pair) -> Pair:
+    """The host of a service, as a key."""
+    values = dict(zip(_SERVICE_NAMES, service, strict=True))
+    return tuple(values[name] for name in _HOST_NAMES)
 
 
 def pair_of(summary: Summary) -> Pair:
@@ -90,16 +107,21 @@ class Services:
     _is_folded: bool = False
 
     def add(self, rows: SummaryRows, failed: Iterable[int] = ()) -> None:
-        """Take flows that ended; ``failed`` are the numbers of those among them that have a verdict."""
+        """Take flows that ended; ``failed`` are the numbers of those among them that have a verdict.
+
+        Of a connection that is there twice only the flow that was seen first counts.
+        """
+        rows = rows[rows["first_leg"] == 0]
         if not len(rows):
             return
-        fine = rows[~np.isin(rows["flow"], np.fromiter(failed, np.int64))]
-        empty = is_empty(fine)
-        late = (fine["protocol"] == TCP) & fine["fin"].all(axis=1) & fine["reset"].any(axis=1) & ~empty
+        is_fine = ~np.isin(rows["flow"], np.fromiter(failed, np.int64))
+        fine, empty = rows[is_fine], is_empty(rows)
+        late = (rows["protocol"] == TCP) & rows["fin"].all(axis=1) & rows["reset"].any(axis=1)
+        late &= is_fine & ~empty
         self.late_resets += int(late.sum())
         self._moments.append(_moments(fine[is_reached(fine)], REACHED))
-        self._moments.append(_moments(rows[is_empty(rows)], EMPTY))
-        self._services.append(_services(fine))
+        self._moments.append(_moments(rows[empty], EMPTY))
+        self._services.append(_services(rows, is_fine))
         self._is_folded = False
         if sum(map(len, self._moments)) > 2 * self._folded + _ENOUGH:
             self._fold()
@@ -131,6 +153,19 @@ class Services:
         chosen = _chosen(self._services[0], _SERVICE_NAMES, set(keys))
         return {key: rows[0] for key, rows in chosen.items()}
 
+    def host_ttls(self, keys: Iterable[Pair]) -> dict[Pair, tuple[int, int]]:
+        """Lowest and highest TTL of all but resets from the hosts of these services, where any is known."""
+        self._fold()
+        wanted = set(keys)
+        hosts = _chosen(self._services[0], _HOST_NAMES, {host_of(key) for key in wanted})
+        found = {}
+        for key in wanted:
+            rows = hosts.get(host_of(key), self._services[0][:0])
+            low, high = int(rows["ttl_low"].min(initial=255)), int(rows["ttl_high"].max(initial=0))
+            if high:
+                found[key] = (low, high)
+        return found
+
     def longest_pause(self) -> tuple[int, str]:
         """The longest pause that a connection survived (ns), and at which service."""
         self._fold()
@@ -147,7 +182,7 @@ class Services:
             return
         self._is_folded = True
         rows = np.concatenate([np.zeros(0, MOMENT), *self._moments])
-        rows, starts = _sorted(rows, (*_PAIR_NAMES, "kind", "second"))
+        rows, starts = runs(rows, (*_PAIR_NAMES, "kind", "second"))
         folded = rows[starts]
         if len(rows):
             folded["count"] = np.add.reduceat(rows["count"], starts)
@@ -155,11 +190,17 @@ class Services:
             folded["last"] = np.maximum.reduceat(rows["last"], starts)
         self._moments, self._folded = [folded], len(folded)
         rows = np.concatenate([np.zeros(0, SERVICE), *self._services])
-        rows, starts = _sorted(rows, _SERVICE_NAMES)
+        rows, starts = runs(rows, _SERVICE_NAMES)
         services = rows[starts]
         if len(rows):
             services["flows"] = np.add.reduceat(rows["flows"], starts)
             services["survived"] = np.maximum.reduceat(rows["survived"], starts)
+            for name in ("ttl_high", "idle_high"):
+                services[name] = np.maximum.reduceat(rows[name], starts)
+            for name in ("ttl_low", "idle_low"):
+                services[name] = np.minimum.reduceat(rows[name], starts)
+            services["idle_closes"] = np.add.reduceat(rows["idle_closes"], starts)
+            services["survivors"] = np.add.reduceat(rows["survivors"], starts)
             services["largest"] = np.maximum.reduceat(rows["largest"], starts, axis=0)
         self._services = [services]
 
@@ -211,18 +252,23 @@ def _moments(rows: SummaryRows, kind: int) -> NDArray[np.void]:
     return out
 
 
-def _services(rows: SummaryRows) -> NDArray[np.void]:
+def _services(rows: SummaryRows, is_fine: NDArray[np.bool_]) -> NDArray[np.void]:
     out = np.zeros(len(rows), SERVICE)
     for name in _SERVICE_NAMES:
         out[name] = rows[name]
     out["flows"] = 1
-    out["survived"] = rows["survived"]
-    out["largest"] = np.where(rows["unacknowledged"], 0, rows["largest"])
+    out["survived"], out["survivors"] = rows["survived"], rows["survived"] > 0
+    ttl, idle = rows["ttl"][:, SERVER], rows["idle_close"]
+    out["ttl_low"], out["ttl_high"] = np.where(ttl > 0, ttl, 255), ttl
+    out["idle_closes"], out["idle_high"] = idle > 0, idle
+    out["idle_low"] = np.where(idle > 0, idle, _NEVER)
+    proven = ~rows["unacknowledged"] & is_fine[:, None]
+    out["largest"] = np.where(proven, rows["largest"], 0)
     return out
 
 
-def _sorted(rows: NDArray[np.void], names: Sequence[str]) -> tuple[NDArray[np.void], NDArray[np.int64]]:
-    """The rows of equal columns together, in order of time; and the first of each such run: int64 (g,)."""
+def runs(rows: NDArray[np.void], names: Sequence[str]) -> tuple[NDArray[np.void], NDArray[np.int64]]:
+    """The rows of equal columns together, moments by time; and the first of each such run: int64 (g,)."""
     if not len(rows):
         return rows, np.zeros(0, np.int64)
     keys = [_mixed([rows[name] for name in names])]
@@ -236,7 +282,7 @@ def _sorted(rows: NDArray[np.void], names: Sequence[str]) -> tuple[NDArray[np.vo
 
 def _groups(rows: NDArray[np.void], names: Sequence[str]) -> dict[Pair, NDArray[np.void]]:
     """The rows by their values in these columns, in order of time."""
-    rows, starts = _sorted(rows, names)
+    rows, starts = runs(rows, names)
     keys = zip(*(rows[name][starts].tolist() for name in names), strict=True)
     return dict(zip(keys, np.split(rows, starts[1:]), strict=True)) if len(rows) else {}
 

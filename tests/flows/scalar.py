@@ -6,12 +6,24 @@ from dataclasses import dataclass, field, replace
 
 from analyzer.flows.copies import COPY_NS, COPY_NUMBERS
 from analyzer.flows.kinds import PATIENCE_NS
+from analyzer.flows.legs import LEG_NS
 from analyzer.flows.splits import LINGER_NS
 from analyzer.flows.tracker import MAX_QUIET
 from analyzer.model.columns import TCP, UDP, Flag
-from analyzer.model.flow import CLIENT, NOTHING, Endpoint, Flow, FlowEnd, Kind, Segment, Totals, address_text
+from analyzer.model.flow import (
+    CLIENT,
+    NOTHING,
+    SERVER,
+    Endpoint,
+    Flow,
+    FlowEnd,
+    Kind,
+    Segment,
+    Totals,
+    address_text,
+)
 from analyzer.model.seq import add, distance
-from analyzer.model.summary import MIN_PAUSE_NS, Summary
+from analyzer.model.summary import MIN_IDLE_NS, MIN_PAUSE_NS, Summary
 from analyzer.model.tunnel import tunnel_text
 
 FAR = 1 << 30
@@ -68,6 +80,14 @@ class Packet:
         )
 
     @property
+    def as_syn(self) -> object:
+        """What neither NAT nor tunnel changes in a SYN; None where nothing tells it from others."""
+        if not self.is_syn or self.icmp is not None or not (self.has_ts or self.ip_id):
+            return None
+        stamp = self.ts[0] if self.has_ts else self.ip_id
+        return self.version, self.seq, self.has_ts, stamp, self.window, self.scale, self.payload
+
+    @property
     def counts(self) -> bool:
         """It says what its sender has sent: RST, ICMP errors and stray SYNs do not."""
         return not self.flags & Flag.RST and self.icmp is None and not self.stray
@@ -111,6 +131,11 @@ class Open:
     reset_by: list[bool] = field(default_factory=lambda: [False, False])
     server: tuple[tuple[int, int], int] = ((0, 0), 0)
     tunnel: int = 0
+    again: bool = False  # its endpoints had another connection shortly before
+    idle_close: int = 0
+    ttl: list[int] = field(default_factory=lambda: [0, 0])
+    reset_ttl: list[int] = field(default_factory=lambda: [0, 0])
+    first_leg: int = 0  # number of the flow that showed its SYN before, plus one
     answered: int = 0  # time of the first SYN+ACK
     survived: int = 0
     fatal: list[int] = field(default_factory=lambda: [0, 0])  # by side
@@ -133,6 +158,7 @@ class Result:
 
 def track(packets: list[Packet], triggers: int, capture: int = 0) -> Result:
     newest: dict[object, Open] = {}
+    syns: dict[object, Syn] = {}
     result = Result()
     clock = seen = 0
 
@@ -151,18 +177,21 @@ def track(packets: list[Packet], triggers: int, capture: int = 0) -> Result:
             continue
         key = (packet.version, packet.protocol, packet.ends, packet.tunnel)
         flow = newest.get(key)
-        first = packet
+        first, again = packet, False
         if flow and begins_another(flow, packet, clock):
             let_go(flow, min(clock, flow.clock + LINGER_NS), closed=True)
-            flow = None
+            flow, again = None, clock - flow.clock <= LINGER_NS
         elif flow and flow.stray and acknowledges(flow.stray[0], packet):
             let_go(flow, min(clock, flow.clock + LINGER_NS), closed=True)
-            (first, first_number), flow = flow.stray, None
+            (first, first_number), flow, again = flow.stray, None, True
         if flow is None:
             flow = newest[key] = begin(first, seen, clock, capture)
+            flow.again = again
             seen += 1
             if first is not packet:
                 add_packet(flow, first, first_number, clock, triggers)
+        if packet.as_syn:
+            note_leg(syns, packet, clock, flow, key)
         add_packet(flow, packet, number, clock, triggers)
     for flow in newest.values():
         if flow.is_over and clock - flow.clock > LINGER_NS:
@@ -170,6 +199,25 @@ def track(packets: list[Packet], triggers: int, capture: int = 0) -> Result:
         else:
             let_go(flow, clock, closed=False)
     return result
+
+
+@dataclass(frozen=True)
+class Syn:
+    """The last of some equal SYNs, and the flow that showed the first of them."""
+
+    clock: int
+    time: int
+    flow: int
+    key: object
+
+
+def note_leg(syns: dict[object, Syn], packet: Packet, clock: int, flow: Open, key: object) -> None:
+    before = syns.get(packet.as_syn)
+    near = before and clock - before.clock < LEG_NS and abs(packet.time - before.time) < LEG_NS
+    first = (before.flow, before.key) if before and near else (flow.flow.id, key)
+    syns[packet.as_syn] = Syn(clock, packet.time, *first)
+    if not flow.packets and first[1] != key:
+        flow.first_leg = first[0] + 1
 
 
 def begins_another(flow: Open, packet: Packet, clock: int) -> bool:
@@ -286,10 +334,18 @@ def note_for_summary(flow: Open, packet: Packet, clock: int, side: int, kinds: i
         flow.answered = packet.time
     if packet.flags & Flag.RST:
         flow.reset_by[side] = True
+        flow.reset_ttl[side] = flow.reset_ttl[side] or packet.ttl
     if packet.icmp is None:
         flow.largest[side] = max(flow.largest[side], packet.payload)
     if copy or not packet.counts:
         return
+    flow.ttl[side] = flow.ttl[side] or packet.ttl
+    client, server = flow.totals
+    idle = packet.time - server.last_data_time
+    if packet.flags & Flag.FIN and side == SERVER and not flow.finished and not packet.payload:
+        asked = client.last_data_time > server.last_data_time
+        if server.last_data_time and not asked and idle >= MIN_IDLE_NS:
+            flow.idle_close = idle
     flow.survived = max(flow.survived, flow.fatal[1 - side])
     flow.fatal[1 - side] = 0
     pause = clock - flow.clock
@@ -319,18 +375,23 @@ def summary_of(flow: Open) -> Summary:
         server_hi=server_hi,
         server_lo=server_lo,
         server_port=server_port,
+        first_leg=flow.first_leg,
+        again=flow.again,
         start=flow.flow.start,
         end=flow.end,
         packets=flow.packets,
         answered=flow.answered,
         completed=totals[CLIENT].opened_time if flow.answered else 0,
         survived=flow.survived,
+        idle_close=flow.idle_close,
         payload=(totals[0].payload, totals[1].payload),
         fin=(0 in flow.finished, 1 in flow.finished),
         reset=(flow.reset_by[0], flow.reset_by[1]),
         unacknowledged=(unacknowledged(0), unacknowledged(1)),
         largest=(flow.largest[0], flow.largest[1]),
         resent_length=(totals[0].resent_length, totals[1].resent_length),
+        ttl=(flow.ttl[0], flow.ttl[1]),
+        reset_ttl=(flow.reset_ttl[0], flow.reset_ttl[1]),
         fatal=(flow.fatal[0], flow.fatal[1]),
     )
 

@@ -1,6 +1,6 @@
-"""What errnoscope says of recorded runs, against their truth: `python -m tests.lab.random_judge TRUTH...`.
+"""What errnoscope says of random runs, against their truth: `python -m tests.lab.random_judge TRUTH...`.
 
-Prints for each place how often each word of confidence was right, and the disagreements in full.
+Prints how often each rule and word was right, the figures of tests.lab.score, and the disagreements in full.
 """
 
 from __future__ import annotations
@@ -11,108 +11,28 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analyzer.matching.load import load_rules, rules_folder
-from analyzer.model.event import Doubt
-from analyzer.pipeline import analyze
-from tests.truth import NO_ERROR, End, ends, load_truth
+from .score import OUTCOMES, PROVEN, RANDOM, Judged, Score, score
 
-OUTCOMES = ("right", "wrong", "false alarm", "none met", "closed", "unproven", "missed", "quiet")
-"""``none met``: all that the program called gave what the verdict says (end of file), no errno among it.
-``closed``: the program had called close() before the error, which therefore nobody could meet."""
 WRONG = ("wrong", "false alarm")
-PROVEN = 3
-"""So many of OUTCOMES prove or disprove a verdict."""
 FIELDS = ("frame.number", "frame.time_epoch", "_ws.col.Source", "_ws.col.Info")
 MOST_PACKETS = 36
-CLOSE_SLACK_S = 0.001
-WAYS = 4
-"""A packet needs so many times the path's delay at most; the slow path is late when it has much to do."""
 
 
-@dataclass(frozen=True)
-class Judged:
-    """One end of one connection, as seen from one place."""
-
-    vantage: str
-    truth: Path
-    connection: dict[str, Any]
-    end: End
-    said: str
-
-    @property
-    def outcome(self) -> str:
-        """The first word of what End.judge() said, but milder where no call contradicts the verdict."""
-        word = self.said.partition(":")[0]
-        verdict = self.end.verdict
-        if word == "false alarm" and verdict:
-            table = verdict.table.calls
-            if all(table[call["call"]] == call["result"] for call in self.end.after(verdict)):
-                return "none met"
-        if word == "unproven" and verdict and self._had_closed(verdict.time / 1e9 - CLOSE_SLACK_S):
-            return "closed"
-        return word
-
-    def _had_closed(self, when: float) -> bool:
-        return any(call["call"] == "close" and call["t"] < when for call in self.end.calls)
-
-    @property
-    def confidence(self) -> str:
-        return self.end.verdict.confidence.value if self.end.verdict else "-"
-
-    @property
-    def rule(self) -> str:
-        """The rule of the verdict, or the errno that was missed."""
-        if self.end.verdict:
-            return self.end.verdict.rule
-        error = self.end.first_error
-        return f"missed {error['call']} {error['result']}" if error else "-"
-
-
-def judged(path: Path, rules: Any) -> Iterator[Judged]:
-    """Every end in one capture."""
-    truth = load_truth(path)
-    report = analyze(path.with_name(truth["capture"]), rules=rules)
-    found = iter(ends(truth, report))
-    for connection in truth["connections"]:
-        for calls in connection["calls"].values():
-            if calls is not None:
-                end = _without_what_came_before(next(found), truth["run"]["delay"])
-                yield Judged(truth["vantage"], path, connection, end, end.judge())
-
-
-def _without_what_came_before(end: End, delay: float) -> End:
-    """A reset captured where it was sent arrives later: calls that succeeded until then prove nothing."""
-    verdict = end.verdict
-    if verdict is None or Doubt.MAY_NOT_HAVE_ARRIVED not in verdict.doubts or not delay:
-        return end
-    since = verdict.time / 1e9
-    until = since + WAYS * delay
-    calls = [call for call in end.calls if not (since <= call["t"] < until and call["result"] in NO_ERROR)]
-    return End(end.side, calls, verdict)
-
-
-def judge(truths: Sequence[Path], show: int, only: str = "", outcomes: Sequence[str] = WRONG) -> list[Judged]:
+def judge(truths: Sequence[Path], show: int, only: str = "", outcomes: Sequence[str] = WRONG) -> Score:
     """Judge all, print the tables and the disagreements (those whose first line has ``only`` in it)."""
-    rules = load_rules(rules_folder())
-    every = [entry for path in truths for entry in judged(path, rules)]
-    for vantage in sorted({entry.vantage for entry in every}):
-        here = [entry for entry in every if entry.vantage == vantage]
-        print(f"\n== {vantage}: {len(here)} ends")
-        _table(Counter((entry.confidence, entry.outcome) for entry in here))
+    made = score(truths, anywhere=False)
     print("\n== all places, by confidence and rule")
-    _table(Counter((f"{entry.confidence} {entry.rule}", entry.outcome) for entry in every))
-    print("\n== missed from the end's own place, by kind")
-    blind = [entry for entry in every if entry.outcome == "missed" and entry.vantage == entry.end.side]
-    _table(Counter((f"{entry.connection['plan']['kind']} {entry.rule}", "missed") for entry in blind))
-    wrong = [entry for entry in every if entry.outcome in outcomes and only in _headline(entry)]
+    _table(Counter((f"{entry.confidence} {entry.rule}", entry.outcome) for entry in made.judged))
+    print()
+    print("\n".join([*made.lines(RANDOM), *made.misses()]))
+    wrong = [entry for entry in made.judged if entry.outcome in outcomes and only in _headline(entry)]
     print(f"\n{len(wrong)} disagreements")
     for entry in sorted(wrong, key=lambda entry: entry.confidence)[:show]:
         print("\n".join(["", *describe(entry)]))
-    return every
+    return made
 
 
 def _table(counts: Counter[tuple[str, str]]) -> None:
@@ -127,11 +47,10 @@ def _table(counts: Counter[tuple[str, str]]) -> None:
 
 
 def _headline(entry: Judged) -> str:
-    connection, run = entry.connection, load_truth(entry.truth)["run"]
-    plan = connection["plan"]
+    plan = entry.connection["plan"]
     return (
         f"{entry.truth} #{plan['number']} {plan['kind']} {entry.end.side} "
-        f"{entry.confidence} {entry.rule}: {entry.said} {json.dumps(run)}"
+        f"{entry.confidence} {entry.rule}: {entry.said} {json.dumps(entry.run)}"
     )
 
 

@@ -158,6 +158,30 @@ def test_nobody_reads_stdout_any_more(there: Place) -> None:
     assert gone(program)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small file system")
+def test_the_disk_is_full_for_failures(there: Place, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    run(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(small)])
+    kept = small / "failed.pcapng"
+    try:
+        with live("-i", "v0", "--write-failures", str(kept), before=there.before) as running:
+            started(running.process, there)
+            for _ in range(40):
+                there.connect()
+            for _ in range(40):
+                running.line_with("connection-refused")
+            status, rest, said = running.end()
+        report = analyze(kept)
+    finally:
+        run(["umount", str(small)])
+    assert status == 0
+    assert said.count("No space left on device: no more failures are written") == 1
+    assert "40 of 40 TCP connections failed" in rest
+    assert report.captures[0].damage is None
+    assert 0 < report.captures[0].packets < 80
+
+
 def test_the_disk_is_full(there: Place, tmp_path: Path) -> None:
     small = tmp_path / "small"
     small.mkdir()

@@ -15,6 +15,7 @@ from analyzer.reports.json_report import as_plain
 from tests.crowd import (
     ACK,
     BEGIN,
+    MILLI,
     PSH,
     RST,
     SECOND,
@@ -158,6 +159,49 @@ def test_pauses_that_lived_and_died(report) -> None:
     assert evidence.idle_limit
     told = report(*lived, *died, forgotten(ends(9), at(9), pause=200 * SECOND))
     assert not told.incidents[0].evidence.idle_limit
+
+
+@pytest.mark.parametrize(
+    ("lived", "died", "fits"),
+    [
+        (348, 352, ["AWS NAT gateway (350 s)", "AWS Network Load Balancer (350 s)"]),
+        (270, 295, []),
+        (100, 352, []),  # too far apart
+    ],
+)
+def test_a_bracketed_idle_limit_is_compared(report, lived: int, died: int, fits: list[str]) -> None:
+    told = report(
+        paused(ends(10), at(0), pause=lived * SECOND), forgotten(ends(20), at(0), pause=died * SECOND)
+    )
+    [incident] = told.incidents
+    assert sorted(incident.evidence.idle_fits) == fits
+    assert as_plain(told)["incidents"][0]["evidence"].get("idle_fits", []) == list(
+        incident.evidence.idle_fits
+    )
+
+
+def test_a_pause_that_the_failed_connection_survived_counts(report) -> None:
+    talk = Talk(ends(1), at(0)).open().ask().wait(340 * SECOND).ask().wait(352 * SECOND)
+    told = report(talk.send(0, PSH | ACK, 100).send(1, RST | ACK, ttl=254).frames)
+    evidence = told.incidents[0].evidence
+    assert (evidence.survivors, round(evidence.longest_survived / SECOND)) == (1, 340)
+    assert evidence.idle_fits
+
+
+@pytest.mark.parametrize("lived", [230, 0])
+def test_silence_after_a_pause(report, lived: int) -> None:
+    """What is dropped fits boxes that drop; without a survivor the path may have broken for any reason."""
+    talk = Talk(ends(1), at(0)).open().ask()
+    talk = (talk.wait(lived * SECOND).ask() if lived else talk).wait(250 * SECOND).send(0, PSH | ACK, 100)
+    for attempt in range(10):
+        talk.wait(200 * MILLI << attempt).send(0, PSH | ACK, 100, again=True)
+    told = report(talk.frames, served(ends(9, client="10.0.0.8"), at(2000)))
+    [incident] = told.incidents
+    assert incident.evidence.fell_silent
+    assert incident.evidence.idle_limit == bool(lived)
+    assert incident.evidence.idle_fits == (
+        ("Azure Load Balancer, or its outbound NAT (240 s)",) if lived else ()
+    )
 
 
 def test_sizes_that_arrive_and_that_do_not(report) -> None:

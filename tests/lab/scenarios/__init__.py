@@ -1,6 +1,21 @@
 """The scenarios: what the two programs do, and what happens to their connection."""
 
-from . import basic, datagrams, end_of_file, files, paths, patience, ports, restarts, tunnels, windows
+from . import (
+    basic,
+    datagrams,
+    end_of_file,
+    files,
+    forged,
+    handshakes,
+    paths,
+    patience,
+    ports,
+    queues,
+    restarts,
+    seen_twice,
+    tunnels,
+    windows,
+)
 from .registry import SCENARIOS, Scenario
 
 __all__ = [
@@ -10,10 +25,14 @@ __all__ = [
     "datagrams",
     "end_of_file",
     "files",
+    "forged",
+    "handshakes",
     "paths",
     "patience",
     "ports",
+    "queues",
     "restarts",
+    "seen_twice",
     "tunnels",
     "windows",
 ]

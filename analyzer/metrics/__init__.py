@@ -1,0 +1,1 @@
+"""Counts for Prometheus, served by a process of their own."""

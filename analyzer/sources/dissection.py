@@ -1,0 +1,87 @@
+"""What tshark reads in a capture's payload, by pyshark; imported only where it is asked for."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from analyzer.data import load
+from analyzer.errors import UserError
+from analyzer.model.application import Dissection
+from analyzer.sources.secrets import without_secrets
+
+_LONGEST = 300
+_FIELD = re.compile(r"\{(\w+)(\.\w+)?\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Dissected:
+    """A message; ``frame`` counts from 1, ``port`` is the sender's."""
+
+    frame: int
+    port: int
+    layer: str
+    kind: str
+    text: str
+
+
+def require_tshark() -> None:
+    """Raises UserError where it is not installed."""
+    if shutil.which("tshark") is None:
+        hint = "install tshark (Debian: apt-get install tshark)"
+        raise UserError("no-tshark", "--app", "tshark is not installed", hint)
+
+
+def dissect(path: Path, wanted: Dissection) -> Iterator[Dissected]:
+    """The messages of a capture, in its order. Raises UserError where tshark is missing or fails."""
+    require_tshark()
+    import pyshark
+    from pyshark.capture.capture import TSharkCrashException
+
+    messages: dict[str, list[dict[str, str]]] = load("applications")
+    settings = {"tls.keylog_file": wanted.keylog} if wanted.keylog else None
+    packets = pyshark.FileCapture(
+        str(path), display_filter=" or ".join(messages), keep_packets=False, override_prefs=settings
+    )
+    try:
+        for packet in packets:
+            yield from _of_packet(packet, messages, show=wanted.secrets)
+    except TSharkCrashException as error:
+        raise UserError("tshark-failed", "--app", f"tshark failed: {error}") from None
+    finally:
+        packets.close()
+
+
+def _of_packet(packet: Any, messages: dict[str, list[dict[str, str]]], *, show: bool) -> Iterator[Dissected]:
+    ports = [int(layer.srcport) for layer in packet.layers if layer.layer_name in ("tcp", "udp")]
+    for layer in packet.layers if ports else ():
+        entries = messages.get(layer.layer_name, ())
+        entry = next((one for one in entries if layer.get_field(one["has"]) is not None), None)
+        if entry:
+            text = _line(layer, entry["text"])
+            text = _cut(text if show else without_secrets(text))
+            yield Dissected(int(packet.number), ports[-1], layer.layer_name, entry["kind"], text)
+
+
+def _line(layer: Any, template: str) -> str:
+    return " ".join(_FIELD.sub(partial(_value, layer), template).split())
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def _value(layer: Any, found: re.Match[str]) -> str:
+    """The field that the braces name; empty where the layer has none."""
+    name, form = found.groups()
+    field = layer.get_field(name)
+    if field is None:
+        return ""
+    if form == ".names":
+        return " ".join(str(one.showname_value or one.show) for one in field.all_fields)
+    return str(field.showname_value if form and field.showname_value else field.show)

@@ -1,0 +1,53 @@
+"""The figures of `python -m tests.lab.score` over the samples are what is wanted of them."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+from analyzer.model.finding import Confidence
+from tests.lab.score import SAMPLES, WANTED, WORDS, Score, score
+
+
+@cache
+def samples() -> Score:
+    return score(sorted(SAMPLES.glob("*/*.truth.json")))
+
+
+def test_errnos_are_right(capsys: pytest.CaptureFixture[str]) -> None:
+    made = samples()
+    with capsys.disabled():
+        print("", *made.lines(WANTED), sep="\n")
+    assert made.errnos.total > 200
+    assert made.errnos.percent >= WANTED["errnos"], made.errnos.misses
+    assert made.wrong_certain == []
+
+
+def test_what_later_calls_return_is_right() -> None:
+    assert samples().later.total > 400
+    assert samples().later.percent >= WANTED["later calls"], samples().later.misses
+
+
+def test_there_is_no_false_alarm() -> None:
+    assert samples().alarms.total > 500
+    assert samples().alarms.misses == []
+
+
+def test_the_reason_of_a_reset_is_among_the_candidates() -> None:
+    made = samples()
+    assert made.reasons.total > 100
+    assert made.reasons.percent >= WANTED["reasons"], made.reasons.misses
+    assert made.given.percent >= WANTED["reasons given"], made.given.misses
+
+
+def test_the_place_of_the_capture_does_not_matter() -> None:
+    assert samples().places.total > 250
+    assert samples().places.misses == []
+
+
+@pytest.mark.parametrize("word", list(Confidence))
+def test_each_word_keeps_its_promise(word: Confidence) -> None:
+    proven = samples().proven(word)
+    assert proven.total > 30
+    assert proven.percent >= WORDS[word]
