@@ -24,6 +24,7 @@ _TRACEBACK = "ERRNOSCOPE_TRACEBACK"
 _COMMANDS = {
     "analyze": "Say which errno each end of a captured connection got, and why.",
     "live": "Say what fails on an interface while it happens.",
+    "view": "Browse what failed in a capture, in the terminal.",
     "check": "Fail if something failed in captures: for builds and tests.",
     "explain": "Explain a rule: what it means, how it is known, what to do.",
     "rules": "List the rules, or test them against their samples.",

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.decode.ip import TCP, Packets
-from analyzer.decode.rows import Columns, Rows
+from analyzer.decode.rows import PLACE, Columns, Rows
 from analyzer.decode.spans import Bools, Rejects, Spans, gather, take
 from analyzer.model.columns import Flag, Option, Undecoded
 
@@ -76,6 +76,7 @@ def decode(packets: Packets, rejects: Rejects, rows: Rows) -> None:
     rows.add(
         packets.spans.index,
         {"protocol": TCP, "payload": room - size, **{name: header[name] for name in _DIRECT}},
+        {PLACE: packets.spans.at + size},
         packets.endpoints(),
         packets.carrier(),
         _options(packets.spans, header, size),

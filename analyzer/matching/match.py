@@ -17,6 +17,7 @@ from analyzer.model.event import (
     GaveUp,
     IcmpReceived,
     KeepaliveTimeout,
+    MessageView,
     ProbesUnanswered,
     ResetReceived,
     Retransmission,
@@ -51,7 +52,7 @@ class Matcher:
 def _finding(rule: Rule, event: Event, system: str) -> Finding:
     views = {
         name: getattr(event, name, None)
-        for name in ("socket", "segment", "icmp", "retry", "probe", "wait", "flow")
+        for name in ("socket", "segment", "icmp", "retry", "probe", "wait", "message", "flow")
     }
     icmp = event.icmp if isinstance(event, (IcmpReceived, DatagramError)) else None
     return Finding(
@@ -62,7 +63,7 @@ def _finding(rule: Rule, event: Event, system: str) -> Finding:
         refines=rule.refines,
         severity=rule.severity,
         title=rule.title,
-        summary=rule.summary.format(**views),
+        summary=rule.summary.format(**views).strip(),
         explanation=rule.explanation,
         fix=rule.fix,
         frames=event.frames,
@@ -115,5 +116,15 @@ def _evidence(event: Event) -> dict[str, object]:
     if isinstance(event, (KeepaliveTimeout, ProbesUnanswered, ZeroWindow)):
         return {"probes": event.probe.count, "seconds": round(event.probe.seconds, 3)}
     if isinstance(event, (EndOfFile, GaveUp)):
-        return {"waited_seconds": round(event.wait.seconds, 3), "acknowledged": event.wait.acknowledged}
+        waited = {"waited_seconds": round(event.wait.seconds, 3), "acknowledged": event.wait.acknowledged}
+        return {**waited, **_said(event.message)}
     return {}
+
+
+def _said(message: MessageView) -> dict[str, object]:
+    """What is known of what both ends said."""
+    if not message.read:
+        return {}
+    told = {name: getattr(message, name) for name in ("protocol", "answer", "because")}
+    more = {name: getattr(message, name) for name in ("request", "missing", "server_name", "alert")}
+    return {**told, **{name: value for name, value in more.items() if value}}

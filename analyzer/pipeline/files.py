@@ -51,8 +51,8 @@ def analyze(
     many processes work, None: two for large files, where this process may use two processors. The answer is
     the same. Of more than ``max_flows`` open flows those that were silent longest are let go. ``logs`` are
     paths, ``-``, single lines or iterables of lines: the report's ``log`` says which flow explains each line.
-    With ``dissection`` tshark is asked what the programs of the flows that are told of had said; with ``decoder``
-    ``tshark`` it reads the files as well.
+    With ``dissection`` tshark is asked what the programs of the flows that are told of had said; with
+    ``decoder`` ``tshark`` it reads the files as well.
 
     Raises UserError where a rule file is wrong, a log or the only capture cannot be opened. A capture that
     cannot be read to its end is reported up to there, with ``damage`` set in its entry of ``captures``.
@@ -64,11 +64,17 @@ def analyze(
         raise files[0].error
     matcher = Matcher(known)
 
-    def engine() -> Engine:
+    def engine(read_once: bool) -> Engine:
         batch = BATCH_ROWS if max_frames >= MAX_FRAMES else max_frames
         hosts = (client, server)
-        every = all_flows or bool(logs)
-        return Engine(matcher, batch=batch, hosts=hosts, all_flows=every, max_flows=max_flows)
+        return Engine(
+            matcher,
+            batch=batch,
+            hosts=hosts,
+            all_flows=all_flows or bool(logs),
+            max_flows=max_flows,
+            keep_blocks=read_once,
+        )
 
     reading = Reading(engine, files, progress, max_frames, jobs)
     for members in series(files):

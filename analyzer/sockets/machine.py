@@ -115,6 +115,8 @@ class ShadowSocket:
 
     def catch_up(self, own: Totals, peer: Totals, peer_fin_end: int | None) -> None:
         """What plain segments, which are not looked at one by one, have changed meanwhile."""
+        if self.state is State.SYN_SENT and own.opened_time:
+            self._opened()  # what the other end sent was not captured
         if peer.has_ack:
             self.acknowledged(peer.ack, own)
         if self.closed and self._reads_on(own, peer, peer_fin_end):
@@ -131,6 +133,11 @@ class ShadowSocket:
         if self.fin_end is not None and distance(self.fin_end, ack) >= 0:
             self.take(Step.FIN_ACKED)
         if self.run and distance(self.run.seq, ack) > 0:
+            self.recovered, self.run = self.run, None
+
+    def _opened(self) -> None:
+        self.take(Step.SYN_ACKED)
+        if self.run and self.run.what == "syn":
             self.recovered, self.run = self.run, None
 
     def _reads_on(self, own: Totals, peer: Totals, peer_fin_end: int | None) -> bool:

@@ -10,6 +10,7 @@ from analyzer.model.event import (
     Event,
     FlowView,
     IcmpView,
+    MessageView,
     ProbeView,
     ResetView,
     RetryView,
@@ -86,6 +87,7 @@ class Pair:
         for socket in self.sockets:
             if _was_heard(socket, *self.sent(socket)):
                 yield from self.revive(socket)
+                socket.catch_up(*self.sent(socket), self.other(socket).fin_end)
 
     def revive(self, socket: ShadowSocket) -> Iterator[Told]:
         """What ended this end did not: its state before is its state now."""
@@ -110,7 +112,7 @@ class Pair:
         frames: tuple[int, ...],
         key: str,
         doubts: set[Doubt],
-        **views: IcmpView | ResetView | RetryView | ProbeView | WaitView,
+        **views: IcmpView | ResetView | RetryView | ProbeView | WaitView | MessageView,
     ) -> E:
         """An event of that end, with what a rule may see of it."""
         make: Callable[..., E] = kind
@@ -160,9 +162,11 @@ def _was_heard(socket: ShadowSocket, own: Totals, peer: Totals) -> bool:
     run = socket.fatal.run_before if socket.fatal and not socket.fatal.reset else None
     if run and run.what in (WINDOW, KEEPALIVE):
         return run.what == WINDOW and not socket.reset_late and is_answered(run, peer)
-    heard = run is not None and peer.has_ack and distance(run.seq, peer.ack) > 0
-    stray = run is not None and run.what == "syn" and distance(own.seq_end, peer.ack) > 0
-    return heard and not stray and not socket.reset_late
+    if run is None or socket.reset_late:
+        return False
+    if run.what == "syn" and (own.opened_time or distance(own.seq_end, peer.ack) > 0):
+        return own.opened_time > 0  # else it acknowledges another connection
+    return peer.has_ack and distance(run.seq, peer.ack) > 0
 
 
 def _shows_life(fatal: Fatal, own: Totals) -> bool:

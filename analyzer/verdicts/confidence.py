@@ -36,6 +36,8 @@ BY_DOUBT = {
     Doubt.NEVER_ANSWERED: Confidence.LIKELY,
     Doubt.MAYBE_ONE_WAY: Confidence.POSSIBLE,
     Doubt.MAYBE_FAREWELL: Confidence.POSSIBLE,
+    Doubt.NOT_READ: Confidence.LIKELY,
+    Doubt.SERVER_ASKS: Confidence.POSSIBLE,
     Doubt.OWN_TIMER: Confidence.LIKELY,
     Doubt.NO_ROUND_TIME: Confidence.POSSIBLE,
 }

@@ -476,7 +476,7 @@ def totals_after(flow: Open, packet: Packet, number: int, side: int, kinds: int)
     new_data = is_new_data(packet, totals)
     if packet.protocol == TCP and totals.has_seq and 0 < distance(totals.seq_end, packet.seq) < FAR:
         totals = totals._replace(gaps=totals.gaps + 1)
-    totals = totals._replace(last_number=number, last_time=packet.time)
+    totals = totals._replace(last_number=number, last_time=packet.time, last_ttl=packet.ttl)
     flow.totals[1 - side] = other = other._replace(probes=0)
     if packet.announces:
         totals = totals._replace(window=packet.window, window_number=number)
