@@ -133,7 +133,8 @@ class Segment(NamedTuple):
 
     ``side`` is the index of its sender (of the quoted packet's for ICMP) in SIDES, ``clock`` the largest
     time in the capture up to this frame (nanoseconds), ``kinds`` Kind bits, ``window`` as in the header,
-    ``mss`` 0 and ``scale`` -1 where the option is absent. ``client`` and ``server``: totals just before it.
+    ``mss`` 0 and ``scale`` -1 where the option is absent, ``layout`` as in columns.Layout. ``client``
+    and ``server``: totals just before it.
     """
 
     flow: int
@@ -153,6 +154,7 @@ class Segment(NamedTuple):
     has_ts: bool
     mss: int
     scale: int
+    layout: int
     icmp_type: int
     icmp_code: int
     version: int

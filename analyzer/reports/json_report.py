@@ -12,7 +12,7 @@ from analyzer.model.capture import Capture
 from analyzer.model.filter import EVERYTHING
 from analyzer.model.finding import Finding, FlowResult, Verdict
 from analyzer.model.flow import SIDES, Endpoint, Flow
-from analyzer.model.host import Host
+from analyzer.model.host import Host, System, version_text
 from analyzer.model.report import Evidence, Incident, Report, SeenTwice
 from analyzer.reports.log_report import plain_log
 
@@ -75,7 +75,10 @@ def _capture(capture: Capture) -> dict[str, Any]:
 
 
 def _host(host: Host) -> dict[str, Any]:
-    return {"os": host.system, "settings": dict(host.settings)}
+    plain: dict[str, Any] = {"os": host.system, "settings": dict(host.settings)}
+    if host.version:
+        plain["os_version"] = version_text(host.version)
+    return plain | ({"platform": host.platform} if host.platform else {})
 
 
 def _filter(report: Report) -> dict[str, Any] | None:
@@ -142,8 +145,11 @@ def _captures(item: Verdict | Finding) -> dict[str, Any]:
     return {"frame_captures": list(item.frame_captures)} if item.frame_captures else {}
 
 
-def _endpoint(endpoint: Endpoint, system: str) -> dict[str, Any]:
-    return {"address": endpoint.address, "port": endpoint.port, "os": system}
+def _endpoint(endpoint: Endpoint, system: System) -> dict[str, Any]:
+    plain: dict[str, Any] = {"address": endpoint.address, "port": endpoint.port, "os": system.name}
+    if system.version:
+        plain["os_version"] = version_text(system.version)
+    return plain | {"os_evidence": system.likeness.value}
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
@@ -151,6 +157,8 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "endpoint": SIDES[verdict.side],
         "errno": verdict.errno or None,
         "number": verdict.number,
+        "platform": verdict.platform,
+        "platform_name": verdict.platform_name or None,
         "call": verdict.table.call,
         "signal": verdict.table.signal,
         "confidence": verdict.confidence.value,

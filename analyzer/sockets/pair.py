@@ -18,11 +18,11 @@ from analyzer.model.event import (
     Withdrawn,
 )
 from analyzer.model.flow import CLIENT, NOTHING, SERVER, Flow, Totals
+from analyzer.model.host import Host, Likeness
 from analyzer.model.seq import distance
 from analyzer.model.socket import State, Step
 from analyzer.sockets.machine import Fatal, ShadowSocket
 from analyzer.sockets.probes import KEEPALIVE, WINDOW, is_answered
-from analyzer.sockets.profiles import Profile
 from analyzer.sockets.retries import SECOND
 
 COPY_NS = SECOND // 100
@@ -35,7 +35,7 @@ E = TypeVar("E", bound=Event)
 class Pair:
     """Both ends of a flow. ``totals``: what each had sent, by side, just before what is looked at now."""
 
-    def __init__(self, flow: Flow, client: Profile, server: Profile) -> None:
+    def __init__(self, flow: Flow, client: Host, server: Host) -> None:
         self.flow = flow
         self.sockets = (ShadowSocket(CLIENT, client), ShadowSocket(SERVER, server))
         self.totals: tuple[Totals, Totals] = (NOTHING, NOTHING)
@@ -119,6 +119,7 @@ class Pair:
         return make(
             flow_id=self.flow.id,
             side=socket.side,
+            system=socket.system.name,
             time=time,
             frames=frames,
             key=key,
@@ -136,8 +137,10 @@ class Pair:
     def _doubts(self, socket: ShadowSocket) -> set[Doubt]:
         """What is doubtful about this flow altogether."""
         doubts = set()
-        if socket.ttl > socket.profile.ttl:
+        if socket.ttl > socket.profile.ttl or socket.system.likeness is Likeness.OTHER:
             doubts.add(Doubt.ANOTHER_SYSTEM)
+        if socket.system.likeness is Likeness.TTL:
+            doubts.add(Doubt.SYSTEM_GUESSED)
         if self.flow.client_guessed:
             doubts.add(Doubt.HANDSHAKE_NOT_SEEN)
         client, server = self.totals

@@ -531,6 +531,7 @@ def segment_of(flow: Open, packet: Packet, number: int, clock: int, side: int, k
         has_ts=packet.has_ts,
         mss=packet.mss,
         scale=packet.scale,
+        layout=0,
         icmp_type=icmp_type,
         icmp_code=icmp_code,
         version=packet.version,
