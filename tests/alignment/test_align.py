@@ -45,13 +45,14 @@ class Called(NamedTuple):
 
 
 def called(path: Path) -> Iterator[Called]:
-    """What failed while a capture was made."""
+    """The first call of each end that failed while a capture was made."""
     for connection in json.loads(path.with_name(f"{path.stem}.truth.json").read_text())["connections"]:
         ends = Endpoint(*connection["client"]), Endpoint(*connection["server"])
         for side, name in enumerate(SIDES):
             for call in connection["calls"][name] or ():
                 if call["result"] in ERRNO:
                     yield Called(call["t"], *ends, side, call["call"], call["result"])
+                    break  # what the calls after the first one get is another story
 
 
 @cache
@@ -74,18 +75,18 @@ def is_true(match: LogMatch, call: Called) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("style", "explained", "certain"), [("bare", 0.8, 0.0), ("peer", 0.8, 0.5), ("both", 0.8, 0.5)]
+    ("style", "explained", "certain"), [("bare", 0.85, 0.0), ("peer", 0.85, 0.75), ("both", 0.85, 0.75)]
 )
 def test_lines_of_real_failures_find_their_connection(style: str, explained: float, certain: float) -> None:
     """The log's clock is in another zone, which nobody told."""
     told: Counter[str] = Counter()
-    for path, calls in samples():
+    for path, calls in samples()[::3]:
         for match, call in zip(
             aligned(path, *(c.line(style, 7200) for c in calls)).matches, calls, strict=True
         ):
             told[match.explained.sure.value if match.explained else "none"] += 1
             assert not match.explained or is_true(match, call), (path, call)
-    assert told.total() > 400
+    assert told.total() > 90
     assert told["none"] / told.total() <= 1 - explained
     assert told["certain"] / told.total() >= certain
 
