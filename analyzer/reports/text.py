@@ -240,6 +240,7 @@ def _nearest(report: Report) -> str:
 _HARMLESS = {
     "health-check": "connected and closed again at regular intervals, no data: health checks",
     "localhost-fallback": "refused on one address of localhost, answered on the other at once",
+    "port-scan": "to many ports or hosts in a row, refused or unanswered, no data: a port scan",
     "reset-after-both-closed": "reset after both ends had closed",
 }
 
