@@ -31,7 +31,6 @@ UNDECIDABLE = {
 
 NOT_YET: dict[str, str] = {
     "next-hop-dead-stale": "ARP that nobody answers is not decoded",
-    "rst-after-fin-one-direction": "a reset after FIN, without what the client sent, is left undecided",
 }
 """Failures that are not found yet, and why."""
 
@@ -69,7 +68,7 @@ OUGHT = {
     "keepalive-user-timeout": "keepalive-timeout",
     "nat-forgot-passes-on": "server-restarted",
     "nat-forgot-resets": "reset-from-between",
-    "premature-eof-client-hello": "premature-eof",
+    "premature-eof-client-hello": "tls-handshake-refused",
     "premature-eof-idle-close": "premature-eof",
     "premature-eof-ipv6": "premature-eof",
     "premature-eof-second-request": "premature-eof",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from analyzer.decode.packets import decode
 from analyzer.errors import UserError
 from analyzer.flows.keys import flow_keys
 from analyzer.flows.members import SLACK_NS, keys_of
-from analyzer.model.blocks import SLACK, FrameBlock
+from analyzer.model.blocks import FrameBlock
 from analyzer.model.finding import FlowResult, News
 from analyzer.pipeline.applications import Place
 from analyzer.sources.carved import CarvedFile
@@ -58,7 +57,7 @@ class Failures:
         """Remember the frames; write those of flows that have failed already."""
         if self.problems or not len(block):
             return
-        recent = _Recent(_copied(block), self._fragments)
+        recent = _Recent(block.copied(), self._fragments)
         if self._followed:
             self._write(recent, self._followed)
         self._recent.append(recent)
@@ -149,14 +148,3 @@ class _Recent:
         own = np.isin(self._keys, np.array(list(wanted), np.uint64))
         found = zip(self._rows[own].tolist(), self._keys[own].tolist(), strict=True)
         return sorted({row: key for row, key in found if self.block.times[row] >= wanted[key]}.items())
-
-
-def _copied(block: FrameBlock) -> FrameBlock:
-    """The same frames in a buffer of their own."""
-    lengths = block.captured
-    memory = block.buffer.data
-    begins = block.offsets.tolist()
-    data = [memory[at : at + size] for at, size in zip(begins, lengths.tolist(), strict=True)]
-    buffer = np.frombuffer(b"".join([*data, bytes(SLACK)]), np.uint8)
-    columns = {name: getattr(block, name).copy() for name in ("captured", "original", "times", "link_types")}
-    return replace(block, buffer=buffer, offsets=np.cumsum(lengths) - lengths, **columns)
