@@ -19,6 +19,7 @@ from analyzer.reports.flow_table import flow_table
 from analyzer.reports.groups import Group, failed, groups, is_unknown, is_warning
 from analyzer.reports.host_text import systems_text
 from analyzer.reports.layout import WIDTH, Style, labelled, wrapped
+from analyzer.reports.log_report import log_lines_of
 from analyzer.reports.printable import printable
 from analyzer.reports.text_facts import seen_twice
 from analyzer.reports.text_group import brief, full
@@ -62,6 +63,7 @@ def _report(report: Report, bold: Style) -> Iterable[str]:
     for group in found[:_GROUPS]:
         yield ""
         yield from (full if in_full else brief)(report, group, told, bold)
+    yield from log_lines_of(report)
     yield from _not_failures(report)
     yield from _counted_once(report)
     yield from _doubts(report)
@@ -244,6 +246,7 @@ def _nearest(report: Report) -> str:
 _HARMLESS = {
     "health-check": "connected and closed again at regular intervals, no data: health checks",
     "localhost-fallback": "refused on one address of localhost, answered on the other at once",
+    "port-scan": "to many ports or hosts in a row, refused or unanswered, no data: a port scan",
     "reset-after-both-closed": "reset after both ends had closed",
 }
 
