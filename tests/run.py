@@ -22,6 +22,8 @@ DEBIAN = {
     "ip": "iproute2",
     "sysctl": "procps",
     "tshark": "tshark",
+    "chromium": "chromium",
+    "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf": "fonts-dejavu-core",
     "/usr/alpha-linux-gnu/include/asm/errno.h": "linux-libc-dev-alpha-cross",
     "/usr/hppa-linux-gnu/include/asm/errno.h": "linux-libc-dev-hppa-cross",
     "/usr/mips-linux-gnu/include/asm/errno.h": "linux-libc-dev-mips-cross",

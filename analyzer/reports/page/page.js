@@ -384,9 +384,13 @@ function follow() {
   shownOf.set(group, Math.max(shownOf.get(group) || 0, group.flows.indexOf(id) + 1));
   shownGroups = Math.max(shownGroups, data.groups.indexOf(group) + 1);
   show();
+  document.getElementById(`flow-${id}`).scrollIntoView();
+  focusOn(id);
+}
+
+function focusOn(id) {
   const row = document.getElementById(`flow-${id}`);
-  row.scrollIntoView();
-  row.querySelector("button").focus({ preventScroll: true });
+  if (row) row.querySelector("button").focus({ preventScroll: true });
 }
 
 const theme = document.getElementById("theme");
@@ -405,4 +409,6 @@ if (ids.length) {
   show();
   addEventListener("hashchange", follow);
   follow();
+  // Once it has loaded a browser goes to the target by itself, and takes the focus away.
+  addEventListener("load", () => setTimeout(() => focusOn(location.hash.replace("#flow-", ""))));
 }
