@@ -264,6 +264,9 @@ function detail(id) {
   const flow = data.flows[id];
   const box = make("div", { class: "detail" });
   box.append(...(flow.v.length ? flow.v.map((verdict) => verdictBox(flow, verdict)) : warnings(flow)));
+  if (flow.said) {
+    box.append(make("h3", {}, "What the programs said last"), make("ul", { class: "mono" }, flow.said.map(([frame, side, text]) => make("li", {}, `frame ${frame}, ${SIDES[side]}: ${pooled(text)}`))));
+  }
   if (flow.l.length) box.append(ladderBox(flow));
   if (flow.full && packets(flow).some((line) => line.length && line.seq !== null)) box.append(plotBox(flow));
   for (const verdict of flow.v) box.append(callsBox(verdict));
