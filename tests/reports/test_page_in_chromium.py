@@ -279,9 +279,22 @@ def test_light_dark_and_print(shown: Any, many: Report) -> None:
     dark = page.evaluate(background)
     page.get_by_role("button", name="Light or dark").click()
     assert page.evaluate(background) != dark
-    page.emulate_media(media="print")
+    light = page.evaluate(background)
+    page.get_by_role("button", name="Light or dark").click()
+    ink = "getComputedStyle(document.body).color"
+    assert page.evaluate(ink) == "rgb(230, 233, 236)"
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate(ink) == "rgb(28, 32, 36)"  # paper is white
+    assert light != dark
     assert not page.locator(".facets").is_visible()
     assert page.locator(".group").first.is_visible()
+
+
+def test_a_narrow_screen_scrolls_pictures_and_not_the_page(shown: Any) -> None:
+    page = shown(analyzer.analyze(sample("zero-window-timeout")))
+    page.set_viewport_size({"width": 400, "height": 800})
+    page.get_by_text("Frames as a table").click()
+    assert page.evaluate("document.documentElement.scrollWidth") == 400
 
 
 def test_without_a_script_the_kinds_of_failure_are_there(shown: Any, many: Report) -> None:
