@@ -49,7 +49,15 @@ def read_language(talk: Talk) -> Facts | None:
     for language in languages():
         if _is_spoken(language, talk):
             return _facts(language, talk)
+    said = talk.client
+    if said.whole and _farewell().search(said.data, max(0, said.total - _ENDING)):
+        return Facts("unknown", "not-due", "goodbye")
     return None
+
+
+@cache
+def _farewell() -> re.Pattern[bytes]:
+    return re.compile(load("languages")["farewell"].encode("latin-1") + rb"\Z")
 
 
 def _is_spoken(language: Language, talk: Talk) -> bool:

@@ -25,7 +25,8 @@ def _told(facts: Facts) -> str:
         return f"The request: {facts.request}."
     if facts.protocol == "tls":
         name = f", server name {facts.server_name}" if facts.server_name else ""
-        return f"TLS{name}."
+        alert = f"; alert of the {facts.alert_from}: {facts.alert}" if facts.alert else ""
+        return f"TLS{name}{alert}."
     return "" if facts.protocol == "unknown" else f"The protocol: {facts.protocol}."
 
 

@@ -352,10 +352,10 @@ class ZeroWindow(Event):
 
 @dataclass(frozen=True, slots=True)
 class EndOfFile(Event):
-    """The other end's FIN reached this end while an answer to it was due. Told of clients only."""
+    """The other end's FIN reached this end while an answer to it, or its rest, was due. Of clients only."""
 
     name = "end_of_file"
-    triggers = Kind.UNANSWERED | Kind.RST
+    triggers = Kind.UNANSWERED | Kind.CUT | Kind.RST
 
     wait: WaitView
     message: MessageView

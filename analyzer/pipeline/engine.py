@@ -13,6 +13,7 @@ import numpy as np
 from analyzer.decode.fragments import Fragments
 from analyzer.decode.packets import decode
 from analyzer.flows.keys import Sorted
+from analyzer.flows.promises import Promises
 from analyzer.flows.tracker import MAX_QUIET, Tracker
 from analyzer.matching.match import Matcher
 from analyzer.messages import weigh
@@ -103,6 +104,7 @@ class Engine:
         triggers = Kind.ALL if keep_all else matcher.triggers
         self._tracker = Tracker(triggers, all_flows=all_flows, max_flows=max_flows)
         self._all_flows = all_flows
+        self._promises = Promises()
         self._clean: list[FlowResult] = []
         self._undecided: list[_Undecided] = []
         self._undecided_rows: list[SummaryRows] = []
@@ -142,7 +144,7 @@ class Engine:
         self._packets += ordered.rows.packets
         self._undecoded += ordered.rows.undecoded
         self._shortened += ordered.rows.shortened
-        tracked = self._tracker.follow(ordered)
+        tracked = self._tracker.follow(self._promises.marked(ordered))
         for flow in tracked.flows:
             self._watch(flow)
         for segment in tracked.segments:
