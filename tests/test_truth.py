@@ -31,7 +31,6 @@ UNDECIDABLE = {
 
 NOT_YET: dict[str, str] = {
     "next-hop-dead-stale": "ARP that nobody answers is not decoded",
-    "rst-after-fin-one-direction": "a reset after FIN, without what the client sent, is left undecided",
 }
 """Failures that are not found yet, and why."""
 

@@ -32,6 +32,7 @@ _COLUMNS: dict[str, DTypeLike] = {
     "tsval": np.uint32,
     "tsecr": np.uint32,
     "options": np.uint16,
+    "layout": np.uint32,
     "sack_edge": np.uint32,
     "is_icmp": np.bool_,
     "icmp_type": np.uint8,

@@ -20,6 +20,7 @@ _TOTALS = (
     ("opened_time", "i8"),
     ("last_number", "u4"),
     ("last_time", "i8"),
+    ("last_ttl", "u1"),
     ("last_data_number", "u4"),
     ("last_data_time", "i8"),
     ("last_data_seq", "u4"),

@@ -44,12 +44,12 @@ class Matcher:
         """Kinds of segments that can lead to an event which some rule fires on."""
         return reduce(or_, (EVENTS[name].triggers for name in self._by_event), 0)
 
-    def match(self, event: Event, system: str) -> list[Finding]:
-        """Findings of an event that happened to a socket of this operating system."""
-        return [_finding(rule, event, system) for rule in self._by_event[event.name] if rule.test(event)]
+    def match(self, event: Event) -> list[Finding]:
+        """Findings of an event, with the outcomes of the operating system that its end is taken to run."""
+        return [_finding(rule, event) for rule in self._by_event[event.name] if rule.test(event)]
 
 
-def _finding(rule: Rule, event: Event, system: str) -> Finding:
+def _finding(rule: Rule, event: Event) -> Finding:
     views = {
         name: getattr(event, name, None)
         for name in ("socket", "segment", "icmp", "retry", "probe", "wait", "message", "flow")
@@ -58,6 +58,7 @@ def _finding(rule: Rule, event: Event, system: str) -> Finding:
     return Finding(
         flow_id=event.flow_id,
         side=event.side,
+        system=event.system,
         key=event.key,
         rule=rule.name,
         refines=rule.refines,
@@ -69,7 +70,7 @@ def _finding(rule: Rule, event: Event, system: str) -> Finding:
         frames=event.frames,
         time=event.time,
         doubts=event.doubts,
-        outcome=_table(rule.outcomes[system], event),
+        outcome=_table(rule.outcomes[event.system], event),
         icmp=Icmp(icmp.type, icmp.code, icmp.reporter) if icmp else None,
         reset_sender=_reset_sender(event),
         reset_reason=reset_reasons(event),

@@ -34,7 +34,8 @@ class Doubt(StrEnum):
     RESET_NUMBER_UNPROVEN = (
         "whether the reset had the sequence number that its receiver expected is not certain"
     )
-    ANOTHER_SYSTEM = "this end's packets do not look like its system's: their TTL is too high"
+    ANOTHER_SYSTEM = "this end's packets do not look like those of the system that it is taken to run"
+    SYSTEM_GUESSED = "which system this end runs is a guess, from the TTL of its packets alone"
     SENDER_UNANSWERED = (
         "who sent the reset had had no answer for some time: the way to the other end may be dead"
     )
@@ -110,6 +111,7 @@ class ResetView:
     new_syn: bool = said("its sender had tried to open a new connection in the place of this one")
     left_data: bool = said("its receiver had not acknowledged all that its sender had sent")
     left_out_timestamps: bool = said("it has ACK but no timestamps, which both ends had agreed on")
+    receiver_unseen: bool = said("no segment of its receiver was captured but resets")
     since_open: float = said(
         "seconds that its receiver had been open when it arrived; 0 where that is unknown"
     )
@@ -250,7 +252,7 @@ UNREAD = MessageView("unknown", "unknown", "unknown", "", 0, False, "none", "", 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to the socket at ``side`` of a flow.
+    """Something that happened to the socket at ``side`` of a flow; ``system``: what that end is taken to run.
 
     ``time`` in nanoseconds since the epoch (of a deadline: the deadline's), ``frames`` those that show it.
     Events with the same ``key`` in a flow tell the same story: the later one replaces the earlier.
@@ -262,6 +264,7 @@ class Event:
 
     flow_id: int
     side: int
+    system: str
     time: int
     frames: tuple[int, ...]
     key: str

@@ -22,12 +22,11 @@ from analyzer.model.columns import Undecoded
 from analyzer.model.event import Doubt, EndOfFile, Event, GaveUp, MessageView, Withdrawn
 from analyzer.model.finding import Finding, FlowResult, LadderLine, News
 from analyzer.model.flow import CLIENT, MAX_FLOWS, SERVER, Flow, FlowEnd, Kind, Segment
-from analyzer.model.host import DEFAULT_HOST, Host
+from analyzer.model.host import DEFAULT_HOST, Host, System, taken_for
 from analyzer.model.report import Totals
 from analyzer.model.summary import Summary, SummaryRows, summaries
 from analyzer.pipeline.front import Front
 from analyzer.pipeline.messages import KeptBlocks
-from analyzer.sockets.profiles import profile
 from analyzer.sockets.shadow import ShadowFlow
 from analyzer.sources.reading import link_type_name
 from analyzer.verdicts.aftermath import settle
@@ -98,8 +97,7 @@ class Engine:
     ) -> None:
         self.front = Front(batch, KeptBlocks() if keep_blocks or keep_news else None)
         self._matcher = matcher
-        self._systems = (hosts[CLIENT].system, hosts[SERVER].system)
-        self._profiles = (profile(*hosts[CLIENT]), profile(*hosts[SERVER]))
+        self._hosts = hosts
         self._max_flows = max_flows
         triggers = Kind.ALL if keep_all else matcher.triggers
         self._tracker = Tracker(triggers, all_flows=all_flows, max_flows=max_flows)
@@ -201,7 +199,8 @@ class Engine:
         self._decide(read)
         results = sorted(self._results, key=lambda result: result.flow.id)
         settled, self._harmless = settle(results, self.services)
-        quiet = [self._told(*quiet, [], ()) for quiet in self._tracker.take_quiet_flows()]
+        systems = (taken_for(self._hosts[CLIENT]), taken_for(self._hosts[SERVER]))
+        quiet = [self._told(*quiet, systems, [], ()) for quiet in self._tracker.take_quiet_flows()]
         return sorted([*settled, *self._clean, *quiet], key=lambda result: result.flow.id)
 
     def add_to(self, totals: Totals) -> None:
@@ -266,7 +265,7 @@ class Engine:
             yield from self.front.kept.problems()
 
     def _watch(self, flow: Flow) -> None:
-        self._watched[flow.id] = _Watched(ShadowFlow(flow, *self._profiles))
+        self._watched[flow.id] = _Watched(ShadowFlow(flow, *self._hosts))
 
     def _take(self, watched: _Watched, told: Iterable[Event | Withdrawn]) -> None:
         for event in told:
@@ -279,7 +278,7 @@ class Engine:
                     watched.waits[event.key] = event
                 if self._keep_events:
                     self.events.append(event)
-                if found := self._matcher.match(event, self._systems[event.side]):
+                if found := self._matcher.match(event):
                     watched.findings[event.key] = found
 
     def _note_deadline(self, flow_id: int) -> None:
@@ -343,7 +342,7 @@ class Engine:
             weighed = weigh(event, message)
             if self._keep_events:
                 self.events.append(weighed)
-            watched.findings[key] = self._matcher.match(weighed, self._systems[event.side])
+            watched.findings[key] = self._matcher.match(weighed)
 
     def _result(self, watched: _Watched, end: FlowEnd, summary: Summary) -> FlowResult | None:
         """All that is reported of a flow, if there is anything; it is kept."""
@@ -363,7 +362,8 @@ class Engine:
         if self._dropped_between(watched.shadow.flow.start, end.end):
             findings = [replace(f, doubts=f.doubts | {Doubt.PACKETS_DROPPED}) for f in findings]
         shown = ladder([*watched.first, *watched.last])
-        return self._told(watched.shadow.flow, end.end, end.packets, findings, shown, summary)
+        shadow = watched.shadow
+        return self._told(shadow.flow, end.end, end.packets, shadow.systems, findings, shown, summary)
 
     def _dropped_between(self, start: int, end: int) -> bool:
         """Whether the capture lost packets while a flow was open that lasted from then to then."""
@@ -374,6 +374,7 @@ class Engine:
         flow: Flow,
         end: int,
         packets: int,
+        systems: tuple[System, System],
         findings: list[Finding],
         shown: tuple[LadderLine, ...],
         summary: Summary | None = None,
@@ -382,8 +383,8 @@ class Engine:
             flow=flow,
             end=end,
             packets=packets,
-            systems=self._systems,
-            verdicts=decide(findings, self._systems),
+            systems=systems,
+            verdicts=decide(findings, self._hosts),
             findings=tuple(findings),
             ladder=shown,
             summary=summary,

@@ -18,11 +18,11 @@ from analyzer.model.event import (
     Withdrawn,
 )
 from analyzer.model.flow import CLIENT, NOTHING, SERVER, Flow, Totals
+from analyzer.model.host import Host, Likeness
 from analyzer.model.seq import distance
 from analyzer.model.socket import State, Step
 from analyzer.sockets.machine import Fatal, ShadowSocket
 from analyzer.sockets.probes import KEEPALIVE, WINDOW, is_answered
-from analyzer.sockets.profiles import Profile
 from analyzer.sockets.retries import SECOND
 
 COPY_NS = SECOND // 100
@@ -35,7 +35,7 @@ E = TypeVar("E", bound=Event)
 class Pair:
     """Both ends of a flow. ``totals``: what each had sent, by side, just before what is looked at now."""
 
-    def __init__(self, flow: Flow, client: Profile, server: Profile) -> None:
+    def __init__(self, flow: Flow, client: Host, server: Host) -> None:
         self.flow = flow
         self.sockets = (ShadowSocket(CLIENT, client), ShadowSocket(SERVER, server))
         self.totals: tuple[Totals, Totals] = (NOTHING, NOTHING)
@@ -87,6 +87,7 @@ class Pair:
         for socket in self.sockets:
             if _was_heard(socket, *self.sent(socket)):
                 yield from self.revive(socket)
+                socket.catch_up(*self.sent(socket), self.other(socket).fin_end)
 
     def revive(self, socket: ShadowSocket) -> Iterator[Told]:
         """What ended this end did not: its state before is its state now."""
@@ -118,6 +119,7 @@ class Pair:
         return make(
             flow_id=self.flow.id,
             side=socket.side,
+            system=socket.system.name,
             time=time,
             frames=frames,
             key=key,
@@ -135,8 +137,10 @@ class Pair:
     def _doubts(self, socket: ShadowSocket) -> set[Doubt]:
         """What is doubtful about this flow altogether."""
         doubts = set()
-        if socket.ttl > socket.profile.ttl:
+        if socket.ttl > socket.profile.ttl or socket.system.likeness is Likeness.OTHER:
             doubts.add(Doubt.ANOTHER_SYSTEM)
+        if socket.system.likeness is Likeness.TTL:
+            doubts.add(Doubt.SYSTEM_GUESSED)
         if self.flow.client_guessed:
             doubts.add(Doubt.HANDSHAKE_NOT_SEEN)
         client, server = self.totals
@@ -161,9 +165,11 @@ def _was_heard(socket: ShadowSocket, own: Totals, peer: Totals) -> bool:
     run = socket.fatal.run_before if socket.fatal and not socket.fatal.reset else None
     if run and run.what in (WINDOW, KEEPALIVE):
         return run.what == WINDOW and not socket.reset_late and is_answered(run, peer)
-    heard = run is not None and peer.has_ack and distance(run.seq, peer.ack) > 0
-    stray = run is not None and run.what == "syn" and distance(own.seq_end, peer.ack) > 0
-    return heard and not stray and not socket.reset_late
+    if run is None or socket.reset_late:
+        return False
+    if run.what == "syn" and (own.opened_time or distance(own.seq_end, peer.ack) > 0):
+        return own.opened_time > 0  # else it acknowledges another connection
+    return peer.has_ack and distance(run.seq, peer.ack) > 0
 
 
 def _shows_life(fatal: Fatal, own: Totals) -> bool:

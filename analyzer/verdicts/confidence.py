@@ -23,6 +23,7 @@ BY_DOUBT = {
     Doubt.BYTES_NOT_CAPTURED: Confidence.LIKELY,
     Doubt.RESET_NUMBER_UNPROVEN: Confidence.POSSIBLE,
     Doubt.ANOTHER_SYSTEM: Confidence.POSSIBLE,
+    Doubt.SYSTEM_GUESSED: Confidence.POSSIBLE,
     Doubt.SENDER_UNANSWERED: Confidence.POSSIBLE,
     Doubt.FIN_UNPROVEN: Confidence.LIKELY,
     Doubt.EARLIER_RESET_IN_VAIN: Confidence.POSSIBLE,

@@ -476,7 +476,7 @@ def totals_after(flow: Open, packet: Packet, number: int, side: int, kinds: int)
     new_data = is_new_data(packet, totals)
     if packet.protocol == TCP and totals.has_seq and 0 < distance(totals.seq_end, packet.seq) < FAR:
         totals = totals._replace(gaps=totals.gaps + 1)
-    totals = totals._replace(last_number=number, last_time=packet.time)
+    totals = totals._replace(last_number=number, last_time=packet.time, last_ttl=packet.ttl)
     flow.totals[1 - side] = other = other._replace(probes=0)
     if packet.announces:
         totals = totals._replace(window=packet.window, window_number=number)
@@ -531,6 +531,7 @@ def segment_of(flow: Open, packet: Packet, number: int, clock: int, side: int, k
         has_ts=packet.has_ts,
         mss=packet.mss,
         scale=packet.scale,
+        layout=0,
         icmp_type=icmp_type,
         icmp_code=icmp_code,
         version=packet.version,

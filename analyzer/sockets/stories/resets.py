@@ -42,7 +42,9 @@ class Resets:
             return
         sender.reset_late = sender.fatal is not None
         sender_before = sender.state
-        ttl_differs = sender.ttl not in (0, segment.ttl)
+        # a proxy may have finished the handshake in its name: the segments since then count as well
+        known = {sender.ttl, self._pair.sent(sender)[0].last_ttl} - {0}
+        ttl_differs = bool(known) and segment.ttl not in known
         if segment.flags & Flag.ACK and was_reset(sender) and not ttl_differs:
             yield from self._pair.revive(sender)  # a dead socket sends bare RSTs only: this one aborts
         if not ttl_differs:
@@ -89,6 +91,7 @@ class Resets:
             sender_took_part=bool(peer.opened_time) or self._pair.flow.client_guessed,
             left_data=own.has_ack and peer.has_seq and distance(own.ack, peer.seq_end) > 0,
             left_out_timestamps=_left_out_timestamps(segment, sender, receiver),
+            receiver_unseen=not own.last_number,
             since_open=self._since_open(segment, receiver),
             silence=(segment.time - peer.last_time) / SECOND if peer.last_number else 0.0,
         )
