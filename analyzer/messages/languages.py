@@ -10,6 +10,8 @@ from analyzer.data import load
 from analyzer.messages.facts import Facts
 from analyzer.model.talk import Talk
 
+_ENCRYPTED = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+"""What lines of text never hold: TLS has begun, after STARTTLS and the like."""
 _ENDING = 64
 """Bytes at the end among which the last words are looked for."""
 
@@ -76,4 +78,6 @@ def _facts(language: Language, talk: Talk) -> Facts:
         return Facts(language.name)
     if language.goodbye and language.goodbye.search(talk.client.data, max(0, talk.client.total - _ENDING)):
         return Facts(language.name, "not-due", "goodbye")
-    return Facts(language.name, "due", "no-answer") if language.answers else Facts(language.name)
+    if language.answers and not _ENCRYPTED.search(talk.client.data):
+        return Facts(language.name, "due", "no-answer")
+    return Facts(language.name)
