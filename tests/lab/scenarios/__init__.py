@@ -1,6 +1,18 @@
 """The scenarios: what the two programs do, and what happens to their connection."""
 
-from . import basic, datagrams, end_of_file, files, paths, patience, ports, restarts, tunnels, windows
+from . import (
+    basic,
+    datagrams,
+    end_of_file,
+    files,
+    paths,
+    patience,
+    ports,
+    products,
+    restarts,
+    tunnels,
+    windows,
+)
 from .registry import SCENARIOS, Scenario
 
 __all__ = [
@@ -13,6 +25,7 @@ __all__ = [
     "paths",
     "patience",
     "ports",
+    "products",
     "restarts",
     "tunnels",
     "windows",
