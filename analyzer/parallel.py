@@ -121,23 +121,36 @@ def _hand_over(items: Iterator[tuple[Arrays, Any]], memory: mmap.mmap, pipe: Con
     pipe.send((_END, None, None, None))
 
 
-Layout = list[tuple[str, str, int, int]]
-"""Of each array its name, dtype, first byte in the shared memory and length."""
+Layout = list[tuple[str, str, int, int, int]]
+"""Of each array its name, dtype, first byte in the shared memory, how many values are there, and its length.
+
+One value is there of an array that repeats it: one with a stride of 0.
+"""
+
+
+def _stored(values: NDArray[Any]) -> NDArray[Any]:
+    return values[:1] if values.strides == (0,) else values
 
 
 def _room(values: NDArray[Any]) -> int:
-    return -(-values.nbytes // _ALIGNED) * _ALIGNED
+    return -(-_stored(values).nbytes // _ALIGNED) * _ALIGNED
 
 
 def _put(memory: mmap.mmap, slot: int, arrays: Arrays) -> Layout:
     layout: Layout = []
     at = slot * ROOM
     for name, values in arrays.items():
-        layout.append((name, values.dtype.str, at, len(values)))
-        np.frombuffer(memory, values.dtype, len(values), at)[:] = values
+        stored = _stored(values)
+        layout.append((name, values.dtype.str, at, len(stored), len(values)))
+        np.frombuffer(memory, values.dtype, len(stored), at)[:] = stored
         at += _room(values)
     return layout
 
 
 def _views(memory: mmap.mmap, layout: Layout) -> Arrays:
-    return {name: np.frombuffer(memory, dtype, count, at) for name, dtype, at, count in layout}
+    return {name: _view(memory, dtype, at, stored, length) for name, dtype, at, stored, length in layout}
+
+
+def _view(memory: mmap.mmap, dtype: str, at: int, stored: int, length: int) -> NDArray[Any]:
+    values: NDArray[Any] = np.frombuffer(memory, dtype, stored, at)
+    return values if stored == length else np.broadcast_to(values, (length,))

@@ -108,6 +108,20 @@ def vanished(ends: Ends, start: int, *, size: int, tries: int = 8) -> list[Timed
     return talk.frames
 
 
+def translated(frames: list[Timed], ends: Ends, *, later: int) -> list[Timed]:
+    """The same packets behind a NAT, between these ends: requests so much later, answers so much earlier."""
+    moved = []
+    client = frames[0][1][12:16]
+    for time, frame in frames:
+        asked = frame[12:16] == client
+        pairs = [(ends.client, ends.port), (ends.server, ends.service)]
+        (source, sport), (target, dport) = pairs if asked else pairs[::-1]
+        addresses = ip_address(source).packed + ip_address(target).packed
+        head = frame[:12] + addresses + struct.pack(">HH", sport, dport)
+        moved.append((time + later if asked else time - later, head + frame[24:]))
+    return moved
+
+
 def write(path: Path, conversations: Iterable[Iterable[Timed]]) -> Path:
     """A pcap file (raw IP) of all their packets in order of time."""
     timed = sorted((packet for packets in conversations for packet in packets), key=lambda packet: packet[0])

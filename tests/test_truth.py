@@ -20,10 +20,19 @@ UNDECIDABLE = {
     "data-after-shutdown-both-ways": "shutdown(SHUT_RDWR) looks like close(): nobody left to tell",
     "connect-timeout": "SYNs that stop early may as well mean that the program itself gave up",
     "udp-host-unreachable-recverr": "whether a program set IP_RECVERR is not on the wire",
+    "accept-queue-full-syn-dropped": "SYNs that stop early may as well mean that the program itself gave up",
+    "next-hop-dead": "connect() fails before anything but ARP is on the wire",
+    "next-hop-dead-ipv6": "connect() fails before anything but neighbour discovery is on the wire",
 }
 """Failures that their captures cannot show from any place, and why."""
 
 NOT_YET: dict[str, str] = {
+    "next-hop-dead-stale": "ARP that nobody answers is not decoded",
+    "one-way-loss": "data that is acknowledged in the capture and still sent again is not told of",
+    "one-way-loss-ipv6": "data that is acknowledged in the capture and still sent again is not told of",
+    "port-reused-reset-dropped": "a SYN answered by an ACK again and again is not told of",
+    "port-reused-reset-dropped-ipv6": "a SYN answered by an ACK again and again is not told of",
+    "port-reused-time-wait-unanswered": "a SYN answered by an ACK again and again is not told of",
     "rst-after-fin-one-direction": "a reset after FIN, without what the client sent, is left undecided",
 }
 """Failures that are not found yet, and why."""
@@ -31,6 +40,10 @@ NOT_YET: dict[str, str] = {
 BLIND = {
     "keepalive-timeout": {"server"},
     "reset-by-firewall-established": {"server"},
+    "reset-forged-both-ends": {"client", "middle", "server"},
+    "reset-forged-both-ends-ipv6": {"client", "middle", "server"},
+    "reset-forged-client-only": {"server"},
+    "reset-forged-same-ttl": {"client", "middle", "server"},
     "retransmission-default": {"server"},
     "retransmission-icmp-soft-error": {"server"},
     "retransmission-timeout": {"server"},
@@ -39,7 +52,7 @@ BLIND = {
     "retransmission-timeout-so-error-first": {"server"},
     "retransmission-user-timeout": {"server"},
 }
-"""Places that the packets which decide never reached."""
+"""Places that the packets which decide never reached, for one of the two ends."""
 
 OUGHT = {
     "closed-without-answer": "premature-eof",

@@ -8,6 +8,7 @@ import click
 
 from analyzer.cli.copies import (
     draw,
+    key_of,
     refuse_what_cannot_be_carved,
     refuse_what_cannot_be_copied,
     write_carved,
@@ -38,6 +39,18 @@ from analyzer.reports.formats import COPIES, FORMATS
     "--carve",
     metavar="DIR",
     help="Write each failing flow into a capture of its own in this new directory, with an index.",
+)
+@click.option(
+    "--anonymize",
+    is_flag=True,
+    help="With --carve: other addresses (neighbours stay neighbours), no payload. The key is that of "
+    "ERRNOSCOPE_ANONYMIZE_KEY, else a new one.",
+)
+@click.option(
+    "--decoder",
+    type=click.Choice(["own", "tshark"]),
+    default="own",
+    help="tshark: have it read the captures, slowly, for formats, link types and tunnels that only it knows.",
 )
 @click.option("--app", is_flag=True, help="Ask tshark what the programs of failing connections had said.")
 @click.option(
@@ -81,6 +94,8 @@ def command(
     jobs: int | None,
     max_flows: int,
     carve: str | None,
+    anonymize: bool,
+    decoder: str,
     app: bool,
     keylog: str | None,
     show_secrets: bool,
@@ -112,6 +127,7 @@ def command(
         )
     refuse_what_cannot_be_copied(outputs, captures)
     refuse_what_cannot_be_carved(carve, captures)
+    key = key_of(carve, anonymize=anonymize)
     rules = chosen.load()
     only = replace(only, rules=rules.names)
     with opened(outputs, captures) as reports:
@@ -126,12 +142,13 @@ def command(
                 progress=progress.show,
                 jobs=jobs,
                 max_flows=max_flows,
+                decoder="" if decoder == "own" else decoder,
                 dissection=Dissection(keylog or "", show_secrets) if app or keylog else None,
             )
         shown = draw(report) if any("pictures" in target.known.options for target in outputs) else {}
         reports.write(report, group=group, pictures=shown, rules=rules.rules)
         write_copies(reports, report)
-        write_carved(carve, report)
+        write_carved(carve, report, key)
     damaged = [capture.damage for capture in report.captures if capture.damage]
     for damage in damaged:
         complain(damage)

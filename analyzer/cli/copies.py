@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
+import secrets
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import click
 
 from analyzer.cli.output import Outputs, Target
 from analyzer.errors import UserError
@@ -13,6 +18,9 @@ from analyzer.errors import UserError
 if TYPE_CHECKING:
     from analyzer.model.picture import Picture
     from analyzer.model.report import Report
+
+KEY_BYTES = 32
+KEY_VARIABLE = "ERRNOSCOPE_ANONYMIZE_KEY"
 
 
 def refuse_what_cannot_be_copied(targets: Sequence[Target], captures: Sequence[str]) -> None:
@@ -48,18 +56,45 @@ def refuse_what_cannot_be_carved(folder: str | None, captures: Sequence[str]) ->
             raise UserError("not-a-file", where, what, "save the stream first: tcpdump -w FILE")
 
 
-def write_carved(folder: str | None, report: Report) -> None:
-    """Write the failing flows into files of their own, and an index. Raises UserError."""
+def key_of(folder: str | None, *, anonymize: bool) -> bytes | None:
+    """The key for other addresses, None where they stay: from the environment, else a new one, told.
+
+    Raises UserError where there is nothing to make anonymous, or the key is none.
+    """
+    if not anonymize:
+        return None
+    if folder is None:
+        hint = "add --carve DIR; reports keep their addresses"
+        raise UserError("nothing-to-anonymize", "--anonymize", "is for what --carve writes", hint)
+    given = os.environ.get(KEY_VARIABLE, "")
+    if not given:
+        key = secrets.token_bytes(KEY_BYTES)
+        click.echo(f"key of the addresses, to map others alike: {KEY_VARIABLE}={key.hex()}", err=True)
+        return key
+    if not re.fullmatch(f"[0-9A-Fa-f]{{{2 * KEY_BYTES}}}", given):
+        what = f"a key is {2 * KEY_BYTES} hexadecimal digits"
+        raise UserError("bad-key", KEY_VARIABLE, what, "unset it to get a new one")
+    return bytes.fromhex(given)
+
+
+def write_carved(folder: str | None, report: Report, key: bytes | None = None) -> None:
+    """Write the failing flows into files of their own, and an index. Raises UserError.
+
+    With a ``key`` they have other addresses, in names and texts too, and no payload.
+    """
     if folder is None:
         return
-    from analyzer.pipeline import carve
+    from analyzer.pipeline import Pseudonyms, carve
+    from analyzer.reports.anonymous import anonymous
     from analyzer.reports.carve_index import INDEX, carvings, index_text
 
-    path = Path(folder)
+    path, names = Path(folder), Pseudonyms(key) if key else None
+    sources = [capture.path for capture in report.captures]
+    report = anonymous(report, names.text) if names else report
     try:
         path.mkdir(parents=True, exist_ok=True)
         carved = carvings(report, path)
-        packets = carve([capture.path for capture in report.captures], carved)
+        packets = carve(sources, carved, names)
         (path / INDEX).write_text(index_text(report, carved, packets), encoding="utf-8")
     except OSError as error:
         what = f"cannot be written: {error.strerror or error}"

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from analyzer.model.columns import constant
+
 _COLUMNS: dict[str, DTypeLike] = {
     "version": np.uint8,
     "protocol": np.uint8,
@@ -79,7 +81,7 @@ class Rows:
         for name in _COLUMNS:
             column = self._columns.get(name)
             if column is None:
-                columns[name] = self._blank(name, self._count)
+                columns[name] = constant(_default(name), self._count)
             else:
                 column = column[: self._count]
                 columns[name] = column if order is None else column.take(order)
@@ -95,6 +97,9 @@ class Rows:
 
     @staticmethod
     def _blank(name: str, size: int) -> NDArray[Any]:
-        dtype = np.dtype(_COLUMNS[name])
-        default = _DEFAULTS.get(name, 0)
-        return np.full(size, default, dtype=dtype) if default else np.zeros(size, dtype=dtype)
+        default = _default(name)
+        return np.full(size, default) if default else np.zeros(size, default.dtype)
+
+
+def _default(name: str) -> np.generic:
+    return np.dtype(_COLUMNS[name]).type(_DEFAULTS.get(name, 0))

@@ -45,9 +45,9 @@ class Batch:
     """Rows sorted by flow.
 
     group: int64 (n,), starts: int64 (g,), slot: int64 (g,), side: uint8 (n,); forward: bool (n,), sent by
-    the endpoint that sorts first; stray: bool (n,), SYNs that may begin another flow; superseded: int64
-    (k,), slots whose flow is over because another took its endpoints, and superseded_at: int64 (k,), the
-    clock when that one began.
+    the endpoint that sorts first; stray: bool (n,), SYNs that may begin another flow; handed: int64 (h,),
+    such SYNs once more, in the flow that they did begin; superseded: int64 (k,), slots whose flow is over
+    because another took its endpoints, and superseded_at: int64 (k,), the clock when that one began.
     """
 
     rows: PacketColumns
@@ -57,6 +57,7 @@ class Batch:
     side: NDArray[np.uint8]
     forward: Mask
     stray: Mask
+    handed: NDArray[np.int64]
     superseded: NDArray[np.int64]
     superseded_at: NDArray[np.int64]
 

@@ -43,8 +43,29 @@ class Sorted:
 def sort_by_flow(columns: PacketColumns) -> Sorted:
     """Rows in file order, sorted by flow. What other batches hold makes no difference to it."""
     keys, forward = flow_keys(columns)
-    order = np.argsort(keys, kind="stable")
+    order = key_order(keys)
     return Sorted(columns.take(order), keys.take(order), forward.take(order))
+
+
+_BUCKET = np.uint64(48)
+"""Bits behind the first 16 of a key: those NumPy sorts by counting."""
+
+
+def key_order(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """``np.argsort(keys, kind="stable")``, uint64 (n,) to int64 (n,), in a fifth of the time.
+
+    By their first 16 bits, then anew where keys that differ begin with the same: few, as keys are mixed.
+    """
+    buckets = (keys >> _BUCKET).astype(np.uint16)
+    order = np.argsort(buckets, kind="stable")
+    keys, buckets = keys.take(order), buckets.take(order)
+    unsorted = np.flatnonzero((buckets[1:] == buckets[:-1]) & (keys[1:] != keys[:-1]))
+    if len(unsorted):
+        is_mixed = np.zeros(1 << 16, np.bool_)
+        is_mixed[buckets[unsorted]] = True
+        places = np.flatnonzero(is_mixed.take(buckets))
+        order[places] = order[places[np.argsort(keys.take(places), kind="stable")]]
+    return order
 
 
 def flow_keys(columns: PacketColumns) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
@@ -53,9 +74,9 @@ def flow_keys(columns: PacketColumns) -> tuple[NDArray[np.uint64], NDArray[np.bo
     target = _mix(columns.dst_hi, columns.dst_lo, columns.dport)
     forward = source < target
     low, high = np.minimum(source, target), np.maximum(source, target)
-    keys = _scramble(low ^ (high * _ODD) ^ columns.protocol) ^ columns.version
+    keys = scramble(low ^ (high * _ODD) ^ columns.protocol) ^ columns.version
     if columns.tunnel.any():
-        keys ^= _scramble(columns.tunnel)  # nothing where 0: the key may not depend on other rows
+        keys ^= scramble(columns.tunnel)  # nothing where 0: the key may not depend on other rows
     return keys, forward
 
 
@@ -67,11 +88,11 @@ _SEED = np.uint64(int.from_bytes(os.urandom(8), "little"))
 def _mix(hi: NDArray[np.uint64], lo: NDArray[np.uint64], port: NDArray[np.uint16]) -> NDArray[np.uint64]:
     value = (lo ^ _SEED) + port.astype(np.uint64) * _ODD
     if hi.any():
-        value ^= _scramble(hi)  # nothing where 0: the key may not depend on other rows
-    return _scramble(value)
+        value ^= scramble(hi)  # nothing where 0: the key may not depend on other rows
+    return scramble(value)
 
 
-def _scramble(value: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def scramble(value: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Two rounds of shift and multiply: every bit of the input reaches every bit of the result."""
     value = (value ^ (value >> np.uint64(32))) * np.uint64(0xD6E8FEB86659FD93)
     value = (value ^ (value >> np.uint64(32))) * np.uint64(0xD6E8FEB86659FD93)

@@ -10,7 +10,7 @@ from analyzer.flows.running import last_of_groups
 from analyzer.flows.table import Rows
 from analyzer.model.columns import Flag
 from analyzer.model.flow import CLIENT, SERVER, Kind
-from analyzer.model.summary import MIN_PAUSE_NS, SUMMARY, SummaryRows
+from analyzer.model.summary import ENDS, MIN_PAUSE_NS, SUMMARY, SummaryRows
 
 
 def note_pauses(batch: Batch, state: State, before: Rows, after: Rows) -> None:
@@ -75,19 +75,8 @@ def note_answers(batch: Batch, after: Rows) -> None:
 
 
 _SAME = (
-    *(
-        "flow",
-        "watched",
-        "protocol",
-        "version",
-        "tunnel",
-        "client_guessed",
-        "client_hi",
-        "client_lo",
-        "client_port",
-    ),
-    *("server_hi", "server_lo", "server_port", "start", "end", "answered", "survived", "payload"),
-    *("resent_length", "largest", "fatal"),
+    *("flow", "watched", "protocol", "client_guessed", *(name for name, _ in ENDS), "first_leg"),
+    *("start", "end", "answered", "survived", "payload", "resent_length", "largest", "fatal"),
 )
 
 

@@ -56,6 +56,7 @@ SLOT = np.dtype(
         ("server_port", "u2"),
         ("tunnel", "u8"),
         ("capture", "i4"),
+        ("first_leg", "i8"),  # the flow that showed its SYN before, plus one; 0: none
         ("start", "i8"),
         ("end", "i8"),  # the largest time of its rows
         ("clock", "i8"),  # clock at the last row

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from analyzer.flows.batch import Batch, State
 from analyzer.flows.copies import Copies
 from analyzer.flows.keys import Sorted, first_is_from_client, flow_keys, run_starts, sort_by_flow
+from analyzer.flows.legs import Legs
 from analyzer.flows.quiet import QuietRows, together
 from analyzer.flows.running import last_of_groups
 from analyzer.flows.splits import LINGER_NS, Stray, find_splits, hand_over
@@ -25,7 +26,7 @@ from analyzer.flows.table import FlowTable, Rows, put, take
 from analyzer.flows.values import flow_ends, flow_value, quiet_flows, segment_rows
 from analyzer.model.columns import TCP, Flag, PacketColumns
 from analyzer.model.flow import MAX_FLOWS, Flow, FlowEnd, Kind, QuietFlow, Segment
-from analyzer.model.summary import Summary, SummaryRows, summaries
+from analyzer.model.summary import LegRows, Summary, SummaryRows, summaries
 
 SIGNIFICANT = Kind.ALL & ~(Kind.RESENT | Kind.PROBE)
 """A single retransmission is everyday, and so is a probe that is answered: REPEATED tells the others."""
@@ -63,6 +64,8 @@ class Tracker:
         self._table = FlowTable()
         self._quiet = QuietRows()
         self._copies = Copies()
+        self._legs = Legs()
+        self._legs_found: list[LegRows] = []
         self._strays: dict[int, Stray] = {}
         self._flows_seen = 0
         self._summaries: list[SummaryRows] = []
@@ -156,6 +159,11 @@ class Tracker:
         ended, self._summaries = self._summaries, []
         return ended
 
+    def take_legs(self) -> list[LegRows]:
+        """Connections that were found to be in the capture twice since the last time."""
+        found, self._legs_found = self._legs_found, []
+        return found
+
     def take_quiet_flows(self) -> list[QuietFlow]:
         """The flows that ended since the last time and were never handed out."""
         ended, self._quiet_flows = self._quiet_flows, []
@@ -172,6 +180,7 @@ class Tracker:
         split[splits.begins] = True
         stray = np.zeros(len(keys), np.bool_)
         stray[splits.strays] = True
+        syn = np.zeros(0, np.int64)
         arrival = rows.number  # flow numbers follow the capture
         if splits.handed:
             at = np.array(sorted(splits.handed), np.int64)
@@ -201,7 +210,7 @@ class Tracker:
         for index, kept in splits.open.items():
             self._table.slots["has_stray"][newest[index]] = True
             self._strays[int(self._table.slots["flow"][newest[index]])] = kept
-        return Batch(rows, group, starts, slot, side, forward, stray, superseded, superseded_at)
+        return Batch(rows, group, starts, slot, side, forward, stray, syn, superseded, superseded_at)
 
     def _open(
         self,
@@ -254,6 +263,8 @@ class Tracker:
         after["rows"] += np.diff(np.append(batch.starts, len(batch.rows)))
         state = follow(batch, before, after, self._copies)
         self._note_control(batch, after)
+        if len(legs := self._legs.find(batch, after)):
+            self._legs_found.append(legs)
         note_answers(batch, after)
         note_sizes(batch, after)
         note_pauses(batch, state, before, after)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +64,8 @@ class Undecoded(IntEnum):
 class PacketColumns:
     """Rows in file order. TCP, UDP, and ICMP errors that quote a TCP or UDP packet.
 
+    Columns are read, never written; one that has the same value in every row may be ``constant``.
+
     An ICMP row (``is_icmp``) carries addresses, ports, protocol and ``seq`` of the packet that it quotes, so
     that it is keyed as a row of that flow, sent by the quoted packet's source; ``reporter`` is who sent it.
     A packet in a tunnel is a row by its inner headers, and nothing is said of the outer ones but ``tunnel``.
@@ -116,7 +119,8 @@ class PacketColumns:
 
     def take(self, index: NDArray[np.int64]) -> PacketColumns:
         """These rows, in this order."""
-        return replace(self, **{name: getattr(self, name).take(index) for name in ROW_FIELDS})
+        columns: dict[str, Any] = {name: take(getattr(self, name), index) for name in ROW_FIELDS}
+        return replace(self, **columns)
 
 
 ROW_FIELDS = tuple(
@@ -127,11 +131,33 @@ ROW_FIELDS = tuple(
 """Names of the columns with one value a row."""
 
 
+def constant(value: Any, count: int) -> NDArray[Any]:
+    """A column with this NumPy value in every row, (count,), which takes no room."""
+    return np.broadcast_to(value, (count,))
+
+
+def is_constant(column: NDArray[Any]) -> bool:
+    """Whether it is such a column."""
+    return column.strides == (0,) and len(column) > 0
+
+
+def take(column: NDArray[Any], index: NDArray[np.int64]) -> NDArray[Any]:
+    """``column.take(index)``."""
+    return constant(column[0], len(index)) if is_constant(column) else column.take(index)
+
+
+def _concatenated(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    first = parts[0]
+    if all(is_constant(part) and part[0] == first[0] for part in parts):
+        return constant(first[0], sum(map(len, parts)))
+    return np.concatenate(parts)
+
+
 def joined(parts: Sequence[PacketColumns]) -> PacketColumns:
     """The rows of several blocks that follow each other in one capture, as of one block."""
     if len(parts) == 1:
         return parts[0]
-    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ROW_FIELDS}
+    columns = {name: _concatenated([getattr(part, name) for part in parts]) for name in ROW_FIELDS}
     ends = np.maximum.accumulate([part.clock_end for part in parts])
     at = len(parts[0])
     for part, end in zip(parts[1:], ends, strict=False):

@@ -62,6 +62,7 @@ class SocketView:
 
     role: str = said("which end this is", *SIDES)
     state: str = said("TCP state before the event", *(state.value for state in State))
+    connects: bool = said("it sent a SYN of its own: its program called connect()")
     closed: bool = said("its program had closed it: it sent FIN, and read nothing that came later")
     activity: str = said("what its program was most probably doing", *(a.value for a in Activity))
     bytes_sent: int = said("payload bytes that this end had sent, repetitions included")
@@ -90,7 +91,12 @@ class ResetView:
         "'reply': answers a segment (window 0, RST alone or to a SYN); 'active'", "reply", "active"
     )
     ttl_differs: bool = said("its TTL or hop limit is not that of its sender's other packets")
-    answers: str = said("what the answered segment carried", "syn", "data", "fin", "probe", "ack", "nothing")
+    challenged: bool = said(
+        "its receiver does not act on it, and answers it with an ACK (RFC 5961 section 3.2)"
+    )
+    answers: str = said(
+        "what the answered segment carried", "syn", "syn-ack", "data", "fin", "probe", "ack", "nothing"
+    )
     after_probes: bool = said("its sender had sent keepalive or window probes that had no answer")
     sender_state: str = said(
         "TCP state of its sender before it, CLOSED after an earlier reset", *(state.value for state in State)
@@ -98,6 +104,8 @@ class ResetView:
     sender_took_part: bool = said("its sender had sent more than its part of the handshake")
     new_syn: bool = said("its sender had tried to open a new connection in the place of this one")
     left_data: bool = said("its receiver had not acknowledged all that its sender had sent")
+    left_out_timestamps: bool = said("it has ACK but no timestamps, which both ends had agreed on")
+    since_open: float = said("seconds since its receiver's first segment after the SYN; 0 where none was")
     silence: float = said("seconds since its sender was last heard of; 0 where it never was")
 
 

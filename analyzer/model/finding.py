@@ -109,7 +109,8 @@ class FlowResult:
     """All that is reported of a flow. ``end`` in nanoseconds; ``systems`` of client and server.
 
     ``summary`` is what is kept of every flow that ends, clean or not; ``messages`` the last that its programs
-    said, where that was asked for.
+    said, where that was asked for. ``same_as`` are the other flows in which the capture shows the same
+    connection: behind a NAT, inside or outside of a tunnel.
     """
 
     flow: Flow
@@ -121,6 +122,7 @@ class FlowResult:
     ladder: tuple[LadderLine, ...]
     summary: Summary | None = None
     messages: tuple[Message, ...] = ()
+    same_as: tuple[Flow, ...] = ()
 
     @property
     def captures(self) -> tuple[int, ...]:

@@ -106,12 +106,28 @@ class Incident:
 
 
 @dataclass(frozen=True, slots=True)
+class SeenTwice:
+    """Connections that are in the capture twice: before and after a NAT, inside and outside of a tunnel.
+
+    ``first`` and ``again`` are the servers' addresses and ports, as seen first and as seen again, ``tunnels``
+    what each travelled in (empty: nothing), ``client_moved`` whether the client had another address or port.
+    """
+
+    first: str
+    again: str
+    tunnels: tuple[str, str]
+    client_moved: bool
+    flows: int
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What ``analyze`` returns. ``flows`` are those with a finding, by capture and time of their start.
 
     ``notes`` are sentences about what was left out of the input. Flows and incidents are those that pass
     the filter ``only``; totals are those of the captures. ``hosts`` are what was taken for known of client
-    and server. With ``all_flows`` those without a finding are there as well.
+    and server. With ``all_flows`` those without a finding are there as well. Of connections that are there
+    twice (``twice``) only the flow that was seen first is in ``flows`` and incidents.
     """
 
     captures: tuple[Capture, ...]
@@ -123,3 +139,4 @@ class Report:
     left_out: LeftOut = NONE_LEFT_OUT
     hosts: tuple[Host, Host] = (DEFAULT_HOST, DEFAULT_HOST)
     all_flows: bool = False
+    twice: tuple[SeenTwice, ...] = ()

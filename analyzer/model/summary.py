@@ -7,20 +7,26 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+ENDS = (
+    ("version", "u1"),
+    ("tunnel", "u8"),
+    ("client_hi", "u8"),
+    ("client_lo", "u8"),
+    ("client_port", "u2"),
+    ("server_hi", "u8"),
+    ("server_lo", "u8"),
+    ("server_port", "u2"),
+)
+"""Columns that say between whom a flow is."""
+
 SUMMARY = np.dtype(
     [
         ("flow", "i8"),
         ("watched", "?"),  # it reached the shadow sockets, so that it may have a result
         ("protocol", "u1"),
-        ("version", "u1"),
-        ("tunnel", "u8"),
         ("client_guessed", "?"),
-        ("client_hi", "u8"),
-        ("client_lo", "u8"),
-        ("client_port", "u2"),
-        ("server_hi", "u8"),
-        ("server_lo", "u8"),
-        ("server_port", "u2"),
+        *ENDS,
+        ("first_leg", "i8"),  # the flow that showed the same connection before, plus one; 0: none
         ("start", "i8"),
         ("end", "i8"),
         ("packets", "i8"),
@@ -39,6 +45,12 @@ SUMMARY = np.dtype(
 )
 """Times and pauses in nanoseconds, lengths in bytes; addresses as in PacketColumns."""
 
+LEG = np.dtype([("flow", "i8", (2,)), *((name, kind, (2,)) for name, kind in ENDS)])
+"""A connection that is in the capture twice: the flow that showed it first, and the other one."""
+
+LegRows = NDArray[np.void]
+"""LEG rows: (n,)."""
+
 SummaryRows = NDArray[np.void]
 """SUMMARY rows: (n,)."""
 
@@ -52,15 +64,16 @@ class Summary(NamedTuple):
     flow: int
     watched: bool
     protocol: int
+    client_guessed: bool
     version: int
     tunnel: int
-    client_guessed: bool
     client_hi: int
     client_lo: int
     client_port: int
     server_hi: int
     server_lo: int
     server_port: int
+    first_leg: int
     start: int
     end: int
     packets: int

@@ -1,5 +1,6 @@
 """How the rooms are joined: frames in, a report out. The only room that knows all the stages."""
 
+from analyzer.decode.pseudonyms import Pseudonyms
 from analyzer.pipeline.copying import annotate, carve
 from analyzer.pipeline.engine import Engine
 from analyzer.pipeline.files import analyze
@@ -13,6 +14,7 @@ __all__ = [
     "BATCH_ROWS",
     "Engine",
     "Progress",
+    "Pseudonyms",
     "analyze",
     "annotate",
     "carve",

@@ -31,6 +31,7 @@ from analyzer.verdicts.aftermath import settle
 from analyzer.verdicts.decide import decide, without_refined
 from analyzer.verdicts.ladder import ladder
 from analyzer.verdicts.services import Services
+from analyzer.verdicts.twice import Twice
 
 _KEPT_FIRST, _KEPT_LAST = 6, 24
 """Segments of a flow that are kept for its ladder."""
@@ -88,6 +89,7 @@ class Engine:
         self._deadlines: list[tuple[int, int]] = []
         self._results: list[FlowResult] = []
         self.services = Services()
+        self.twice = Twice()
         self._harmless: dict[str, int] = {}
         self._keep_events = keep_events
         self.events: list[Event] = []
@@ -267,6 +269,8 @@ class Engine:
         failed = [result.flow.id for result in results if result.verdicts]
         for rows in parts:
             self.services.add(rows, failed)
+        for legs in self._tracker.take_legs():
+            self.twice.add(legs)
 
     def _result(self, end: FlowEnd, summary: Summary) -> FlowResult | None:
         """All that is reported of a flow, if there is anything."""

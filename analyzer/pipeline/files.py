@@ -35,6 +35,7 @@ def analyze(
     jobs: int | None = 1,
     max_flows: int = MAX_FLOWS,
     dissection: Dissection | None = None,
+    decoder: str = "",
 ) -> Report:
     """Read captures and say which errno each end got.
 
@@ -46,13 +47,14 @@ def analyze(
     results is in the report; with ``all_flows`` it has the flows without a finding as well. ``jobs`` is how
     many processes work, None: two for large files, where this process may use two processors. The answer is
     the same. Of more than ``max_flows`` open flows those that were silent longest are let go. With
-    ``dissection`` tshark is asked what the programs of the flows that are told of had said.
+    ``dissection`` tshark is asked what the programs of the flows that are told of had said; with ``decoder``
+    ``tshark`` it reads the files as well.
 
     Raises UserError where a rule file is wrong or the only capture cannot be opened. A capture that cannot
     be read to its end is reported up to there, with ``damage`` set in its entry of ``captures``.
     """
     known = load_rules(rules_folder()) if rules is None else rules
-    files, notes = inputs(captures)
+    files, notes = inputs(captures, decoder)
     if len(files) == 1 and files[0].error:
         raise files[0].error
     matcher = Matcher(known)
@@ -86,4 +88,5 @@ def analyze(
         left_out=left_out,
         hosts=(client, server),
         all_flows=all_flows,
+        twice=reading.twice.told(),
     )

@@ -18,8 +18,10 @@ from analyzer.sources.inputs import Input, beginning, open_input
 from analyzer.sources.open import CaptureSource
 from analyzer.sources.scapy_packets import ScapySource
 from analyzer.sources.series import Seam
+from analyzer.sources.tshark_source import TsharkSource
 from analyzer.verdicts.places import Places, in_files
 from analyzer.verdicts.services import Services
+from analyzer.verdicts.twice import Twice
 
 _LARGE = 64 << 20
 """Bytes of a file from which on a second process pays."""
@@ -43,6 +45,7 @@ class Reading:
         self.captures = [Capture(file.path, "", damage=file.error) for file in files]
         self.totals = Totals()
         self.services = Services()
+        self.twice = Twice()
         self.found: list[tuple[int, list[FlowResult]]] = []
         """Results beside the index of the first capture that they come from."""
         self._engine = engine
@@ -107,6 +110,7 @@ class Reading:
         self.found.append((joined.first, joined.finish()))
         joined.engine.add_to(self.totals)
         self.services.merge(joined.engine.services)
+        self.twice.merge(joined.engine.twice)
         if joined.captures:
             joined.captures[0].problems.extend(joined.engine.problems())
 
@@ -142,7 +146,7 @@ class _Joined:
         self.captures.append(capture)
         self._places.add(index, self._before)
 
-    def read(self, source: CaptureSource | ScapySource, *, ahead: bool) -> Iterator[int]:
+    def read(self, source: CaptureSource | ScapySource | TsharkSource, *, ahead: bool) -> Iterator[int]:
         """Read the file to its end; tells after each batch how many bytes of it were taken.
 
         ``ahead``: a second process reads and decodes while this one tracks.
@@ -151,7 +155,7 @@ class _Joined:
             self.engine.track(ordered)
             yield taken
 
-    def _sorted(self, source: CaptureSource | ScapySource) -> Iterator[tuple[Sorted, int]]:
+    def _sorted(self, source: CaptureSource | ScapySource | TsharkSource) -> Iterator[tuple[Sorted, int]]:
         """The rows of the file, whose frames are counted on over all files; and how much of it was taken."""
         front = self.engine.front
         for block in source.blocks():
@@ -163,7 +167,7 @@ class _Joined:
         for ordered in front.rest():
             yield ordered, source.taken
 
-    def _read_ahead(self, source: CaptureSource | ScapySource) -> Iterator[tuple[Sorted, int]]:
+    def _read_ahead(self, source: CaptureSource | ScapySource | TsharkSource) -> Iterator[tuple[Sorted, int]]:
         """The same, made by a second process, whose state this one has when it is done."""
 
         def made() -> Iterator[tuple[Arrays, Any]]:

@@ -76,6 +76,7 @@ def watch(
         only=only,
         left_out=left_out,
         hosts=(client, server),
+        twice=engine.twice.told(),
     )
 
 

@@ -11,9 +11,9 @@ from analyzer.model.application import Message
 from analyzer.model.capture import Capture
 from analyzer.model.filter import EVERYTHING
 from analyzer.model.finding import Finding, FlowResult, Verdict
-from analyzer.model.flow import SIDES, Endpoint
+from analyzer.model.flow import SIDES, Endpoint, Flow
 from analyzer.model.host import Host
-from analyzer.model.report import Evidence, Incident, Report
+from analyzer.model.report import Evidence, Incident, Report, SeenTwice
 
 SCHEMA = "errnoscope.report/1"
 
@@ -45,6 +45,7 @@ def as_plain(report: Report) -> dict[str, Any]:
         "hosts": {side: _host(host) for side, host in zip(SIDES, report.hosts, strict=True)},
         "filter": _filter(report),
         "harmless": totals.harmless,
+        "counted_once": [_twice(seen) for seen in report.twice],
         "notes": list(report.notes),
     }
 
@@ -107,6 +108,7 @@ def flow_as_plain(result: FlowResult) -> dict[str, Any]:
         "packets": result.packets,
         "verdicts": [_verdict(verdict) | _captures(verdict) for verdict in result.verdicts],
         "findings": [_finding(finding) | _captures(finding) for finding in result.findings],
+        "same_as": [_other_flow(other) for other in result.same_as],
         **({"messages": [_message(one) for one in result.messages]} if result.messages else {}),
     }
 
@@ -120,6 +122,18 @@ def _message(message: Message) -> dict[str, Any]:
         "frame": message.number,
         "capture": message.capture,
     }
+
+
+def _other_flow(flow: Flow) -> dict[str, Any]:
+    ends = {side: getattr(flow, side)._asdict() for side in SIDES}
+    return ends | {"tunnel": flow.tunnel or None}
+
+
+def _twice(seen: SeenTwice) -> dict[str, Any]:
+    """Connections that are there twice, and counted as one wherever failures are counted."""
+    legs = zip((seen.first, seen.again), seen.tunnels, strict=True)
+    first, again = ({"service": service, "tunnel": tunnel or None} for service, tunnel in legs)
+    return {"first": first, "again": again, "client_moved": seen.client_moved, "flows": seen.flows}
 
 
 def _captures(item: Verdict | Finding) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from analyzer.reports.groups import Group, failed, groups, is_warning
 from analyzer.reports.host_text import taken_for
 from analyzer.reports.layout import WIDTH, Style, labelled, wrapped
 from analyzer.reports.printable import printable
+from analyzer.reports.text_facts import seen_twice
 from analyzer.reports.text_group import brief, full
 from analyzer.reports.text_table import table_lines
 from analyzer.reports.words import count, duration, moment
@@ -62,6 +63,7 @@ def _report(report: Report, bold: Style) -> Iterable[str]:
         yield ""
         yield from (full if in_full else brief)(report, group, told, bold)
     yield from _not_failures(report)
+    yield from _counted_once(report)
     yield from _doubts(report)
     if report.all_flows:
         yield ""
@@ -166,7 +168,8 @@ def _summary(report: Report, found: Sequence[Group], bold: Style) -> Iterable[st
 def _connections(report: Report) -> str:
     """How many there are; UDP is only spoken of where something befell it, or where there is nothing else."""
     totals = report.totals
-    tcp, udp = count(totals.tcp_flows, "TCP connection"), count(totals.udp_flows, "UDP flow")
+    twice = sum(seen.flows for seen in report.twice)
+    tcp, udp = count(totals.tcp_flows - twice, "TCP connection"), count(totals.udp_flows, "UDP flow")
     if not any(result.flow.protocol == "udp" for result in report.flows):
         return tcp if totals.tcp_flows or not totals.udp_flows else udp
     return f"{tcp} and {udp}" if totals.tcp_flows else udp
@@ -259,6 +262,25 @@ def _not_failures(report: Report) -> Iterable[str]:
         wrap = wrapped(text, WIDTH - width - 5)
         yield f"   {number:>{width},}  {wrap[0]}"
         yield from (f"   {'':{width}}  {line}" for line in wrap[1:])
+
+
+_TWICE = 5
+"""Services whose connections are there twice, that have a line."""
+
+
+def _counted_once(report: Report) -> Iterable[str]:
+    """Connections that are there twice."""
+    if not report.twice:
+        return
+    yield ""
+    yield "Counted once"
+    width = max(len(f"{seen.flows:,}") for seen in report.twice)
+    for seen in report.twice[:_TWICE]:
+        wrap = wrapped(seen_twice(seen), WIDTH - width - 5)
+        yield f"   {seen.flows:>{width},}  {wrap[0]}"
+        yield from (f"   {'':{width}}  {line}" for line in wrap[1:])
+    if len(report.twice) > _TWICE:
+        yield f"   {'':{width}}  and at {len(report.twice) - _TWICE:,} more services"
 
 
 def _closed_before(result: FlowResult) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from analyzer.model.report import Evidence
+from analyzer.model.finding import FlowResult
+from analyzer.model.report import Evidence, SeenTwice
 from analyzer.reports.groups import Group
 from analyzer.reports.words import clock, count, duration
 
@@ -41,6 +42,27 @@ def facts(group: Group) -> Iterable[tuple[str, str]]:
                 yield "fits", fits
         if evidence.size_limit:
             yield "sizes", _sizes(evidence)
+
+
+def seen_twice(seen: SeenTwice) -> str:
+    """How the capture shows the same connections twice."""
+    inside, outside = seen.tunnels
+    if inside != outside:
+        ways = sorted((inside, outside))  # none is empty and sorts first
+        around = f"inside of {ways[1]}" + (f" and of {ways[0]}" if ways[0] else " and without it")
+        return f"seen twice, {around} ({seen.first})"
+    if seen.first != seen.again:
+        return f"also seen behind a NAT ({seen.first} = {seen.again})"
+    return f"also seen behind a NAT, from another address or port of the client (to {seen.first})"
+
+
+def also_as(result: FlowResult) -> str:
+    """As what else the capture shows the connection; empty where it shows it once."""
+    others = [
+        f"{flow.client} -> {flow.server}{f' in {flow.tunnel}' if flow.tunnel else ''}"
+        for flow in result.same_as
+    ]
+    return f"also captured as {', '.join(others)}: the same connection, counted once." if others else ""
 
 
 def retried(group: Group) -> str:

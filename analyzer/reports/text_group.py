@@ -14,7 +14,7 @@ from analyzer.reports.ladder_text import ladder_lines
 from analyzer.reports.layout import INDENT, WIDTH, Style, indented, labelled
 from analyzer.reports.look_for import display_filter, log_lines
 from analyzer.reports.printable import printable
-from analyzer.reports.text_facts import facts, retried, who
+from analyzer.reports.text_facts import also_as, facts, retried, who
 from analyzer.reports.words import calls_in_words, count, headline, later_in_words, moment, short_headline
 
 MORE = 5
@@ -37,6 +37,8 @@ def full(report: Report, group: Group, told: Told, bold: Style, more: int | None
         yield from indented(f"in {_paths(report, first)}")
     if len(group.members) > 1:
         yield from indented(f"The first of {who(group)}")
+    if other := also_as(first):
+        yield from indented(other[0].upper() + other[1:])
     yield ""
     for item in group.told:
         yield from _sentence(item, first, bold)
@@ -77,6 +79,8 @@ def brief(report: Report, group: Group, told: Told, bold: Style) -> Iterable[str
         yield from labelled(label, text)
     yield from _advice(group, told, why=False)
     yield from labelled("proof", _proof(report, group))
+    if other := also_as(first):
+        yield from labelled("twice", f"The first was {other}")
 
 
 def _headed(number: str, text: str) -> list[str]:

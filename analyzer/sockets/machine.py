@@ -49,7 +49,8 @@ class Fatal:
 class ShadowSocket:
     """What is inferred for the socket of one end.
 
-    ``initial``: its first sequence number; ``fin_end``: the number after its FIN, ``fin_time``: when that was
+    ``initial``: its first sequence number; ``connects``: it sent a SYN without ACK; ``has_ts``: its SYN or
+    SYN-ACK had timestamps; ``fin_end``: the number after its FIN, ``fin_time``: when that was
     sent last, ``fin_number``: the frame that it was first sent in; ``fin_peer_end``: what the other end had
     sent when it sent that FIN; ``peer_fin_payload``: what it had sent itself when the other end's FIN came;
     ``closed``: taken to have been closed by its program; ``run``: what it retransmits, ``recovered``: what
@@ -64,6 +65,8 @@ class ShadowSocket:
     initial: int | None = None
     syn_time: int = 0
     syn_number: int = 0
+    connects: bool = False
+    has_ts: bool = False
     fin_end: int | None = None
     fin_time: int = 0
     fin_number: int = 0
@@ -143,6 +146,7 @@ class ShadowSocket:
         return SocketView(
             role=SIDES[self.side],
             state=self.state.value,
+            connects=self.connects,
             closed=self.closed,
             activity=self._activity(own, peer, after_fin).value,
             bytes_sent=own.payload,

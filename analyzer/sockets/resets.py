@@ -157,6 +157,8 @@ def _answered(
         return tuple(n for n in (receiver.syn_number, segment.number) if n), "syn"
     if form == "active" or not own.has_ack or own.ack != segment.seq:
         return (segment.number,), "nothing"
+    if not own.opened_time and receiver.syn_number:
+        return (own.last_number, segment.number), "syn-ack"
     if own.last_data_number == own.last_number:
         return (own.last_number, segment.number), "data"
     if own.probe_number == own.last_number:

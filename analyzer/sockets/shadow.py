@@ -116,6 +116,7 @@ class ShadowFlow:
 
 def _handshake(sender: ShadowSocket, receiver: ShadowSocket, segment: Segment) -> None:
     """A SYN or SYN-ACK."""
+    sender.has_ts |= segment.has_ts
     if segment.flags & Flag.ACK:
         if receiver.state is State.CLOSED and sender.state is State.CLOSED:
             receiver.state, sender.state = State.SYN_SENT, State.SYN_RCVD  # its SYN was not captured
@@ -127,6 +128,7 @@ def _handshake(sender: ShadowSocket, receiver: ShadowSocket, segment: Segment) -
         if sender.state is State.SYN_RCVD:
             sender.state = State.CLOSED  # no listener: it calls connect() as well, and had not got our SYN
         sender.send_syn(segment)
+        sender.connects = True
         if receiver.state is State.SYN_SENT:
             sender.take(Step.RECV_SYN)
         receiver.take(Step.RECV_SYN)

@@ -32,23 +32,24 @@ class CarvedFile:
         self._put(commented(block_of(SECTION, body, "<"), [whole], "<"))
         path.open("wb" if replaced else "xb").close()
 
-    def add(self, block: FrameBlock, row: int, texts: Sequence[str] = ()) -> None:
-        """Append a frame of the block, with comments."""
+    def add(
+        self,
+        block: FrameBlock,
+        row: int,
+        texts: Sequence[str] = (),
+        *,
+        changed: tuple[bytes, int] | None = None,
+    ) -> None:
+        """Append a frame of the block, with comments; ``changed``: with other bytes, and another length."""
+        data, original = changed or (frame_bytes(block, row), int(block.original[row]))
         link_type = int(block.link_types[row])
         if link_type not in self._interfaces:
             self._interfaces[link_type] = len(self._interfaces)
             body = struct.pack("<HHI", link_type, 0, 0) + option(RESOLUTION, b"\x09", "<") + bytes(4)
             self._put(block_of(INTERFACE, body, "<"))
-        at, captured, time = (int(column[row]) for column in (block.offsets, block.captured, block.times))
-        head = (
-            self._interfaces[link_type],
-            time >> 32,
-            time & 0xFFFFFFFF,
-            captured,
-            int(block.original[row]),
-        )
-        data = block.buffer[at : at + captured].tobytes()
-        packet = block_of(PACKET, struct.pack("<IIIII", *head) + data + bytes(-captured & 3), "<")
+        time = int(block.times[row])
+        head = (self._interfaces[link_type], time >> 32, time & 0xFFFFFFFF, len(data), original)
+        packet = block_of(PACKET, struct.pack("<IIIII", *head) + data + bytes(-len(data) & 3), "<")
         self._put(commented(packet, texts, "<"))
         self.packets += 1
 
@@ -93,3 +94,9 @@ def _blocks(file: BinaryIO) -> Iterator[tuple[int, int, int]]:
         yield (high << 32 | low if kind == PACKET else -1), begin, size
         begin += size
         file.seek(begin)
+
+
+def frame_bytes(block: FrameBlock, row: int) -> bytes:
+    """What was captured of a frame."""
+    at = int(block.offsets[row])
+    return block.buffer[at : at + int(block.captured[row])].tobytes()

@@ -8,7 +8,7 @@ import io
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import IO, Any, TypeAlias
@@ -19,6 +19,7 @@ from analyzer.sources.open import CaptureSource, open_capture, open_stream
 from analyzer.sources.pipe import PATH
 from analyzer.sources.reading import PIECE
 from analyzer.sources.scapy_packets import ScapySource
+from analyzer.sources.tshark_source import TsharkSource
 
 _PEEK = 65_536
 """Bytes read at once of a file of which only the first time stamp is wanted."""
@@ -39,6 +40,7 @@ class Input:
 
     ``error`` is why it cannot be read; ``size`` in bytes, 0 where it is no file; ``given`` the open binary
     file or the iterable of packets that was given instead of a path, for which ``path`` is a name.
+    ``decoder``: ``tshark`` where that reads it.
     """
 
     path: str
@@ -46,18 +48,20 @@ class Input:
     size: int = 0
     error: UserError | None = None
     given: Any = None
+    decoder: str = ""
 
 
 Named: TypeAlias = str | PathLike[str] | IO[bytes] | Iterable[Any]
 """What a capture is given as: a path, an open binary file, packets of scapy."""
 
 
-def inputs(names: Sequence[Named]) -> tuple[list[Input], list[str]]:
+def inputs(names: Sequence[Named], decoder: str = "") -> tuple[list[Input], list[str]]:
     """The files that the names mean, in their order, and sentences about what was left out.
 
     A directory means every capture below it, told by content; hidden files and directories and what is no
     file are left alone. A name that is no file may be a glob. Only if there are several files is the
     beginning of each read, so that ``first`` is known; never that of a pipe, which can be read but once.
+    With ``decoder`` it is for that to say what is no capture, and no file is known to carry on another.
     Raises UserError for nothing: what is wrong with a name stands in its Input.
     """
     found: list[Input] = []
@@ -71,6 +75,8 @@ def inputs(names: Sequence[Named]) -> tuple[list[Input], list[str]]:
             found.extend(_in_directory(name, notes))
         else:
             found.extend(_matching(name))
+    if decoder:
+        return [replace(one, decoder="" if one.given is not None else decoder) for one in found], notes
     return ([_begun(one) for one in found] if len(found) > 1 else found), notes
 
 
@@ -84,18 +90,30 @@ def _given(given: Any, number: str) -> Input:
     if hasattr(given, "read"):
         name = getattr(given, "name", None)
         return Input(name if isinstance(name, str) else f"stream{number}", given=given)
+    if hasattr(given, "results") and hasattr(given, "stop"):
+        return _sniffed(given, number)
     if isinstance(given, Iterable):
         return Input(f"packets{number}", given=given)
     what, hint = f"this is of type {type(given).__name__}", "give a path, a binary file or packets of scapy."
     return Input("input", error=UserError("not-a-capture", f"capture{number}", what, hint))
 
 
+def _sniffed(sniffer: Any, number: str) -> Input:
+    """The packets that an AsyncSniffer of scapy has kept."""
+    if sniffer.results is None:
+        what, hint = "this sniffer has no results yet", "stop() or join() it, and have it store its packets."
+        return Input("sniffer", error=UserError("not-a-capture", f"sniffer{number}", what, hint))
+    return Input(f"packets{number}", given=sniffer.results)
+
+
 def open_input(
     one: Input, index: int, *, max_frames: int = MAX_FRAMES, piece: int = PIECE
-) -> CaptureSource | ScapySource:
+) -> CaptureSource | ScapySource | TsharkSource:
     """Its source; ``index`` is what FrameBlock.capture is to be. Raises UserError."""
     if one.error:
         raise one.error
+    if one.decoder:
+        return TsharkSource(one.path, index, max_frames=max_frames)
     if hasattr(one.given, "read"):
         return open_stream(_Lent(one.given), one.path, index, max_frames=max_frames, piece=piece)
     if one.given is not None:

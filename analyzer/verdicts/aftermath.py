@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from analyzer.model.finding import FlowResult, Verdict
 from analyzer.model.flow import CLIENT
 from analyzer.model.summary import Summary
+from analyzer.verdicts.joined import joined
 from analyzer.verdicts.services import REACHED, SECOND, Moments, Pair, Services, pair_of
 
 RETRY_NS = 5 * SECOND
@@ -38,7 +39,7 @@ _INTERLEAVED = 4
 def settle(results: Sequence[FlowResult], services: Services) -> tuple[list[FlowResult], dict[str, int]]:
     """The results without harmless ones, with ``recovered`` set; and how many were harmless, by what."""
     checks = health_checks(services)
-    kept = [result for result in results if not _is_check(result, checks)]
+    kept = [result for result in joined(results) if not _is_check(result, checks)]
     kept, fallbacks = _without_fallbacks(kept, services)
     counts = {
         "health-check": sum(checks_of_one.count for checks_of_one in checks.values()),

@@ -21,7 +21,11 @@ def choose(flows: Iterable[FlowResult], only: Filter, first: int) -> tuple[list[
     failed = other = 0
     for result in flows:
         told = _of_rules(result, only.rules)
-        if told and _has_end(told.flow, only) and _has_failure(told, only.errnos, since, until):
+        if (
+            told
+            and any(_has_end(flow, only) for flow in (told.flow, *told.same_as))
+            and _has_failure(told, only.errnos, since, until)
+        ):
             chosen.append(told)
         elif result.verdicts:
             failed += 1
@@ -37,6 +41,10 @@ def _of_rules(result: FlowResult, rules: frozenset[str] | None) -> FlowResult | 
     verdicts = tuple(verdict for verdict in result.verdicts if verdict.rule in rules)
     findings = tuple(finding for finding in result.findings if finding.rule in rules)
     return replace(result, verdicts=verdicts, findings=findings) if findings or not result.findings else None
+
+
+def _has_ends(result: FlowResult, only: Filter) -> bool:
+    return any(_has_end(flow, only) for flow in (result.flow, *result.same_as))
 
 
 def _has_end(flow: Flow, only: Filter) -> bool:

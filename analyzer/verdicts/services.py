@@ -92,16 +92,20 @@ class Services:
     _is_folded: bool = False
 
     def add(self, rows: SummaryRows, failed: Iterable[int] = ()) -> None:
-        """Take flows that ended; ``failed`` are the numbers of those among them that have a verdict."""
+        """Take flows that ended; ``failed`` are the numbers of those among them that have a verdict.
+
+        Of a connection that is there twice only the flow that was seen first counts.
+        """
+        rows = rows[rows["first_leg"] == 0]
         if not len(rows):
             return
         is_fine = ~np.isin(rows["flow"], np.fromiter(failed, np.int64))
-        fine = rows[is_fine]
-        empty = is_empty(fine)
-        late = (fine["protocol"] == TCP) & fine["fin"].all(axis=1) & fine["reset"].any(axis=1) & ~empty
+        fine, empty = rows[is_fine], is_empty(rows)
+        late = (rows["protocol"] == TCP) & rows["fin"].all(axis=1) & rows["reset"].any(axis=1)
+        late &= is_fine & ~empty
         self.late_resets += int(late.sum())
         self._moments.append(_moments(fine[is_reached(fine)], REACHED))
-        self._moments.append(_moments(rows[is_empty(rows)], EMPTY))
+        self._moments.append(_moments(rows[empty], EMPTY))
         self._services.append(_services(rows, is_fine))
         self._is_folded = False
         if sum(map(len, self._moments)) > 2 * self._folded + _ENOUGH:
@@ -150,7 +154,7 @@ class Services:
             return
         self._is_folded = True
         rows = np.concatenate([np.zeros(0, MOMENT), *self._moments])
-        rows, starts = _sorted(rows, (*_PAIR_NAMES, "kind", "second"))
+        rows, starts = runs(rows, (*_PAIR_NAMES, "kind", "second"))
         folded = rows[starts]
         if len(rows):
             folded["count"] = np.add.reduceat(rows["count"], starts)
@@ -158,7 +162,7 @@ class Services:
             folded["last"] = np.maximum.reduceat(rows["last"], starts)
         self._moments, self._folded = [folded], len(folded)
         rows = np.concatenate([np.zeros(0, SERVICE), *self._services])
-        rows, starts = _sorted(rows, _SERVICE_NAMES)
+        rows, starts = runs(rows, _SERVICE_NAMES)
         services = rows[starts]
         if len(rows):
             services["flows"] = np.add.reduceat(rows["flows"], starts)
@@ -226,8 +230,8 @@ def _services(rows: SummaryRows, is_fine: NDArray[np.bool_]) -> NDArray[np.void]
     return out
 
 
-def _sorted(rows: NDArray[np.void], names: Sequence[str]) -> tuple[NDArray[np.void], NDArray[np.int64]]:
-    """The rows of equal columns together, in order of time; and the first of each such run: int64 (g,)."""
+def runs(rows: NDArray[np.void], names: Sequence[str]) -> tuple[NDArray[np.void], NDArray[np.int64]]:
+    """The rows of equal columns together, moments by time; and the first of each such run: int64 (g,)."""
     if not len(rows):
         return rows, np.zeros(0, np.int64)
     keys = [_mixed([rows[name] for name in names])]
@@ -241,7 +245,7 @@ def _sorted(rows: NDArray[np.void], names: Sequence[str]) -> tuple[NDArray[np.vo
 
 def _groups(rows: NDArray[np.void], names: Sequence[str]) -> dict[Pair, NDArray[np.void]]:
     """The rows by their values in these columns, in order of time."""
-    rows, starts = _sorted(rows, names)
+    rows, starts = runs(rows, names)
     keys = zip(*(rows[name][starts].tolist() for name in names), strict=True)
     return dict(zip(keys, np.split(rows, starts[1:]), strict=True)) if len(rows) else {}
 

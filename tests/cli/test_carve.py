@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import analyzer
 from tests import crowd
-from tests.captures import sample
+from tests.captures import CAPTURES, capture_name, sample
 from tests.cli.test_cli import Capsys, told
 from tests.sources.build import Frame, read
 
@@ -99,3 +103,74 @@ def test_nothing_is_written_over(capsys: Capsys, tmp_path: Path) -> None:
         assert status == 2
         assert what in err
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "file", "full"]
+
+
+def anonymous(capsys: Capsys, folder: Path, *captures: Path) -> list[dict[str, Any]]:
+    status, out, err = told(
+        capsys, "analyze", *captures, "--carve", folder, "--anonymize", "-o", "json=/dev/null"
+    )
+    assert (status, out) == (0, "")
+    assert "ERRNOSCOPE_ANONYMIZE_KEY=" in err
+    return list(index_of(folder)["files"])
+
+
+def originals(capture: Path) -> set[str]:
+    flows = analyzer.analyze(capture).flows
+    ends = {end.address for flow in flows for end in (flow.flow.client, flow.flow.server)}
+    return ends | {finding.icmp.reporter for flow in flows for finding in flow.findings if finding.icmp}
+
+
+@pytest.mark.parametrize("path", CAPTURES[1::4], ids=capture_name)
+def test_anonymous_flows_have_the_same_verdicts(capsys: Capsys, tmp_path: Path, path: Path) -> None:
+    plain, hidden = tmp_path / "plain", tmp_path / "hidden"
+    told(capsys, "analyze", path, "--carve", plain, "-o", "json=/dev/null")
+    for before, after in zip(index_of(plain)["files"], anonymous(capsys, hidden, path), strict=True):
+        assert told_of(hidden / after["file"]) == told_of(plain / before["file"])
+        assert after["packets"] == before["packets"]
+        assert after["verdicts"] == before["verdicts"]
+    whole = b"".join(found.name.encode() + found.read_bytes() for found in hidden.iterdir())
+    for address in originals(path):
+        assert ip_address(address).packed not in whole
+        assert address.encode() not in whole
+    assert str(path).encode() not in whole  # nor the names of files
+
+
+def test_anonymous_packets_are_headers_with_good_checksums(capsys: Capsys, tmp_path: Path) -> None:
+    for scenario in (
+        "rst-after-fin-send-first",
+        "icmp-host-unreachable-connect",
+        "udp-connection-refused-ipv6",
+    ):
+        folder = tmp_path / scenario
+        (entry,) = anonymous(capsys, folder, sample(scenario))
+        for frame in in_nanoseconds(folder / entry["file"]):
+            scapy = import_module("scapy.layers.l2").Ether(
+                frame.data + bytes(frame.original - len(frame.data))
+            )
+            fresh = scapy.copy()
+            for layer in ("IP", "TCP", "UDP", "ICMP", "ICMPv6DestUnreach"):
+                if layer in fresh:
+                    assert scapy[layer].fields.get("chksum", scapy[layer].fields.get("cksum")) is not None
+                    for name in {"chksum", "cksum"} & set(fresh[layer].fields):
+                        del fresh[layer].fields[name]
+            assert bytes(fresh) == bytes(scapy)
+
+
+def test_the_key_comes_from_the_environment(
+    capsys: Capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ERRNOSCOPE_ANONYMIZE_KEY", "5a" * 32)
+    for name in ("a", "b"):
+        run = told(
+            capsys, "analyze", FAILED, "--carve", tmp_path / name, "--anonymize", "-o", "json=/dev/null"
+        )
+        assert run == (0, "", "")
+    one, other = ({p.name: p.read_bytes() for p in (tmp_path / name).iterdir()} for name in ("a", "b"))
+    assert one == other
+    monkeypatch.setenv("ERRNOSCOPE_ANONYMIZE_KEY", "secret")
+    status, _, err = told(capsys, "analyze", FAILED, "--carve", tmp_path / "c", "--anonymize")
+    assert status == 2
+    assert "64 hexadecimal digits" in err
+    status, _, err = told(capsys, "analyze", FAILED, "--anonymize")
+    assert status == 2
+    assert "is for what --carve writes" in err

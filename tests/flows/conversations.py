@@ -88,6 +88,8 @@ _WHATS = (
         "window-probe",
         "copy",
         "copy",
+        "leg",
+        "leg",
         "hole",
         "stray",
         "far-ack",
@@ -130,6 +132,8 @@ def packets_of(taken: list[Action]) -> list[Packet]:
         time += action.gap
         if action.what == "copy":
             packets.extend(_copies(packets, action, time))
+        elif action.what == "leg":
+            packets.extend(_legs(packets, action, time))
         else:
             packets.extend(_packets_of(action, talks[action.pair], time, len(packets)))
     return packets
@@ -140,6 +144,16 @@ def _copies(packets: list[Packet], action: Action, time: int) -> list[Packet]:
     if not packets:
         return []
     return [replace(packets[-1 - action.size % min(4, len(packets))], time=time, ttl=50)]
+
+
+def _legs(packets: list[Packet], action: Action, time: int) -> list[Packet]:
+    """A recent SYN once more, from another address behind a NAT, or inside or outside of a tunnel."""
+    syns = [packet for packet in packets[-6:] if packet.is_syn]
+    if not syns:
+        return []
+    hi, lo = syns[-1].source
+    moved = (hi, lo ^ action.size // 8 << 12)
+    return [replace(syns[-1], time=time, source=moved, tunnel=TUNNELS[-1 - action.size % 4])]
 
 
 def _packets_of(action: Action, talk: Talk, time: int, count: int) -> list[Packet]:

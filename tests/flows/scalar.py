@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from analyzer.flows.copies import COPY_NS, COPY_NUMBERS
 from analyzer.flows.kinds import PATIENCE_NS
+from analyzer.flows.legs import LEG_NS
 from analyzer.flows.splits import LINGER_NS
 from analyzer.flows.tracker import MAX_QUIET
 from analyzer.model.columns import TCP, UDP, Flag
@@ -68,6 +69,14 @@ class Packet:
         )
 
     @property
+    def as_syn(self) -> object:
+        """What neither NAT nor tunnel changes in a SYN; None where nothing tells it from others."""
+        if not self.is_syn or self.icmp is not None or not (self.has_ts or self.ip_id):
+            return None
+        stamp = self.ts[0] if self.has_ts else self.ip_id
+        return self.version, self.seq, self.has_ts, stamp, self.window, self.scale, self.payload
+
+    @property
     def counts(self) -> bool:
         """It says what its sender has sent: RST, ICMP errors and stray SYNs do not."""
         return not self.flags & Flag.RST and self.icmp is None and not self.stray
@@ -111,6 +120,7 @@ class Open:
     reset_by: list[bool] = field(default_factory=lambda: [False, False])
     server: tuple[tuple[int, int], int] = ((0, 0), 0)
     tunnel: int = 0
+    first_leg: int = 0  # number of the flow that showed its SYN before, plus one
     answered: int = 0  # time of the first SYN+ACK
     survived: int = 0
     fatal: list[int] = field(default_factory=lambda: [0, 0])  # by side
@@ -133,6 +143,7 @@ class Result:
 
 def track(packets: list[Packet], triggers: int, capture: int = 0) -> Result:
     newest: dict[object, Open] = {}
+    syns: dict[object, Syn] = {}
     result = Result()
     clock = seen = 0
 
@@ -163,6 +174,8 @@ def track(packets: list[Packet], triggers: int, capture: int = 0) -> Result:
             seen += 1
             if first is not packet:
                 add_packet(flow, first, first_number, clock, triggers)
+        if packet.as_syn:
+            note_leg(syns, packet, clock, flow, key)
         add_packet(flow, packet, number, clock, triggers)
     for flow in newest.values():
         if flow.is_over and clock - flow.clock > LINGER_NS:
@@ -170,6 +183,25 @@ def track(packets: list[Packet], triggers: int, capture: int = 0) -> Result:
         else:
             let_go(flow, clock, closed=False)
     return result
+
+
+@dataclass(frozen=True)
+class Syn:
+    """The last of some equal SYNs, and the flow that showed the first of them."""
+
+    clock: int
+    time: int
+    flow: int
+    key: object
+
+
+def note_leg(syns: dict[object, Syn], packet: Packet, clock: int, flow: Open, key: object) -> None:
+    before = syns.get(packet.as_syn)
+    near = before and clock - before.clock < LEG_NS and abs(packet.time - before.time) < LEG_NS
+    first = (before.flow, before.key) if before and near else (flow.flow.id, key)
+    syns[packet.as_syn] = Syn(clock, packet.time, *first)
+    if not flow.packets and first[1] != key:
+        flow.first_leg = first[0] + 1
 
 
 def begins_another(flow: Open, packet: Packet, clock: int) -> bool:
@@ -319,6 +351,7 @@ def summary_of(flow: Open) -> Summary:
         server_hi=server_hi,
         server_lo=server_lo,
         server_port=server_port,
+        first_leg=flow.first_leg,
         start=flow.flow.start,
         end=flow.end,
         packets=flow.packets,

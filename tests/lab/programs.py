@@ -34,7 +34,8 @@ OPTIONS = {
     "TCP_USER_TIMEOUT": (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT),
 }
 TIMEOUTS = ("SO_RCVTIMEO", "SO_SNDTIMEO")
-TCP_REPAIR = 19
+TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ = 19, 20, 21
+TCP_SEND_QUEUE, TCP_REPAIR_OFF_NO_WP = 2, -1
 WAITED = 0.002
 PAYLOAD = b"abcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -129,6 +130,17 @@ class Program:
             self.connection.setsockopt(*OPTIONS[name], interval)
         else:
             self.connection.setsockopt(*OPTIONS[name], value)
+        return {"result": "OK"}
+
+    def first_number(self, request: Request) -> Record:
+        """Choose the first sequence number of a socket that is not connected yet."""
+        for option, value in (
+            (TCP_REPAIR, 1),
+            (TCP_REPAIR_QUEUE, TCP_SEND_QUEUE),
+            (TCP_QUEUE_SEQ, request["value"]),
+            (TCP_REPAIR, TCP_REPAIR_OFF_NO_WP),
+        ):
+            self.connection.setsockopt(socket.IPPROTO_TCP, option, value)
         return {"result": "OK"}
 
     def vanish(self, request: Request) -> Record:

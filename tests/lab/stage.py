@@ -26,12 +26,15 @@ Endpoint = tuple[str, int]
 
 @dataclass
 class Connection:
-    """One connection that the client tried: its addresses and what both ends called, if both were there."""
+    """One connection that the client tried: its addresses and what both ends called, if both were there.
+
+    One whose addresses are translated on the way is two, each with the calls of the end that knows it so.
+    """
 
     protocol: str
     client: Endpoint
     server: Endpoint
-    client_calls: list[Record]
+    client_calls: list[Record] | None
     server_calls: list[Record] | None
     waiting: dict[str, Record] = field(default_factory=dict)  # calls that had not returned in the end
 
@@ -116,6 +119,7 @@ class Stage:
         self.network = network
         self.port = port
         self.addresses = network.addresses
+        self.virtual = ""  # the server's address as clients know it, where that is another
         self.delay = delay
         self.sysctls: dict[str, dict[str, int]] = {}
         self.client = End(network, "client")
@@ -156,7 +160,7 @@ class Stage:
             Connection(
                 protocol="udp" if datagram else "tcp",
                 client=(local[0], local[1]),
-                server=(self.addresses.server, self.port),
+                server=(self.virtual or self.addresses.server, self.port),
                 client_calls=self.client.calls,
                 server_calls=self.server.calls if self.server_runs else None,
             )
@@ -164,7 +168,8 @@ class Stage:
 
     def begin_connect(self, **arguments: int) -> None:
         """The client calls connect()."""
-        self.client.begin("connect", address=self.addresses.server, port=self.port, **arguments)
+        address = self.virtual or self.addresses.server
+        self.client.begin("connect", address=address, port=self.port, **arguments)
 
     def connect(self, timeout: float = 30.0, **arguments: int) -> None:
         """The client calls connect() and it returns."""

@@ -11,7 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scapy.all import IP, TCP, CookedLinux, Ether, IPv6, Loopback, PacketList, PcapReader, Raw, rdpcap
+from scapy.all import (
+    IP,
+    TCP,
+    AsyncSniffer,
+    CookedLinux,
+    Ether,
+    IPv6,
+    Loopback,
+    PacketList,
+    PcapReader,
+    Raw,
+    rdpcap,
+)
 
 from analyzer.errors import UserError
 from analyzer.pipeline import analyze
@@ -206,3 +218,17 @@ def test_scapy_is_not_imported_for_this() -> None:
 def test_frames_of_the_sample_are_what_they_are() -> None:
     """The comparisons above rest on a file with microseconds."""
     assert pcap(frames_of(FAILED.read_bytes()))[:4] == FAILED.read_bytes()[:4]
+
+
+def test_what_an_async_sniffer_kept() -> None:
+    sniffer = AsyncSniffer(offline=str(FAILED))
+    sniffer.start()
+    sniffer.join()
+    report = analyze(sniffer, rules=RULES)
+    assert [verdict.errno for verdict in report.flows[0].verdicts] == ["EPIPE"]
+    assert report.flows[0].verdicts[0].frames == analyze(FAILED, rules=RULES).flows[0].verdicts[0].frames
+
+
+def test_an_async_sniffer_that_has_nothing_yet() -> None:
+    with pytest.raises(UserError, match="stop\\(\\) or join\\(\\)"):
+        analyze(AsyncSniffer(offline=str(FAILED)), rules=RULES)

@@ -54,7 +54,7 @@ class Answers:
 
     def left_unanswered(self, sender: ShadowSocket, segment: Segment) -> Iterator[Told]:
         """A FIN, or the client's reset, in place of an answer."""
-        if not segment.kinds & Kind.UNANSWERED or not roles_are_known(self._pair.flow):
+        if not segment.kinds & Kind.UNANSWERED or not self._roles_are_known():
             return
         own, peer = self._pair.totals
         if sender.side == CLIENT:
@@ -97,10 +97,15 @@ class Answers:
             and own.last_data_number > sender.fin_number
             and own.has_ack
             and distance(own.ack, sender.fin_end) > 0
-            and roles_are_known(self._pair.flow)
+            and self._roles_are_known()
         ):
             frames = (sender.fin_number, reset.number)
             self._crossed = self._end_of_file(reset.time, frames, None)
+
+    def _roles_are_known(self) -> bool:
+        """Where both ends call connect(), nobody knows who asks."""
+        both_connect = all(socket.connects for socket in self._pair.sockets)
+        return roles_are_known(self._pair.flow) and not both_connect
 
     def _end_of_file(self, time: int, frames: tuple[int, ...], acknowledged: int | None) -> EndOfFile:
         client = self._pair.sockets[CLIENT]

@@ -80,6 +80,7 @@ class Resets:
         view = ResetView(
             accepted=judged.accepted,
             form=judged.form,
+            challenged=judged.challenged,
             answers=judged.answers,
             after_probes=peer.probes > 0,
             ttl_differs=ttl_differs,
@@ -87,6 +88,8 @@ class Resets:
             new_syn=sender.new_syn,
             sender_took_part=bool(peer.opened_time) or self._pair.flow.client_guessed,
             left_data=own.has_ack and peer.has_seq and distance(own.ack, peer.seq_end) > 0,
+            left_out_timestamps=_left_out_timestamps(segment, sender, receiver),
+            since_open=(segment.time - own.opened_time) / SECOND if own.opened_time else 0.0,
             silence=(segment.time - peer.last_time) / SECOND if peer.last_number else 0.0,
         )
         before, receiver.state = receiver.state, judged.state
@@ -119,6 +122,11 @@ class Resets:
 def was_reset(socket: ShadowSocket) -> bool:
     """It is taken to have been ended by a reset."""
     return socket.fatal is not None and socket.fatal.reset is not None
+
+
+def _left_out_timestamps(segment: Segment, sender: ShadowSocket, receiver: ShadowSocket) -> bool:
+    """Linux tcp_send_active_reset() puts the options of the connection into it."""
+    return bool(segment.flags & Flag.ACK) and sender.has_ts and receiver.has_ts and not segment.has_ts
 
 
 def _key(segment: Segment) -> str:

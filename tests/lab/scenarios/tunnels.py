@@ -59,13 +59,13 @@ def _tunnel(stage: Stage, kind: str) -> None:
     stage.addresses = INSIDE
 
 
-def _refused(stage: Stage) -> None:
+def refused(stage: Stage) -> None:
     stage.open()
     stage.connect()
     stage.client.run("recv", "send", "close")
 
 
-def _inside(kind: str, play: Play) -> Play:
+def inside(kind: str, play: Play) -> Play:
     def run(stage: Stage) -> None:
         _tunnel(stage, kind)
         play(stage)
@@ -80,19 +80,19 @@ for _kind, _what in (
     ("ipip", "IP in IP (in user space)"),
 ):
     for _name, _play, _told in (
-        ("connection-refused", _refused, "nobody listens on the port"),
+        ("connection-refused", refused, "nobody listens on the port"),
         ("reset-by-peer", reset_waiting, "the server aborts"),
         ("clean", clean, "request and answer"),
     ):
         scenario(
             f"{_name}-{_kind}",
             f"{_told}, inside of {_what}, captured outside",
-            captures=AT_THE_CLIENT if _play is _refused else AT_THE_ENDS,
+            captures=AT_THE_CLIENT if _play is refused else AT_THE_ENDS,
             seconds=4,
-        )(_inside(_kind, _play))
+        )(inside(_kind, _play))
     scenario(
         f"rst-after-fin-{_kind}",
         f"the server answers and closes, the client goes on sending, inside of {_what}",
         captures=AT_THE_CLIENT,
         seconds=4,
-    )(_inside(_kind, rst_after_fin_send))
+    )(inside(_kind, rst_after_fin_send))

@@ -1,0 +1,219 @@
+"""Handshakes that go wrong, or well in an unusual way."""
+
+from __future__ import annotations
+
+from tests.lab.network import run
+from tests.lab.stage import STEP, Stage
+
+from .registry import AT_THE_CLIENT, BEFORE_FILTER, SLOW_PATH, scenario
+
+CROSSING = 0.02
+
+
+def _connect_both(stage: Stage) -> None:
+    """Both programs call connect() to each other at the same moment, over a slow path."""
+    stage.server_runs = True
+    stage.open()
+    local = stage.addresses.server
+    stage.server.do("open", local=local, datagram=False, port=stage.port)
+    here = stage.connections[-1].client
+    stage.begin_connect()
+    stage.server.begin("connect", address=here[0], port=here[1])
+
+
+@scenario(
+    "clean-simultaneous-open",
+    "both programs call connect() to each other at the same moment; then a question and its answer",
+    delay=CROSSING,
+    seconds=4,
+)
+@scenario(
+    "clean-simultaneous-open-ipv6",
+    "as clean-simultaneous-open; IPv6",
+    delay=CROSSING,
+    ipv6=True,
+    seconds=5,
+)
+def simultaneous(stage: Stage) -> None:
+    _connect_both(stage)
+    stage.client.finish()
+    stage.server.finish()
+    stage.exchange()
+    stage.client.run("close")
+    stage.server.run("recv", "close")
+
+
+@scenario(
+    "simultaneous-open-reset",
+    "both programs call connect() to each other; a device resets the client, and that the server",
+    delay=CROSSING,
+    captures=BEFORE_FILTER,
+    seconds=4,
+)
+def simultaneous_reset(stage: Stage) -> None:
+    stage.filter(
+        "tcp sport PORT tcp flags & (syn | ack) == (syn | ack) drop",
+        "tcp dport PORT tcp flags & (syn | ack) == (syn | ack) reject with tcp reset",
+    )
+    _connect_both(stage)
+    stage.client.finish()
+    stage.unfilter()
+    stage.client.run("recv", "send", "so_error", "close")
+    stage.server.finish()
+    stage.server.run("recv", "send", "so_error", "close")
+
+
+@scenario(
+    "reset-before-established",
+    "the client loses patience before the SYN-ACK comes and closes: a reset answers the SYN-ACK",
+    delay=0.1,
+    seconds=4,
+)
+@scenario(
+    "reset-before-established-ipv6",
+    "as reset-before-established; IPv6",
+    delay=0.1,
+    ipv6=True,
+    seconds=5,
+)
+def reset_before_established(stage: Stage) -> None:
+    stage.listen()
+    stage.open()
+    stage.connect(nonblocking=True, patience=10)
+    stage.client.run("close")
+    stage.pause(0.5)
+    stage.beacon()
+
+
+def _into_time_wait(stage: Stage) -> None:
+    """The server has closed first, so that it keeps the connection in TIME_WAIT; the port is used again."""
+    stage.sysctl("client", "tcp_timestamps", 0)
+    stage.listen()
+    stage.open()
+    stage.client.do("first_number", value=2**30)
+    stage.connect()
+    stage.server.do("accept")
+    stage.exchange()
+    stage.server.run("close")
+    stage.client.run("recv", "close")
+    stage.pause(0.3)
+    stage.server.calls = []
+    stage.open(port=stage.connections[-1].client[1])
+    stage.client.do("first_number", value=1)
+
+
+@scenario(
+    "clean-port-reused-time-wait-challenged",
+    "a SYN with a lower number meets TIME_WAIT: ACK, reset, and the SYN sent again is answered",
+    seconds=4,
+)
+def time_wait_challenged(stage: Stage) -> None:
+    _into_time_wait(stage)
+    stage.connect()
+    stage.server.do("accept")
+    stage.pause()
+    stage.exchange()
+    stage.client.run("close")
+    stage.server.run("recv", "close")
+
+
+@scenario(
+    "port-reused-time-wait-unanswered",
+    "a SYN with a lower number meets TIME_WAIT, which tcp_rfc1337 keeps: ACKs answer it; TCP_SYNCNT=2",
+    seconds=15,
+)
+def time_wait_unanswered(stage: Stage) -> None:
+    stage.sysctl("server", "tcp_rfc1337", 1)
+    _into_time_wait(stage)
+    stage.client.option("TCP_SYNCNT", 2)
+    stage.connect()
+    stage.client.run("so_error", "recv", "send", "close")
+    stage.pause(7)
+    stage.beacon()
+
+
+@scenario(
+    "port-reused-reset-dropped",
+    "the server remembers the connection: ACKs answer the SYN, and a firewall drops the client's resets",
+    captures=BEFORE_FILTER,
+    seconds=15,
+)
+@scenario(
+    "port-reused-reset-dropped-ipv6",
+    "as port-reused-reset-dropped, 10 ms round trip; IPv6",
+    captures=BEFORE_FILTER,
+    delay=SLOW_PATH,
+    ipv6=True,
+    seconds=16,
+)
+def reset_dropped(stage: Stage) -> None:
+    stage.established()
+    stage.client.do("vanish")
+    stage.filter("tcp dport PORT tcp flags & rst == rst drop")
+    stage.open(port=stage.connections[-1].client[1])
+    stage.client.option("TCP_SYNCNT", 2)
+    stage.connect()
+    stage.client.run("so_error", "recv", "send", "close")
+    stage.pause(7)
+    stage.beacon()
+
+
+# the next hop does not answer
+
+
+def _silence_router(stage: Stage) -> None:
+    """The router does not answer the client's questions for its address."""
+    stage.network.sysctl("middle", "net.ipv4.conf.rc.arp_ignore=8", "net.ipv4.conf.all.arp_ignore=8")
+
+
+@scenario(
+    "next-hop-dead",
+    "the router does not answer ARP: no SYN is ever sent",
+    captures=AT_THE_CLIENT,
+    seconds=6,
+)
+def next_hop_dead(stage: Stage) -> None:
+    _silence_router(stage)
+    stage.open()
+    stage.connect()
+    stage.client.run("so_error", "recv", "send", "close")
+
+
+@scenario(
+    "next-hop-dead-stale",
+    "the router is dead but still in the client's ARP table: SYNs go out, then ARP is asked in vain",
+    captures={"client": ("-e",)},
+    seconds=30,
+)
+def next_hop_stale(stage: Stage) -> None:
+    stage.network.sysctl("client", "net.ipv4.neigh.c0.delay_first_probe_time=1")
+    stage.filter("tcp dport PORT drop")
+    _silence_router(stage)
+    router = stage.addresses.router_to_client
+    run(
+        [
+            *("ip", "-n", stage.network.namespace("client"), "neigh", "replace", router),
+            *("lladdr", "02:00:00:00:00:77", "nud", "stale", "dev", "c0"),
+        ]
+    )
+    stage.open()
+    stage.connect(timeout=60)
+    stage.client.run("so_error", "recv", "send", "close")
+    stage.pause(STEP)
+
+
+@scenario(
+    "next-hop-dead-ipv6",
+    "the router does not answer neighbour solicitations: no SYN is ever sent; IPv6",
+    captures=AT_THE_CLIENT,
+    ipv6=True,
+    seconds=6,
+)
+def next_hop_dead_ipv6(stage: Stage) -> None:
+    stage.network.ip(
+        "client", f"link set c0 down\nlink set c0 up\naddr replace {stage.addresses.client}/64 dev c0 nodad\n"
+    )
+    stage.network.ip("client", "route replace default via fd00:9::77\n")
+    stage.open()
+    stage.connect()
+    stage.client.run("so_error", "recv", "send", "close")
