@@ -14,7 +14,7 @@ import pytest
 from analyzer.data import load
 
 PACKAGE = Path(__file__).resolve().parent.parent / "analyzer"
-STAGES = ("sources", "decode", "flows", "sockets", "matching", "verdicts", "reports")
+STAGES = ("sources", "decode", "flows", "sockets", "messages", "matching", "verdicts", "reports")
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -65,8 +65,10 @@ def test_a_stage_knows_no_other_stage(path: Path) -> None:
             "model",
             "errors",
             "metrics",
+            "view",
             "",
         },
+        "view": {"view", "reports", "model", "errors"},
         "pytest_plugin": {"pipeline", "recording", "reports", "model", "data"},
         "recording": set(),
         "__init__": {"pipeline", "errors"},

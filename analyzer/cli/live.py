@@ -20,6 +20,7 @@ from analyzer.cli.output import Target, opened, output_option
 from analyzer.cli.rule_options import RuleOptions, rule_options
 from analyzer.errors import UserError
 from analyzer.metrics.child import Exporter
+from analyzer.model.application import Dissection
 from analyzer.model.filter import Filter
 from analyzer.model.finding import News
 from analyzer.model.host import Host
@@ -65,6 +66,7 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
     metavar="FILE",
     help="Keep the packets of the connections that fail, and no others, in this pcapng file.",
 )
+@click.option("--app", is_flag=True, help="In the report: what the programs had said, by tshark (see -s).")
 @click.option(
     "--metrics",
     metavar="[ADDRESS:]PORT",
@@ -88,6 +90,7 @@ def command(
     seconds: int | None,
     files: int | None,
     failures: str | None,
+    app: bool,
     metrics: str | None,
     verbose: bool,
     outputs: list[Target],
@@ -129,6 +132,7 @@ def command(
             server=hosts[1],
             only=only,
             failures=failures,
+            dissection=Dissection() if app else None,
         )
         screen.end()
         reports.write(report)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.decode import icmp, ip, link, tcp, tunnels, udp
 from analyzer.decode.fragments import First, Fragments, Later, first_fragments, later_fragments
 from analyzer.decode.link import Located
-from analyzer.decode.rows import Rows
+from analyzer.decode.rows import PLACE, Rows
 from analyzer.decode.spans import Rejects
 from analyzer.model.blocks import FrameBlock
 from analyzer.model.columns import PacketColumns, Undecoded
@@ -20,9 +22,33 @@ def decode(block: FrameBlock, fragments: Fragments | None = None) -> PacketColum
     The columns are copies: they stay valid when the source reuses the block's buffer. ``fragments``
     remembers what later blocks need, where there are any.
     """
+    rejects, rows = Rejects(len(block)), Rows(len(block))
+    shortened = _decode(block, fragments, rejects, rows)
+    index, columns = rows.finish()
+    return _columns(block, rejects, index, columns, shortened)
+
+
+def decode_with_payload(
+    block: FrameBlock, fragments: Fragments | None = None
+) -> tuple[PacketColumns, NDArray[np.int64], NDArray[np.int64]]:
+    """The same, and where in the block's buffer each row's payload begins, and how much of it was captured.
+
+    Both int64 (n,); -1 and 0 where there is none.
+    """
+    rejects, rows = Rejects(len(block)), Rows(len(block), places=True)
+    shortened = _decode(block, fragments, rejects, rows)
+    index, columns = rows.finish()
+    places = columns.pop(PLACE)
+    ends = (block.offsets + block.captured)[index]
+    captured = np.clip(np.minimum(places + columns["payload"], ends) - places, 0, None)
+    captured[places < 0] = 0
+    return _columns(block, rejects, index, columns, shortened), places, captured
+
+
+def _decode(block: FrameBlock, fragments: Fragments | None, rejects: Rejects, rows: Rows) -> int:
+    """Fill the rows; how many frames are shorter than the packet in them."""
     seen: list[First | Later] = []
     shortened = 0
-    rejects, rows = Rejects(len(block)), Rows(len(block))
     located = list(link.locate(block, rejects))
     for depth in range(tunnels.MAX_DEPTH + 1):
         inside: list[Located] = []
@@ -35,7 +61,7 @@ def decode(block: FrameBlock, fragments: Fragments | None = None) -> PacketColum
         located = inside
     if seen:
         (fragments or Fragments()).add(seen, block.times, rejects, rows)
-    return _columns(block, rejects, rows, shortened)
+    return shortened
 
 
 def _transport(packets: ip.Packets, rejects: Rejects, rows: Rows, *, is_deepest: bool) -> list[Located]:
@@ -67,9 +93,14 @@ def _shortened(packets: ip.Packets, block: FrameBlock) -> int:
     return int((block.original[index] <= block.captured[index]).sum()) if len(index) else 0
 
 
-def _columns(block: FrameBlock, rejects: Rejects, rows: Rows, shortened: int) -> PacketColumns:
+def _columns(
+    block: FrameBlock,
+    rejects: Rejects,
+    index: NDArray[np.int64],
+    columns: dict[str, NDArray[Any]],
+    shortened: int,
+) -> PacketColumns:
     """Add to the rows what is known of their frames without decoding."""
-    index, columns = rows.finish()
     clock = _clock(block.times)
     every = len(index) == len(block)
     return PacketColumns(

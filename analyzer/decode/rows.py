@@ -32,6 +32,7 @@ _COLUMNS: dict[str, DTypeLike] = {
     "tsval": np.uint32,
     "tsecr": np.uint32,
     "options": np.uint16,
+    "layout": np.uint32,
     "sack_edge": np.uint32,
     "is_icmp": np.bool_,
     "icmp_type": np.uint8,
@@ -41,7 +42,12 @@ _COLUMNS: dict[str, DTypeLike] = {
     "tunnel": np.uint64,
 }
 
-_DEFAULTS = {"scale": -1}
+PLACE = "payload_at"
+"""A column made only where it is asked for: where in the buffer the payload begins; -1: it has none."""
+
+_EVERY: dict[str, DTypeLike] = {**_COLUMNS, PLACE: np.int64}
+
+_DEFAULTS = {"scale": -1, PLACE: -1}
 
 Columns = Mapping[str, NDArray[Any]]
 """Values by name of their column, (k,) each."""
@@ -53,8 +59,9 @@ Values = Mapping[str, "NDArray[Any] | int"]
 class Rows:
     """Rows of one block: each ``add`` appends some, ``finish`` puts all into the order of the frames."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, *, places: bool = False) -> None:
         self._capacity = capacity
+        self._kinds = _EVERY if places else _COLUMNS
         self._count = 0
         self._index: list[NDArray[np.int64]] = []
         self._columns: dict[str, NDArray[Any]] = {}
@@ -70,15 +77,17 @@ class Rows:
         self._index.append(index)
         for values in parts:
             for name, value in values.items():
+                if name not in self._kinds:
+                    continue
                 if name not in self._columns:
                     self._columns[name] = self._blank(name, self._capacity)
                 self._columns[name][begin : self._count] = value
 
     def finish(self) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]]]:
-        """The frames' indices, int64 (rows,), ascending, and every column of ``_COLUMNS``, (rows,)."""
+        """The frames' indices, int64 (rows,), ascending, and every column that is wanted, (rows,)."""
         index, order = self._order()
         columns = {}
-        for name in _COLUMNS:
+        for name in self._kinds:
             column = self._columns.get(name)
             if column is None:
                 columns[name] = constant(_default(name), self._count)
@@ -102,4 +111,4 @@ class Rows:
 
 
 def _default(name: str) -> np.generic:
-    return np.dtype(_COLUMNS[name]).type(_DEFAULTS.get(name, 0))
+    return np.dtype(_EVERY[name]).type(_DEFAULTS.get(name, 0))

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.decode.ip import TCP, Packets
-from analyzer.decode.rows import Columns, Rows
+from analyzer.decode.rows import PLACE, Columns, Rows
 from analyzer.decode.spans import Bools, Rejects, Spans, gather, take
-from analyzer.model.columns import Flag, Option, Undecoded
+from analyzer.model.columns import Flag, Layout, Option, Undecoded
 
 _FIXED = 20
 HEADER = np.dtype(
@@ -34,7 +34,7 @@ _DIRECT = ("sport", "dport", "seq", "ack", "flags", "window")
 
 _TIMESTAMPS_VALUES = np.dtype([("tsval", ">u4"), ("tsecr", ">u4")])
 
-_END, _NOP, _MSS, _SCALE, _SACK, _TIMESTAMPS, _MPTCP = 0, 1, 2, 3, 5, 8, 30
+_END, _NOP, _MSS, _SCALE, _SACK, _TIMESTAMPS, _MPTCP, _OTHER = 0, 1, 2, 3, 5, 8, 30, 255
 _SACK_BLOCK = np.dtype([("left", ">u4"), ("right", ">u4")])
 _SIZES = {
     # kind: its size (None: any), and the bit
@@ -52,6 +52,17 @@ _SIZES = {
 _SIZE, _ANY_SIZE, _BIT = (np.zeros(256, dtype=kind) for kind in (np.int64, np.bool_, np.uint16))
 for _kind, (_size, _bit) in _SIZES.items():
     _SIZE[_kind], _ANY_SIZE[_kind], _BIT[_kind] = _size or 0, _size is None, _bit
+_DIGIT = np.full(256, Layout.DIGITS["other"], dtype=np.uint32)
+"""By kind: what stands for it in a layout."""
+for _name, _kind in {
+    "eol": _END,
+    "nop": _NOP,
+    "mss": _MSS,
+    "ws": _SCALE,
+    "sok": 4,
+    "ts": _TIMESTAMPS,
+}.items():
+    _DIGIT[_kind] = Layout.DIGITS[_name]
 _FAST_CLOSE, _RESET = 7, 8  # MPTCP subtypes
 _NOP_NOP_TIMESTAMPS = 0x0101080A  # the layout that RFC 7323 appendix A recommends
 _MAX_STEPS = 40  # a header has at most 40 bytes of options
@@ -76,6 +87,7 @@ def decode(packets: Packets, rejects: Rejects, rows: Rows) -> None:
     rows.add(
         packets.spans.index,
         {"protocol": TCP, "payload": room - size, **{name: header[name] for name in _DIRECT}},
+        {PLACE: packets.spans.at + size},
         packets.endpoints(),
         packets.carrier(),
         _options(packets.spans, header, size),
@@ -92,6 +104,7 @@ class _Options:
     mss: NDArray[np.uint16]
     scale: NDArray[np.int8]
     options: NDArray[np.uint16]
+    layout: NDArray[np.uint32]
     sack_edge: NDArray[np.uint32]
 
     @classmethod
@@ -103,13 +116,15 @@ class _Options:
             mss=np.zeros(count, dtype=np.uint16),
             scale=np.full(count, -1, dtype=np.int8),
             options=np.zeros(count, dtype=np.uint16),
+            layout=np.zeros(count, dtype=np.uint32),
             sack_edge=np.zeros(count, dtype=np.uint32),
         )
 
 
 def _options(spans: Spans, header: NDArray[np.void], size: NDArray[np.int64]) -> Columns:
     """Columns of the options in headers of ``size`` bytes, int64 (k,)."""
-    usual = (size >= 32) & (header["option"] == _NOP_NOP_TIMESTAMPS) & ~spans.lack(32)
+    is_syn = header["flags"] & Flag.SYN != 0  # whose options are all looked at, for their order
+    usual = (size >= 32) & (header["option"] == _NOP_NOP_TIMESTAMPS) & ~is_syn & ~spans.lack(32)
     if usual.all():
         values = {"has_ts": usual, "tsval": header["tsval"], "tsecr": header["tsecr"]}
     else:
@@ -126,11 +141,11 @@ def _options(spans: Spans, header: NDArray[np.void], size: NDArray[np.int64]) ->
         begin + np.where(usual[rest], 32, _FIXED),
         np.minimum(begin + size[rest], spans.end[rest]),
     )
-    return _merge(values, rest, found, is_syn=header["flags"] & Flag.SYN != 0)
+    return _merge(values, rest, found, is_syn)
 
 
 def _merge(values: Columns, rest: NDArray[np.intp], found: _Options, is_syn: Bools) -> Columns:
-    """Add to the columns what was found in the packets ``rest``; only a SYN has an MSS and a scale."""
+    """Add to the columns what was found in the packets ``rest``; mss, scale and layout are those of SYNs."""
     native = {name: np.array(column, dtype=column.dtype.newbyteorder("=")) for name, column in values.items()}
     timed = rest[found.has_ts]
     native["has_ts"][timed] = True
@@ -143,7 +158,9 @@ def _merge(values: Columns, rest: NDArray[np.intp], found: _Options, is_syn: Boo
     every = _Options.none(len(is_syn))
     every.mss[rest[syn]] = found.mss[syn]
     every.scale[rest[syn]] = found.scale[syn]
-    return {**native, "mss": every.mss, "scale": every.scale, "sack_edge": sack_edge}
+    every.layout[rest[syn]] = found.layout[syn]
+    of_syn: Columns = {"mss": every.mss, "scale": every.scale, "layout": every.layout}
+    return {**native, **of_syn, "sack_edge": sack_edge}
 
 
 def _walk(buffer: NDArray[np.uint8], at: NDArray[np.int64], limit: NDArray[np.int64]) -> _Options:
@@ -154,7 +171,7 @@ def _walk(buffer: NDArray[np.uint8], at: NDArray[np.int64], limit: NDArray[np.in
     """
     found = _Options.none(len(at))
     rows = np.arange(len(at))
-    for _ in range(_MAX_STEPS):
+    for step in range(_MAX_STEPS):
         inside = at < limit
         if not inside.all():
             rows, at, limit = rows[inside], at[inside], limit[inside]
@@ -164,6 +181,9 @@ def _walk(buffer: NDArray[np.uint8], at: NDArray[np.int64], limit: NDArray[np.in
         size = buffer[np.minimum(at + 1, limit - 1)].astype(np.int64)
         size[kind == _NOP] = 1
         is_whole = (kind != _END) & ((size >= 2) | (kind == _NOP)) & (at + size <= limit)
+        if step < Layout.MOST:
+            cut = ~is_whole & (kind != _END)
+            found.layout[rows] = found.layout[rows] * 8 + np.where(cut, _DIGIT[_OTHER], _DIGIT[kind])
         _read(buffer, at, np.where(is_whole, kind, _END), size, rows, found)
         at = np.where(is_whole, at + size, limit)
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from analyzer.decode.ip import UDP, Packets
-from analyzer.decode.rows import Rows
+from analyzer.decode.rows import PLACE, Rows
 from analyzer.decode.spans import Rejects, take
 from analyzer.model.columns import Undecoded
 
@@ -33,6 +33,7 @@ def decode(packets: Packets, rejects: Rejects, rows: Rows) -> None:
     rows.add(
         packets.spans.index,
         {"protocol": UDP, "sport": header["sport"], "dport": header["dport"], "payload": payload},
+        {PLACE: packets.spans.at + _HEADER.itemsize},
         packets.endpoints(),
         packets.carrier(),
     )

@@ -15,7 +15,7 @@ from analyzer.model.columns import PacketColumns
 Mask = NDArray[np.bool_]
 
 FAMILIES = {
-    "last": {"last_number": "number", "last_time": "time"},
+    "last": {"last_number": "number", "last_time": "time", "last_ttl": "ttl"},
     "data": {
         "last_data_number": "number",
         "last_data_time": "time",

@@ -36,14 +36,19 @@ class Members:
 
     def of(self, columns: PacketColumns) -> Iterator[tuple[int, NDArray[np.int64]]]:
         """Index of a flow, and the numbers of its frames among the columns: int64 (n,), ascending."""
+        for index, rows in self.rows_of(columns):
+            yield index, np.unique(columns.number[rows])
+
+    def rows_of(self, columns: PacketColumns) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        """Index of a flow, and which of the columns' rows are its: int64 (n,), ascending."""
         keys, rows = flow_keys(columns)[0], self.rows(columns)
         for key in np.unique(keys[rows]).tolist():
             own = rows[keys[rows] == key]
-            times, numbers = columns.time[own], columns.number[own]
+            times = columns.time[own]
             for index in self._flows[key]:
                 inside = (times >= self._begin[index]) & (times <= self._end[index])
                 if inside.any():
-                    yield index, np.unique(numbers[inside])
+                    yield index, own[inside]
 
 
 def keys_of(flows: Sequence[Summary]) -> list[int]:

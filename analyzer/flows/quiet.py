@@ -31,6 +31,7 @@ _HEAD: Mapping[str, DTypeLike] = {
     "has_ts": np.bool_,
     "mss": np.uint16,
     "scale": np.int8,
+    "layout": np.uint32,
     "icmp_type": np.uint8,
     "icmp_code": np.uint8,
     "version": np.uint8,

@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.flows.batch import Batch, Mask, State
-from analyzer.flows.running import last_of_groups
+from analyzer.flows.running import first_of_groups, last_of_groups
 from analyzer.flows.table import Rows
 from analyzer.model.columns import Flag
 from analyzer.model.flow import CLIENT, SERVER, Kind
-from analyzer.model.summary import ENDS, MIN_PAUSE_NS, SUMMARY, SummaryRows
+from analyzer.model.summary import ENDS, MIN_IDLE_NS, MIN_PAUSE_NS, SUMMARY, SummaryRows
 
 
 def note_pauses(batch: Batch, state: State, before: Rows, after: Rows) -> None:
@@ -74,9 +74,45 @@ def note_answers(batch: Batch, after: Rows) -> None:
     after["reset_by"][batch.group[resets], batch.side[resets]] = True
 
 
+def note_ttls(batch: Batch, state: State, after: Rows) -> None:
+    """Remember the first TTL of each side, and that of its first reset, in ``after`` (slots, (g,))."""
+    resets = np.flatnonzero(batch.rows.flags & Flag.RST)
+    for side in (CLIENT, SERVER):
+        own = resets[batch.side[resets] == side]
+        for name, rows in (("ttl", state.sides[side].found["last"]), ("reset_ttl", own)):
+            first = first_of_groups(rows, batch.starts, len(batch.rows))
+            new = np.flatnonzero((first < len(batch.rows)) & (after[name][:, side] == 0))
+            after[name][new, side] = batch.rows.ttl[first[new]]
+
+
+def note_idle_close(batch: Batch, state: State, before: Rows, after: Rows) -> None:
+    """Remember in ``after`` (slots, (g,)) how long the server had been silent when it closed first.
+
+    That is its idle timeout, if the client had not sent anything since.
+    """
+    n = len(batch.rows)
+    sent = state.sides[SERVER].found["last"]
+    fins = first_of_groups(sent[(batch.rows.flags[sent] & Flag.FIN) != 0], batch.starts, n)
+    own = state.sides[CLIENT].found["last"]
+    closed = first_of_groups(own[(batch.rows.flags[own] & Flag.FIN) != 0], batch.starts, n)
+    first = np.flatnonzero((fins < n) & (fins < closed) & ~before["finished"].any(axis=1))
+    rows = fins[first]
+    if not len(rows):
+        return
+    last = [
+        batch.last_values(before, side.found["data"], rows, index, "data")["last_data_time"]
+        for index, side in enumerate(state.sides)
+    ]
+    idle = batch.rows.time[rows] - last[SERVER]
+    asked = last[CLIENT] > last[SERVER]
+    known = (last[SERVER] > 0) & ~asked & (batch.rows.payload[rows] == 0) & (idle >= MIN_IDLE_NS)
+    after["idle_close"][first[known]] = idle[known]
+
+
 _SAME = (
     *("flow", "watched", "protocol", "client_guessed", *(name for name, _ in ENDS), "first_leg"),
-    *("start", "end", "answered", "survived", "payload", "resent_length", "largest", "fatal"),
+    *("again", "start", "end", "answered", "survived", "idle_close"),
+    *("payload", "resent_length", "largest", "ttl", "reset_ttl", "fatal"),
 )
 
 

@@ -20,6 +20,7 @@ _TOTALS = (
     ("opened_time", "i8"),
     ("last_number", "u4"),
     ("last_time", "i8"),
+    ("last_ttl", "u1"),
     ("last_data_number", "u4"),
     ("last_data_time", "i8"),
     ("last_data_seq", "u4"),
@@ -57,6 +58,7 @@ SLOT = np.dtype(
         ("tunnel", "u8"),
         ("capture", "i4"),
         ("first_leg", "i8"),  # the flow that showed its SYN before, plus one; 0: none
+        ("again", "?"),  # its endpoints had another connection shortly before
         ("start", "i8"),
         ("end", "i8"),  # the largest time of its rows
         ("clock", "i8"),  # clock at the last row
@@ -69,8 +71,11 @@ SLOT = np.dtype(
         ("finished", "?", (2,)),  # a FIN from them
         ("answered", "i8"),  # time of the first SYN+ACK
         ("survived", "i8"),  # the longest pause after which both ends went on
+        ("idle_close", "i8"),  # from the server's last byte to its FIN, which nothing had asked for
         *((name, kind, (2,)) for name, kind in _TOTALS),  # by side, from here on
         ("reset_by", "?", (2,)),
+        ("ttl", "u1", (2,)),  # of the first segment but RST
+        ("reset_ttl", "u1", (2,)),  # of the first RST
         ("largest", "u4", (2,)),  # the largest payload of a segment
         ("fatal", "i8", (2,)),  # the longest pause before a segment that nobody has answered yet
         ("stuck", "?", (2,)),  # sent something again, and no more was acknowledged since

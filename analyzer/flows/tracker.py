@@ -21,7 +21,14 @@ from analyzer.flows.quiet import QuietRows, together
 from analyzer.flows.running import last_of_groups
 from analyzer.flows.splits import LINGER_NS, Stray, find_splits, hand_over
 from analyzer.flows.state import follow
-from analyzer.flows.summary import note_answers, note_pauses, note_sizes, summary_rows
+from analyzer.flows.summary import (
+    note_answers,
+    note_idle_close,
+    note_pauses,
+    note_sizes,
+    note_ttls,
+    summary_rows,
+)
 from analyzer.flows.table import FlowTable, Rows, put, take
 from analyzer.flows.values import flow_ends, flow_value, quiet_flows, segment_rows
 from analyzer.model.columns import TCP, Flag, PacketColumns
@@ -202,6 +209,11 @@ class Tracker:
         followed = np.append(keys[starts][1:] == keys[starts][:-1], np.False_)
         slot[fresh] = self._open(rows, keys, forward, starts[fresh], arrival[starts[fresh]])
         replaced = at_once & (carried >= 0)
+        before = np.full(len(starts), -LINGER_NS)
+        before[group[first[replaced]]] = self._table.slots["clock"][carried[replaced]]
+        before[1:][followed[:-1]] = rows.clock[starts[1:][followed[:-1]] - 1]
+        again = (rows.clock[starts] - before <= LINGER_NS) | np.isin(starts, syn)
+        self._table.slots["again"][slot[fresh]] = again[fresh]
         superseded = np.concatenate([carried[replaced], slot[followed]])
         next_start = starts[np.flatnonzero(followed) + 1]
         superseded_at = rows.clock[np.concatenate([first[replaced], next_start])]
@@ -267,6 +279,8 @@ class Tracker:
             self._legs_found.append(legs)
         note_answers(batch, after)
         note_sizes(batch, after)
+        note_ttls(batch, state, after)
+        note_idle_close(batch, state, before, after)
         note_pauses(batch, state, before, after)
         self._mark_shown(batch, before, state)
         significant = np.flatnonzero((state.kinds & (SIGNIFICANT | Kind.SHOWN)) != 0)

@@ -17,6 +17,7 @@ from analyzer.model.event import (
     GaveUp,
     IcmpReceived,
     KeepaliveTimeout,
+    MessageView,
     ProbesUnanswered,
     ResetReceived,
     Retransmission,
@@ -43,32 +44,33 @@ class Matcher:
         """Kinds of segments that can lead to an event which some rule fires on."""
         return reduce(or_, (EVENTS[name].triggers for name in self._by_event), 0)
 
-    def match(self, event: Event, system: str) -> list[Finding]:
-        """Findings of an event that happened to a socket of this operating system."""
-        return [_finding(rule, event, system) for rule in self._by_event[event.name] if rule.test(event)]
+    def match(self, event: Event) -> list[Finding]:
+        """Findings of an event, with the outcomes of the operating system that its end is taken to run."""
+        return [_finding(rule, event) for rule in self._by_event[event.name] if rule.test(event)]
 
 
-def _finding(rule: Rule, event: Event, system: str) -> Finding:
+def _finding(rule: Rule, event: Event) -> Finding:
     views = {
         name: getattr(event, name, None)
-        for name in ("socket", "segment", "icmp", "retry", "probe", "wait", "flow")
+        for name in ("socket", "segment", "icmp", "retry", "probe", "wait", "message", "flow")
     }
     icmp = event.icmp if isinstance(event, (IcmpReceived, DatagramError)) else None
     return Finding(
         flow_id=event.flow_id,
         side=event.side,
+        system=event.system,
         key=event.key,
         rule=rule.name,
         refines=rule.refines,
         severity=rule.severity,
         title=rule.title,
-        summary=rule.summary.format(**views),
+        summary=rule.summary.format(**views).strip(),
         explanation=rule.explanation,
         fix=rule.fix,
         frames=event.frames,
         time=event.time,
         doubts=event.doubts,
-        outcome=_table(rule.outcomes[system], event),
+        outcome=_table(rule.outcomes[event.system], event),
         icmp=Icmp(icmp.type, icmp.code, icmp.reporter) if icmp else None,
         reset_sender=_reset_sender(event),
         reset_reason=reset_reasons(event),
@@ -115,5 +117,15 @@ def _evidence(event: Event) -> dict[str, object]:
     if isinstance(event, (KeepaliveTimeout, ProbesUnanswered, ZeroWindow)):
         return {"probes": event.probe.count, "seconds": round(event.probe.seconds, 3)}
     if isinstance(event, (EndOfFile, GaveUp)):
-        return {"waited_seconds": round(event.wait.seconds, 3), "acknowledged": event.wait.acknowledged}
+        waited = {"waited_seconds": round(event.wait.seconds, 3), "acknowledged": event.wait.acknowledged}
+        return {**waited, **_said(event.message)}
     return {}
+
+
+def _said(message: MessageView) -> dict[str, object]:
+    """What is known of what both ends said."""
+    if not message.read:
+        return {}
+    told = {name: getattr(message, name) for name in ("protocol", "answer", "because")}
+    more = {name: getattr(message, name) for name in ("request", "missing", "server_name", "alert")}
+    return {**told, **{name: value for name, value in more.items() if value}}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,28 @@ class FrameBlock:
 
     def __len__(self) -> int:
         return len(self.offsets)
+
+    def copied(self) -> FrameBlock:
+        """The same frames in a buffer of their own."""
+        lengths, memory = self.captured, self.buffer.data
+        begins = self.offsets.tolist()
+        data = [memory[at : at + size] for at, size in zip(begins, lengths.tolist(), strict=True)]
+        buffer = np.frombuffer(b"".join([*data, bytes(SLACK)]), np.uint8)
+        columns = {name: getattr(self, name).copy() for name in _COLUMNS[1:]}
+        return replace(self, buffer=buffer, offsets=np.cumsum(lengths) - lengths, **columns)
+
+
+_COLUMNS = ("offsets", "captured", "original", "times", "link_types")
+
+
+def one_block(blocks: Sequence[FrameBlock]) -> FrameBlock:
+    """Blocks that follow each other, as one with a buffer of its own."""
+    before = np.cumsum([0, *(len(block.buffer) for block in blocks[:-1])])
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(block, name) for block in blocks]) for name in _COLUMNS
+    }
+    columns["offsets"] += np.repeat(before, [len(block) for block in blocks])
+    return replace(blocks[0], buffer=np.concatenate([block.buffer for block in blocks]), **columns)
 
 
 _NONE = np.zeros(0, np.int64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,14 @@ class Option:
 
     RESET_REASON_SHIFT = 12
     """The four bits from here on: the reason in MP_TCPRST, RFC 8684 section 3.6; 15 for larger ones."""
+
+
+class Layout:
+    """The order of a SYN's options as an octal number, a digit an option, its first one the highest digit."""
+
+    DIGITS: ClassVar = {"nop": 1, "mss": 2, "ws": 3, "sok": 4, "ts": 5, "eol": 6, "other": 7}
+    MOST = 10
+    """Options beyond the tenth are left out."""
 
 
 TCP, UDP = 6, 17
@@ -106,6 +114,7 @@ class PacketColumns:
     tsval: NDArray[np.uint32]
     tsecr: NDArray[np.uint32]
     options: NDArray[np.uint16]  # Option bits of those that are whole
+    layout: NDArray[np.uint32]  # order of the options of a SYN, see Layout; 0 without any, and otherwise
     sack_edge: NDArray[np.uint32]  # the highest right edge of its SACK blocks, 0 without any
     is_icmp: NDArray[np.bool_]
     icmp_type: NDArray[np.uint8]

@@ -34,7 +34,8 @@ class Doubt(StrEnum):
     RESET_NUMBER_UNPROVEN = (
         "whether the reset had the sequence number that its receiver expected is not certain"
     )
-    ANOTHER_SYSTEM = "this end's packets do not look like its system's: their TTL is too high"
+    ANOTHER_SYSTEM = "this end's packets do not look like those of the system that it is taken to run"
+    SYSTEM_GUESSED = "which system this end runs is a guess, from the TTL of its packets alone"
     SENDER_UNANSWERED = (
         "who sent the reset had had no answer for some time: the way to the other end may be dead"
     )
@@ -53,6 +54,8 @@ class Doubt(StrEnum):
     MAYBE_FAREWELL = "the last message was so short that it may have been a farewell, which is not answered"
     OWN_TIMER = "that a timer of the program ended the wait is not shown, only that it was long"
     NO_ROUND_TIME = "the wait did not last for a round number of seconds, as timers do"
+    NOT_READ = "that an answer was due is told by who spoke last, not by what was said"
+    SERVER_ASKS = "the server spoke first: the client's last words may have been an answer themselves"
     MAYBE_CLOSED = "as many retransmissions as for a socket that its program had already closed"
 
 
@@ -80,6 +83,9 @@ class FlowView:
     ip_version: int = said("4 or 6")
     handshake_seen: bool = said("the capture holds the SYN")
     age: float = said("seconds since the flow's first packet")
+    unaccepted: bool = said(
+        "the server has sent nothing but its SYN+ACK, and that again although the client had acknowledged it"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +111,10 @@ class ResetView:
     new_syn: bool = said("its sender had tried to open a new connection in the place of this one")
     left_data: bool = said("its receiver had not acknowledged all that its sender had sent")
     left_out_timestamps: bool = said("it has ACK but no timestamps, which both ends had agreed on")
-    since_open: float = said("seconds since its receiver's first segment after the SYN; 0 where none was")
+    receiver_unseen: bool = said("no segment of its receiver was captured but resets")
+    since_open: float = said(
+        "seconds that its receiver had been open when it arrived; 0 where that is unknown"
+    )
     silence: float = said("seconds since its sender was last heard of; 0 where it never was")
 
 
@@ -146,6 +155,19 @@ class RetryView:
     gives_up_at: str = said("when this system gives up with its default settings: date and time of day, UTC")
     gives_up_after: float = said("seconds from the first transmission to then")
     answered: bool = said("the other end sent something after most of them, though no acknowledgement")
+    echoed: bool = said(
+        "after most of them the other end sent again what had been acknowledged, and nothing new"
+    )
+    length: int = said("payload bytes of the last one")
+    delivered: int = said(
+        "payload bytes of this end that had been acknowledged on this connection, 0 if unknown"
+    )
+    in_vain: int = said(
+        "of a SYN+ACK: how often it was sent again although the client had acknowledged it; else 0"
+    )
+    ignored: int = said(
+        "of such a SYN+ACK: how many segments of the client after its SYN were not acknowledged; else 0"
+    )
     soft_errno: str = said("errno of an ICMP error kept since it was heard of; empty where there is none")
     exhausted: bool = said("the system, with its default settings, does not try again after this one")
     stopped: bool = said("the next one was due and did not come: the system gave up")
@@ -180,8 +202,57 @@ class WaitView:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageView:
+    """What both ends said, read once more where it matters; all unknown before, and where it was not kept."""
+
+    protocol: str = said(
+        "recognised by what was said, never by a port: 'tls', 'http' or one of data/languages.yaml; 'unknown'"
+    )
+    answer: str = said(
+        "to the client's last words: none came though one was due ('due'), a part of it ('cut'), all of it "
+        "('complete'), none is asked for ('not-due')",
+        "unknown",
+        "due",
+        "cut",
+        "complete",
+        "not-due",
+    )
+    because: str = said(
+        "why: there is no answer, TLS refuses with an alert; the answer or a TLS record is cut; it was "
+        "answered, or before all of the request was sent; a goodbye; a protocol without answers; a TLS "
+        "connection that was opened and not used",
+        "unknown",
+        "no-answer",
+        "alert",
+        "answer-cut",
+        "record-cut",
+        "answered",
+        "answered-early",
+        "goodbye",
+        "one-way",
+        "unused",
+    )
+    request: str = said("method and path of the request in flight; empty where that cannot be read")
+    missing: int = said("bytes of the answer that did not come; 0 where not known")
+    in_record: bool = said("what the server sent ends inside a TLS record")
+    handshake: str = said(
+        "how far TLS came; 'none' where it is not spoken", "none", "client-hello", "server-hello", "complete"
+    )
+    server_name: str = said("the server name that the ClientHello asks for; empty where there is none")
+    alert: str = said("the last TLS alert that is not encrypted and no farewell, by name; empty")
+    alert_from: str = said("who sent it", "", *SIDES)
+    server_asks: bool = said("the server spoke first")
+    told: str = said("what was asked, as a sentence; empty where nothing is known")
+    read: bool = said("what both ends said was read")
+
+
+UNREAD = MessageView("unknown", "unknown", "unknown", "", 0, False, "none", "", "", "", False, "", False)
+"""Before anything was read."""
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to the socket at ``side`` of a flow.
+    """Something that happened to the socket at ``side`` of a flow; ``system``: what that end is taken to run.
 
     ``time`` in nanoseconds since the epoch (of a deadline: the deadline's), ``frames`` those that show it.
     Events with the same ``key`` in a flow tell the same story: the later one replaces the earlier.
@@ -193,6 +264,7 @@ class Event:
 
     flow_id: int
     side: int
+    system: str
     time: int
     frames: tuple[int, ...]
     key: str
@@ -289,6 +361,7 @@ class EndOfFile(Event):
     triggers = Kind.UNANSWERED | Kind.RST
 
     wait: WaitView
+    message: MessageView
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +372,7 @@ class GaveUp(Event):
     triggers = Kind.UNANSWERED
 
     wait: WaitView
+    message: MessageView
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,4 +412,4 @@ def _hints(event: type) -> dict[str, type]:
     return get_type_hints(event)
 
 
-_VARIABLES = ("socket", "segment", "icmp", "retry", "probe", "wait", "flow")
+_VARIABLES = ("socket", "segment", "icmp", "retry", "probe", "wait", "message", "flow")

@@ -8,6 +8,7 @@ from enum import StrEnum
 from analyzer.model.application import Message
 from analyzer.model.event import Doubt
 from analyzer.model.flow import SIDES, Flow
+from analyzer.model.host import System
 from analyzer.model.rule import RESULTS, Evidence, Severity
 from analyzer.model.summary import Summary
 
@@ -50,6 +51,7 @@ class Icmp:
 class Finding:
     """A rule matched an event at one end of a flow. ``time`` in nanoseconds since the epoch.
 
+    ``system`` is what that end is taken to run, on which the outcome depends.
     ``key`` is the event's: a later finding of the same rule and key replaces the earlier. ``outcome`` is
     None where the rule knows nothing about the end's system or is only a warning. ``frame_captures`` are the
     indices of the captures that hold ``frames``; empty where all are in that in which the flow began.
@@ -57,6 +59,7 @@ class Finding:
 
     flow_id: int
     side: int
+    system: str
     key: str
     rule: str
     refines: tuple[str, ...]
@@ -82,12 +85,15 @@ class Verdict:
     """The first failure that the program at one end probably met; ``errno`` is empty where there is none.
 
     ``recovered``: it got what it wanted all the same, by a connection that began at ``recovered_at`` (ns).
-    ``frame_captures``: see Finding.
+    ``number`` and ``platform_name`` (``WSAECONNRESET``; else the errno's own) are those of ``platform``, one
+    of data/errno.yaml. ``frame_captures``: see Finding.
     """
 
     side: int
     errno: str
     number: int | None
+    platform: str
+    platform_name: str
     table: CallTable
     confidence: Confidence
     time: int
@@ -116,7 +122,7 @@ class FlowResult:
     flow: Flow
     end: int
     packets: int
-    systems: tuple[str, str]
+    systems: tuple[System, System]
     verdicts: tuple[Verdict, ...]
     findings: tuple[Finding, ...]
     ladder: tuple[LadderLine, ...]

@@ -90,10 +90,10 @@ class Totals(NamedTuple):
     began beyond ``seq_end``, so that something was lost, reordered or not captured; ``opened_time`` is that
     of its first segment without SYN.
     Times in nanoseconds, frame numbers from 1; both 0 where there was none. ``last`` is its last segment
-    but RST, ``last_data`` the last that carried bytes never sent before, ``turn`` the first such one since
-    the other end's, ``resent`` the last that carried nothing new. ``window`` is the last one announced, as in
-    the header (not by a SYN or RST), ``probe`` its last probe, ``probes`` counts those since the other end
-    sent anything but RST.
+    but RST (``last_ttl``: its TTL or hop limit), ``last_data`` the last that carried bytes never sent before,
+    ``turn`` the first such one since the other end's, ``resent`` the last that carried nothing new.
+    ``window`` is the last one announced, as in the header (not by a SYN or RST), ``probe`` its last probe,
+    ``probes`` counts those since the other end sent anything but RST.
     """
 
     payload: int
@@ -107,6 +107,7 @@ class Totals(NamedTuple):
     opened_time: int
     last_number: int
     last_time: int
+    last_ttl: int
     last_data_number: int
     last_data_time: int
     last_data_seq: int
@@ -123,7 +124,7 @@ class Totals(NamedTuple):
     probes: int
 
 
-NOTHING = Totals(0, 0, False, 0, False, *(0,) * 20)
+NOTHING = Totals(0, 0, False, 0, False, *(0,) * 21)
 """Totals of an end that sent nothing."""
 
 
@@ -132,7 +133,8 @@ class Segment(NamedTuple):
 
     ``side`` is the index of its sender (of the quoted packet's for ICMP) in SIDES, ``clock`` the largest
     time in the capture up to this frame (nanoseconds), ``kinds`` Kind bits, ``window`` as in the header,
-    ``mss`` 0 and ``scale`` -1 where the option is absent. ``client`` and ``server``: totals just before it.
+    ``mss`` 0 and ``scale`` -1 where the option is absent, ``layout`` as in columns.Layout. ``client``
+    and ``server``: totals just before it.
     """
 
     flow: int
@@ -152,6 +154,7 @@ class Segment(NamedTuple):
     has_ts: bool
     mss: int
     scale: int
+    layout: int
     icmp_type: int
     icmp_code: int
     version: int

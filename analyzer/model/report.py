@@ -38,6 +38,13 @@ class Evidence:
     ``shortest_fatal`` of these; ``fell_silent`` where no reset came, ``idle_fits`` the known limits between
     the two. Data that was never acknowledged: ``smallest_lost`` payload of these, ``largest_acknowledged`` of
     the others (bytes).
+
+    ``reset_ttls``: TTLs of the resets that answered these, ``host_ttls`` lowest and highest of all else from
+    the same host. ``waited``: how long ``waited_flows`` of these waited for an answer, where it is the same
+    time for most (nanoseconds). ``idle_close``: shortest and longest time after its last byte at which the
+    server closed ``idle_closes`` connections that were idle. ``timer_fits``: known timers of either length.
+    ``client_answered``: how many connections of the same clients the service answered while it left SYNs of
+    these unanswered, ``ports_again`` how many of these came from a port that had just been used.
     """
 
     reached_before: int = 0
@@ -50,6 +57,15 @@ class Evidence:
     idle_fits: tuple[str, ...] = ()
     largest_acknowledged: int = 0
     smallest_lost: int = 0
+    reset_ttls: tuple[int, ...] = ()
+    host_ttls: tuple[int, ...] = ()
+    waited: int = 0
+    waited_flows: int = 0
+    idle_close: tuple[int, ...] = ()
+    idle_closes: int = 0
+    timer_fits: tuple[str, ...] = ()
+    client_answered: int = 0
+    ports_again: int = 0
 
     @property
     def idle_limit(self) -> bool:
@@ -59,6 +75,15 @@ class Evidence:
         """
         compared = self.longest_survived > 0 or not self.fell_silent
         return compared and self.shortest_fatal > max(self.longest_survived, IDLE_NS)
+
+    @property
+    def reset_by_host(self) -> bool | None:
+        """Whether the resets have the host's TTL; None where that is not known, or true of some."""
+        if not self.reset_ttls or not self.host_ttls:
+            return None
+        low, high = self.host_ttls
+        own = {low <= ttl <= high for ttl in self.reset_ttls}
+        return own.pop() if len(own) == 1 else None
 
     @property
     def idle_bracketed(self) -> bool:

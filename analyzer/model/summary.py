@@ -27,12 +27,14 @@ SUMMARY = np.dtype(
         ("client_guessed", "?"),
         *ENDS,
         ("first_leg", "i8"),  # the flow that showed the same connection before, plus one; 0: none
+        ("again", "?"),  # the same endpoints had another connection within 2 TIME_WAITs before
         ("start", "i8"),
         ("end", "i8"),
         ("packets", "i8"),
         ("answered", "i8"),  # the first SYN+ACK, 0 where none was seen
         ("completed", "i8"),  # the client's first segment without SYN; 0 where there was no SYN+ACK before
         ("survived", "i8"),  # the longest pause after which both ends went on, 0 below MIN_PAUSE_NS
+        ("idle_close", "i8"),  # idle time after which the server closed first, 0 below MIN_IDLE_NS
         # by side:
         ("payload", "i8", (2,)),
         ("fin", "?", (2,)),
@@ -40,6 +42,8 @@ SUMMARY = np.dtype(
         ("unacknowledged", "?", (2,)),  # the other end never acknowledged all that this one sent
         ("largest", "u4", (2,)),  # the largest payload of a segment
         ("resent_length", "u4", (2,)),  # payload of the last segment sent again
+        ("ttl", "u1", (2,)),  # TTL or hop limit of the first segment but RST, 0 where there was none
+        ("reset_ttl", "u1", (2,)),  # ... of the first RST
         ("fatal", "i8", (2,)),  # the longest pause that it ended, to hear nothing any more but a reset
     ]
 )
@@ -54,6 +58,8 @@ LegRows = NDArray[np.void]
 SummaryRows = NDArray[np.void]
 """SUMMARY rows: (n,)."""
 
+MIN_IDLE_NS = 5 * 10**8
+"""A server that closes sooner after its last byte did not wait for another request."""
 MIN_PAUSE_NS = 10 * 10**9
 """Shorter pauses are everyday, and nothing between two hosts forgets a connection so soon."""
 
@@ -74,18 +80,22 @@ class Summary(NamedTuple):
     server_lo: int
     server_port: int
     first_leg: int
+    again: bool
     start: int
     end: int
     packets: int
     answered: int
     completed: int
     survived: int
+    idle_close: int
     payload: tuple[int, int]
     fin: tuple[bool, bool]
     reset: tuple[bool, bool]
     unacknowledged: tuple[bool, bool]
     largest: tuple[int, int]
     resent_length: tuple[int, int]
+    ttl: tuple[int, int]
+    reset_ttl: tuple[int, int]
     fatal: tuple[int, int]
 
 

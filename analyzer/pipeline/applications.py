@@ -24,7 +24,7 @@ _KEPT = 6
 """Messages that are kept of each flow: the last ones."""
 
 Place = tuple[int, int, int]
-"""Index of a flow among the results, of its capture, number of a frame in that."""
+"""Index of a flow among the results (-1: none of them), of its capture, number of a frame in that."""
 
 
 def with_messages(
@@ -44,20 +44,29 @@ def with_messages(
     if len(chosen) > MOST_FLOWS:
         problems.append(f"what was said was looked at in the first {MOST_FLOWS:,} failing connections only")
     chosen = chosen[:MOST_FLOWS]
-    messages: dict[int, list[Message]] = {index: [] for index in chosen}
-    if chosen:
-        with tempfile.TemporaryDirectory(prefix="errnoscope-") as folder:
-            path = Path(folder, "flows.pcapng")
-            places = _carved(path, results, chosen, captures)
-            for found in dissect(path, wanted):
-                index, capture, number = places[found.frame - 1]
-                flow = results[index].flow
-                side = CLIENT if found.port == flow.client.port else SERVER
-                messages[index].append(Message(capture, number, side, found.layer, found.kind, found.text))
+    if not chosen:
+        return list(results), problems
+    with tempfile.TemporaryDirectory(prefix="errnoscope-") as folder:
+        path = Path(folder, "flows.pcapng")
+        places = _carved(path, results, chosen, captures)
+        return with_messages_of(path, places, results, wanted), problems
+
+
+def with_messages_of(
+    path: Path, places: Sequence[Place], results: Sequence[FlowResult], wanted: Dissection
+) -> list[FlowResult]:
+    """The results with what was said in a capture whose frames are those of ``places``, in that order."""
+    messages: dict[int, list[Message]] = {}
+    for found in dissect(path, wanted):
+        index, capture, number = places[found.frame - 1]
+        if index >= 0:
+            side = CLIENT if found.port == results[index].flow.client.port else SERVER
+            message = Message(capture, number, side, found.layer, found.kind, found.text)
+            messages.setdefault(index, []).append(message)
     return [
         replace(result, messages=tuple(messages.get(index, [])[-_KEPT:]))
         for index, result in enumerate(results)
-    ], problems
+    ]
 
 
 def _is_file(result: FlowResult, captures: Sequence[Capture]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
@@ -15,16 +15,17 @@ from analyzer.decode.packets import decode
 from analyzer.flows.keys import Sorted
 from analyzer.flows.tracker import MAX_QUIET, Tracker
 from analyzer.matching.match import Matcher
+from analyzer.messages import weigh
 from analyzer.model.blocks import FrameBlock, Source
 from analyzer.model.columns import Undecoded
-from analyzer.model.event import Doubt, Event, Withdrawn
+from analyzer.model.event import Doubt, EndOfFile, Event, GaveUp, MessageView, Withdrawn
 from analyzer.model.finding import Finding, FlowResult, LadderLine, News
 from analyzer.model.flow import CLIENT, MAX_FLOWS, SERVER, Flow, FlowEnd, Kind, Segment
-from analyzer.model.host import DEFAULT_HOST, Host
+from analyzer.model.host import DEFAULT_HOST, Host, System, taken_for
 from analyzer.model.report import Totals
-from analyzer.model.summary import Summary, summaries
+from analyzer.model.summary import Summary, SummaryRows, summaries
 from analyzer.pipeline.front import Front
-from analyzer.sockets.profiles import profile
+from analyzer.pipeline.messages import KeptBlocks
 from analyzer.sockets.shadow import ShadowFlow
 from analyzer.sources.reading import link_type_name
 from analyzer.verdicts.aftermath import settle
@@ -47,6 +48,8 @@ class _Watched:
     shadow: ShadowFlow
     findings: dict[str, list[Finding]] = field(default_factory=dict)
     """By the key of the event that they tell of."""
+    waits: dict[str, EndOfFile | GaveUp] = field(default_factory=dict)
+    """Events, by their keys, that are judged once more when it is known what both ends said."""
     noted: int = 0
     """The deadline that is in the heap."""
     first: list[Segment] = field(default_factory=list)
@@ -58,10 +61,24 @@ class _Watched:
         (self.first if len(self.first) < _KEPT_FIRST else self.last).append(segment)
 
 
+@dataclass(frozen=True, slots=True)
+class _Undecided:
+    """A flow that ended, and of which must be read what both ends said."""
+
+    watched: _Watched
+    end: FlowEnd
+    summary: Summary
+
+
+ReadMessages = Callable[[Sequence[Summary]], Mapping[int, MessageView]]
+"""Reads what both ends of these flows said: by the flow's number, those that could be read."""
+
+
 class Engine:
     """Turns the blocks of one capture into results of flows, as they end.
 
-    ``batch`` rows are waited for before they are looked at; 0 waits for nothing.
+    ``batch`` rows are waited for before they are looked at; 0 waits for nothing. ``keep_blocks``: the capture
+    cannot be read a second time, so that what came last of it is kept; with ``keep_news`` it is always.
     """
 
     def __init__(
@@ -75,16 +92,18 @@ class Engine:
         keep_all: bool = False,
         keep_events: bool = False,
         keep_news: bool = False,
+        keep_blocks: bool = False,
     ) -> None:
-        self.front = Front(batch)
+        self.front = Front(batch, KeptBlocks() if keep_blocks or keep_news else None)
         self._matcher = matcher
-        self._systems = (hosts[CLIENT].system, hosts[SERVER].system)
-        self._profiles = (profile(*hosts[CLIENT]), profile(*hosts[SERVER]))
+        self._hosts = hosts
         self._max_flows = max_flows
         triggers = Kind.ALL if keep_all else matcher.triggers
         self._tracker = Tracker(triggers, all_flows=all_flows, max_flows=max_flows)
         self._all_flows = all_flows
         self._clean: list[FlowResult] = []
+        self._undecided: list[_Undecided] = []
+        self._undecided_rows: list[SummaryRows] = []
         self._watched: dict[int, _Watched] = {}
         self._deadlines: list[tuple[int, int]] = []
         self._results: list[FlowResult] = []
@@ -101,11 +120,11 @@ class Engine:
         self._undecoded = np.zeros(len(Undecoded), np.int64)
         self._shortened = 0
 
-    def run(self, source: Source) -> list[FlowResult]:
-        """Read a source to its end."""
+    def run(self, source: Source, read: ReadMessages | None = None) -> list[FlowResult]:
+        """Read a source to its end; ``read`` as for ``finish``."""
         for block in source.blocks():
             self.feed(block)
-        return self.finish()
+        return self.finish(read)
 
     def carries_on(self, block: FrameBlock) -> bool:
         """Whether frames of the block belong to flows that are open."""
@@ -157,20 +176,29 @@ class Engine:
         news, self._news = self._news, []
         changed = sorted(self._changed & self._watched.keys())
         self._changed.clear()
-        for end, summary in self._tracker.so_far(changed) if changed else ():
+        standing = self._tracker.so_far(changed) if changed else []
+        waiting = [summary for end, summary in standing if self._watched[end.flow].waits]
+        known = self.front.kept.read(waiting) if waiting and self.front.kept else {}
+        for end, summary in standing:
             watched = self._watched[end.flow]
+            self._weigh(watched, known.get(end.flow))
             watched.told = True
             news.append(News(self._standing(watched, end, summary), ended=False))
         return news
 
-    def finish(self) -> list[FlowResult]:
-        """The capture is over: all results, by the order in which the flows began."""
+    def finish(self, read: ReadMessages | None = None) -> list[FlowResult]:
+        """The capture is over: all results, by the order in which the flows began.
+
+        ``read`` is asked what both ends of some flows said, if there are any whose verdict depends on it.
+        """
         for ordered in self.front.rest():
             self.track(ordered)
         self._end(self._tracker.finish())
+        self._decide(read)
         results = sorted(self._results, key=lambda result: result.flow.id)
         settled, self._harmless = settle(results, self.services)
-        quiet = [self._told(*quiet, [], ()) for quiet in self._tracker.take_quiet_flows()]
+        systems = (taken_for(self._hosts[CLIENT]), taken_for(self._hosts[SERVER]))
+        quiet = [self._told(*quiet, systems, [], ()) for quiet in self._tracker.take_quiet_flows()]
         return sorted([*settled, *self._clean, *quiet], key=lambda result: result.flow.id)
 
     def add_to(self, totals: Totals) -> None:
@@ -231,18 +259,24 @@ class Engine:
                 "it lost packets, or did not see one direction"
             )
 
+        if self.front.kept:
+            yield from self.front.kept.problems()
+
     def _watch(self, flow: Flow) -> None:
-        self._watched[flow.id] = _Watched(ShadowFlow(flow, *self._profiles))
+        self._watched[flow.id] = _Watched(ShadowFlow(flow, *self._hosts))
 
     def _take(self, watched: _Watched, told: Iterable[Event | Withdrawn]) -> None:
         for event in told:
             if self._keep_news:
                 self._changed.add(event.flow_id)
             watched.findings.pop(event.key, None)  # taken back, or told anew
+            watched.waits.pop(event.key, None)
             if not isinstance(event, Withdrawn):
+                if isinstance(event, EndOfFile | GaveUp):
+                    watched.waits[event.key] = event
                 if self._keep_events:
                     self.events.append(event)
-                if found := self._matcher.match(event, self._systems[event.side]):
+                if found := self._matcher.match(event):
                     watched.findings[event.key] = found
 
     def _note_deadline(self, flow_id: int) -> None:
@@ -264,22 +298,57 @@ class Engine:
         """Judge flows that ended, and keep the summaries of all."""
         parts = self._tracker.take_summaries()
         known = {summary.flow: summary for rows in parts for summary in summaries(rows[rows["watched"]])}
-        results = [result for end in ends if (result := self._result(end, known[end.flow]))]
-        self._results.extend(results)
-        failed = [result.flow.id for result in results if result.verdicts]
+        failed, undecided = [], set()
+        for end in ends:
+            watched = self._watched.pop(end.flow)
+            self._take(watched, watched.shadow.finish(end))
+            if watched.waits:
+                undecided.add(end.flow)
+                self._undecided.append(_Undecided(watched, end, known[end.flow]))
+            elif (result := self._result(watched, end, known[end.flow])) and result.verdicts:
+                failed.append(result.flow.id)
         for rows in parts:
+            if undecided:
+                waiting = np.isin(rows["flow"], np.fromiter(undecided, np.int64))
+                self._undecided_rows.append(rows[waiting])
+                rows = rows[~waiting]
             self.services.add(rows, failed)
         for legs in self._tracker.take_legs():
             self.twice.add(legs)
+        if self.front.kept:
+            self._decide(self.front.kept.read)
 
-    def _result(self, end: FlowEnd, summary: Summary) -> FlowResult | None:
-        """All that is reported of a flow, if there is anything."""
-        watched = self._watched.pop(end.flow)
-        self._take(watched, watched.shadow.finish(end))
+    def _decide(self, read: ReadMessages | None) -> None:
+        """Judge the flows of which it matters what both ends said, as far as that can be read."""
+        undecided, self._undecided = self._undecided, []
+        known = read([one.summary for one in undecided]) if undecided and read else {}
+        failed = []
+        for one in undecided:
+            self._weigh(one.watched, known.get(one.end.flow))
+            result = self._result(one.watched, one.end, one.summary)
+            if result and result.verdicts:
+                failed.append(one.end.flow)
+        for rows in self._undecided_rows:
+            self.services.add(rows, failed)
+        self._undecided_rows = []
+
+    def _weigh(self, watched: _Watched, message: MessageView | None) -> None:
+        """Match the events once more, now that it is known what both ends said."""
+        if message is None:
+            return
+        for key, event in watched.waits.items():
+            weighed = weigh(event, message)
+            if self._keep_events:
+                self.events.append(weighed)
+            watched.findings[key] = self._matcher.match(weighed)
+
+    def _result(self, watched: _Watched, end: FlowEnd, summary: Summary) -> FlowResult | None:
+        """All that is reported of a flow, if there is anything; it is kept."""
         result = self._standing(watched, end, summary)
         if watched.told or (self._keep_news and result.findings):
             self._news.append(News(result, ended=True))
         if result.findings:
+            self._results.append(result)
             return result
         if self._all_flows:
             self._clean.append(result)
@@ -291,7 +360,8 @@ class Engine:
         if self._dropped_between(watched.shadow.flow.start, end.end):
             findings = [replace(f, doubts=f.doubts | {Doubt.PACKETS_DROPPED}) for f in findings]
         shown = ladder([*watched.first, *watched.last])
-        return self._told(watched.shadow.flow, end.end, end.packets, findings, shown, summary)
+        shadow = watched.shadow
+        return self._told(shadow.flow, end.end, end.packets, shadow.systems, findings, shown, summary)
 
     def _dropped_between(self, start: int, end: int) -> bool:
         """Whether the capture lost packets while a flow was open that lasted from then to then."""
@@ -302,6 +372,7 @@ class Engine:
         flow: Flow,
         end: int,
         packets: int,
+        systems: tuple[System, System],
         findings: list[Finding],
         shown: tuple[LadderLine, ...],
         summary: Summary | None = None,
@@ -310,8 +381,8 @@ class Engine:
             flow=flow,
             end=end,
             packets=packets,
-            systems=self._systems,
-            verdicts=decide(findings, self._systems),
+            systems=systems,
+            verdicts=decide(findings, self._hosts),
             findings=tuple(findings),
             ladder=shown,
             summary=summary,

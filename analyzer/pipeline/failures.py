@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +15,9 @@ from analyzer.decode.packets import decode
 from analyzer.errors import UserError
 from analyzer.flows.keys import flow_keys
 from analyzer.flows.members import SLACK_NS, keys_of
-from analyzer.model.blocks import SLACK, FrameBlock
-from analyzer.model.finding import News
+from analyzer.model.blocks import FrameBlock
+from analyzer.model.finding import FlowResult, News
+from analyzer.pipeline.applications import Place
 from analyzer.sources.carved import CarvedFile
 
 REMEMBERED_BYTES = 64 << 20
@@ -34,7 +35,7 @@ class Failures:
 
     def __init__(self, path: str, remembered: int = REMEMBERED_BYTES) -> None:
         self.problems: list[str] = []
-        self._path = path
+        self.path = Path(path)
         self._most = remembered
         self._fragments = Fragments()
         self._recent: deque[_Recent] = deque()
@@ -43,8 +44,10 @@ class Failures:
         self._followed: dict[int, int] = {}
         """Flow key -> the time from which on its packets are written (nanoseconds)."""
         self._cut: set[int] = set()
+        self._written: list[tuple[int, int, int]] = []
+        """Time, number, and the flow's key of each frame."""
         try:
-            self._file = CarvedFile(Path(path), _WHOLE, replaced=True)
+            self._file = CarvedFile(self.path, _WHOLE, replaced=True)
             self._file.flush()
         except OSError as error:
             what = f"cannot be written: {error.strerror}"
@@ -54,7 +57,7 @@ class Failures:
         """Remember the frames; write those of flows that have failed already."""
         if self.problems or not len(block):
             return
-        recent = _Recent(_copied(block), self._fragments)
+        recent = _Recent(block.copied(), self._fragments)
         if self._followed:
             self._write(recent, self._followed)
         self._recent.append(recent)
@@ -86,9 +89,22 @@ class Failures:
             self._fail(error)
         if self._cut:
             self.problems.append(
-                f"{self._path}: {len(self._cut)} connections are without their beginning, which was "
+                f"{self.path}: {len(self._cut)} connections are without their beginning, which was "
                 f"{self._most >> 20} MiB of packets ago or more"
             )
+
+    def places(self, results: Sequence[FlowResult]) -> list[Place]:
+        """Which frame of which flow stands where in the file, once it is closed."""
+        indices = {summary.flow: index for index, result in enumerate(results) if (summary := result.summary)}
+        owners: dict[int, list[tuple[int, int]]] = {}
+        for result in results:
+            if summary := result.summary:
+                (key,) = keys_of([summary])
+                owners.setdefault(key, []).append((summary.start - SLACK_NS, indices[summary.flow]))
+        return [
+            (max((one for one in owners.get(key, ()) if one[0] <= time), default=(0, -1))[1], 0, number)
+            for time, number, key in sorted(self._written, key=itemgetter(0))
+        ]
 
     def _begin(self, key: int, start: int) -> None:
         self._followed[key] = start - SLACK_NS
@@ -101,15 +117,17 @@ class Failures:
     def _write(self, recent: _Recent, wanted: dict[int, int]) -> None:
         """Append the frames of these flows."""
         try:
-            for row in recent.rows(wanted):
+            for row, key in recent.rows(wanted):
                 self._file.add(recent.block, row)
+                time, number = int(recent.block.times[row]), recent.block.first_number + row
+                self._written.append((time, number, key))
             self._file.flush()
         except OSError as error:
             self._fail(error)
 
     def _fail(self, error: OSError) -> None:
         self.problems.append(
-            f"{self._path}: {error.strerror}: no more failures are written, the capture goes on"
+            f"{self.path}: {error.strerror}: no more failures are written, the capture goes on"
         )
         self._recent.clear()
 
@@ -125,21 +143,8 @@ class _Recent:
         self._keys: NDArray[np.uint64] = flow_keys(columns)[0]
         self._rows: NDArray[np.int64] = columns.number - block.first_number
 
-    def rows(self, wanted: dict[int, int]) -> list[int]:
-        """The rows of the block that belong to flows with these keys, from their times on; ascending."""
+    def rows(self, wanted: dict[int, int]) -> list[tuple[int, int]]:
+        """Rows of the block that belong to flows with these keys, from their times on; and each one's key."""
         own = np.isin(self._keys, np.array(list(wanted), np.uint64))
-        chosen = self._rows[own]
-        begins = np.array([wanted[key] for key in self._keys[own].tolist()], np.int64)
-        rows: list[int] = np.unique(chosen[self.block.times[chosen] >= begins]).tolist()
-        return rows
-
-
-def _copied(block: FrameBlock) -> FrameBlock:
-    """The same frames in a buffer of their own."""
-    lengths = block.captured
-    memory = block.buffer.data
-    begins = block.offsets.tolist()
-    data = [memory[at : at + size] for at, size in zip(begins, lengths.tolist(), strict=True)]
-    buffer = np.frombuffer(b"".join([*data, bytes(SLACK)]), np.uint8)
-    columns = {name: getattr(block, name).copy() for name in ("captured", "original", "times", "link_types")}
-    return replace(block, buffer=buffer, offsets=np.cumsum(lengths) - lengths, **columns)
+        found = zip(self._rows[own].tolist(), self._keys[own].tolist(), strict=True)
+        return sorted({row: key for row, key in found if self.block.times[row] >= wanted[key]}.items())

@@ -59,10 +59,17 @@ def analyze(
         raise files[0].error
     matcher = Matcher(known)
 
-    def engine() -> Engine:
+    def engine(read_once: bool) -> Engine:
         batch = BATCH_ROWS if max_frames >= MAX_FRAMES else max_frames
         hosts = (client, server)
-        return Engine(matcher, batch=batch, hosts=hosts, all_flows=all_flows, max_flows=max_flows)
+        return Engine(
+            matcher,
+            batch=batch,
+            hosts=hosts,
+            all_flows=all_flows,
+            max_flows=max_flows,
+            keep_blocks=read_once,
+        )
 
     reading = Reading(engine, files, progress, max_frames, jobs)
     for members in series(files):

@@ -12,6 +12,7 @@ from analyzer.decode.packets import decode
 from analyzer.flows.keys import Sorted, sort_by_flow
 from analyzer.model.blocks import FrameBlock
 from analyzer.model.columns import PacketColumns, Undecoded, joined
+from analyzer.pipeline.messages import KeptBlocks
 
 BATCH_ROWS = 65_536
 """Rows that are tracked at once, where nobody waits for the answer. The more, the less each of them costs, as
@@ -23,7 +24,8 @@ _BATCH_BYTES = 1 << 30
 class Front:
     """What is done with frames before anything is known of their flows: they are decoded and sorted."""
 
-    def __init__(self, batch: int) -> None:
+    def __init__(self, batch: int, kept: KeptBlocks | None = None) -> None:
+        self.kept = kept
         self.unknown_links: set[int] = set()
         self._batch = batch
         self._fragments = Fragments()
@@ -33,6 +35,8 @@ class Front:
 
     def take(self, block: FrameBlock) -> Iterator[Sorted]:
         """Decode the next frames; gives the rows once there are enough of them."""
+        if self.kept:
+            self.kept.take(block)
         columns = decode(block, self._fragments)
         if columns.undecoded[Undecoded.UNKNOWN_LINK_TYPE]:
             self.unknown_links |= set(np.unique(block.link_types).tolist()) - LINK_TYPES

@@ -16,10 +16,9 @@ from analyzer.model.blocks import MAX_FRAMES
 from analyzer.model.capture import Capture
 from analyzer.model.columns import PacketColumns, joined
 from analyzer.model.finding import FlowResult
-from analyzer.model.flow import CLIENT, SERVER, Flow, Kind
+from analyzer.model.flow import Flow, Kind
 from analyzer.model.picture import Picture
 from analyzer.model.report import Report
-from analyzer.sockets.profiles import profile
 from analyzer.sockets.shadow import ShadowFlow
 from analyzer.sources.open import open_capture
 from analyzer.verdicts.picture import Painter
@@ -62,7 +61,7 @@ class _Drawing:
 
     def __init__(self, report: Report, chain: Sequence[int], wanted: Sequence[FlowResult]) -> None:
         self._captures = report.captures
-        self._profiles = (profile(*report.hosts[CLIENT]), profile(*report.hosts[SERVER]))
+        self._hosts = report.hosts
         self._chain = chain
         self._members = Members([result.summary for result in wanted if result.summary])
         self._wanted: dict[_Same, int] = {_same(result.flow): id(result) for result in wanted}
@@ -102,7 +101,7 @@ class _Drawing:
         for flow in tracked.flows:
             key = self._wanted.get(_same(flow))
             if key is not None:
-                self._flows[flow.id] = key, ShadowFlow(flow, *self._profiles), Painter(flow, LAST)
+                self._flows[flow.id] = key, ShadowFlow(flow, *self._hosts), Painter(flow, LAST)
         places = np.array([self._tracker.places[s.number] for s in tracked.segments], np.int64)
         sampled = is_sampled(places)
         for segment, place, is_kept in zip(tracked.segments, places.tolist(), sampled.tolist(), strict=True):

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 
 from analyzer.errors import UserError
 from analyzer.flows.keys import Sorted
 from analyzer.model.blocks import FrameBlock
 from analyzer.model.capture import Capture
+from analyzer.model.event import MessageView
 from analyzer.model.finding import FlowResult
 from analyzer.model.report import Totals
+from analyzer.model.summary import Summary
 from analyzer.parallel import Arrays, KilledError, ahead, can_fork, processors
-from analyzer.pipeline.engine import Engine
+from analyzer.pipeline.engine import Engine, ReadMessages
+from analyzer.pipeline.messages import MessageReader
 from analyzer.sources.inputs import Input, beginning, open_input
 from analyzer.sources.open import CaptureSource
 from analyzer.sources.scapy_packets import ScapySource
@@ -36,7 +40,7 @@ class Reading:
 
     def __init__(
         self,
-        engine: Callable[[], Engine],
+        engine: Callable[[bool], Engine],
         files: Sequence[Input],
         progress: Progress | None,
         max_frames: int,
@@ -70,7 +74,7 @@ class Reading:
                 if apart or not (begin and joined.goes_on_with(begin)):
                     self._finish(joined)
                     joined = None
-            joined = joined or _Joined(self._engine())
+            joined = joined or _Joined(self._engine(not self._files[index].size))
             self._file(index, joined)
             if self.captures[index].damage:
                 self._finish(joined)  # what is missing now is no silence
@@ -107,12 +111,35 @@ class Reading:
         return file.size > 0 and self._jobs > 1 and can_fork()
 
     def _finish(self, joined: _Joined) -> None:
-        self.found.append((joined.first, joined.finish()))
+        self.found.append((joined.first, joined.finish(partial(self._messages, joined))))
         joined.engine.add_to(self.totals)
         self.services.merge(joined.engine.services)
         self.twice.merge(joined.engine.twice)
         if joined.captures:
             joined.captures[0].problems.extend(joined.engine.problems())
+
+    def _messages(self, joined: _Joined, flows: Sequence[Summary]) -> dict[int, MessageView]:
+        """Read the files once more, for what both ends of these flows said."""
+        reader = MessageReader(flows)
+        problems = joined.captures[0].problems
+        for index in joined.indices:
+            try:
+                with open_input(self._files[index], index) as source:
+                    reader.take(source.blocks())
+            except UserError as error:
+                problems.append(f"{_not_again(len(flows))} ({error.what})")
+                return {}
+        found = reader.finish()
+        if reader.unread:
+            problems.append(_not_again(reader.unread))
+        return found
+
+
+def _not_again(flows: int) -> str:
+    return (
+        f"what both ends of {flows} connections said could not be read a second time: whether an answer was "
+        "due in them is told by who spoke last"
+    )
 
 
 class _Joined:
@@ -184,7 +211,12 @@ class _Joined:
                 for name in (entry.name for entry in fields(Capture)):
                     setattr(source.capture, name, getattr(capture, name))
 
-    def finish(self) -> list[FlowResult]:
+    @property
+    def indices(self) -> list[int]:
+        """The indices of its captures, in their order."""
+        return self._places.captures
+
+    def finish(self, read: ReadMessages) -> list[FlowResult]:
         """All results, with the numbers that the frames have in their files."""
-        results = self.engine.finish()
+        results = self.engine.finish(read)
         return results if len(self.captures) == 1 else [in_files(one, self._places) for one in results]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analyzer.matching.match import Matcher
-from analyzer.model.event import Event
+from analyzer.model.event import Event, MessageView
 from analyzer.model.finding import FlowResult
 from analyzer.model.rule import Rule
+from analyzer.model.summary import Summary
 from analyzer.pipeline.engine import Engine
-from analyzer.sources.open import open_capture
+from analyzer.pipeline.messages import MessageReader
+from analyzer.sources.open import CaptureSource, open_capture
 from analyzer.sources.transcript import TranscriptSource, parse
 
 
@@ -21,7 +23,15 @@ def trace(
     Raises UserError where the capture cannot be opened or the transcript is wrong.
     """
     engine = Engine(Matcher(rules), keep_events=True)
-    if packets:
-        return engine.run(TranscriptSource(parse(packets, name))), engine.events
-    with open_capture(capture, 0) as source:
-        return engine.run(source), engine.events
+
+    def opened() -> TranscriptSource | CaptureSource:
+        return TranscriptSource(parse(packets, name)) if packets else open_capture(capture, 0)
+
+    def messages(flows: Sequence[Summary]) -> dict[int, MessageView]:
+        reader = MessageReader(flows)
+        with opened() as again:
+            reader.take(again.blocks())
+        return reader.finish()
+
+    with opened() as source:
+        return engine.run(source, messages), engine.events

@@ -1,20 +1,94 @@
-"""What the ends were taken for, in words."""
+"""What the ends were taken for, and why, in words."""
 
 from __future__ import annotations
 
-from analyzer.model.host import Host
+from collections import Counter
+
+from analyzer.data import load
+from analyzer.model.flow import CLIENT, SERVER
+from analyzer.model.host import Host, Likeness, System, taken_for, version_text
+from analyzer.model.report import Report
+from analyzer.reports.words import count
 
 SYSTEM_NAMES = {"linux": "Linux", "freebsd": "FreeBSD", "macos": "macOS", "windows": "Windows"}
+_OPENINGS = ("SYN", "SYN+ACK")
 
 
-def taken_for(hosts: tuple[Host, Host]) -> str:
-    """A sentence about the systems and settings of client and server."""
-    client, server = hosts
-    if client == server:
-        return f"Both ends are taken to run {_host(client)}."
-    return f"The client is taken to run {_host(client)}, the server {_host(server)}."
+def systems_text(report: Report) -> str:
+    """A sentence about the systems and settings of client and server in the flows that are told of."""
+    seen = [_taken(report, side) for side in (CLIENT, SERVER)]
+    known = [_settings(host, list(taken)) for host, taken in zip(report.hosts, seen, strict=True)]
+    alike = known[CLIENT] == known[SERVER]
+    if alike and (both := _of_both(*map(list, seen))):
+        return f"Both ends are taken to run {both} with {known[CLIENT]}."
+    client, server = (_side(taken, side) for side, taken in enumerate(seen))
+    if alike:
+        return f"The client is taken to run {client}, the server {server}, both with {known[CLIENT]}."
+    return (
+        f"The client is taken to run {client} with {known[CLIENT]}, the server {server} with {known[SERVER]}."
+    )
 
 
-def _host(host: Host) -> str:
-    settings = ", ".join(f"{name}={value:g}" for name, value in host.settings)
-    return f"{SYSTEM_NAMES[host.system]} with {settings or 'default settings'}"
+def _taken(report: Report, side: int) -> Counter[System]:
+    """What that end was taken for, and in how many flows."""
+    told = [result for result in report.flows if result.findings] or report.flows
+    seen = Counter(result.systems[side] for result in told)
+    return seen or Counter([taken_for(report.hosts[side])])
+
+
+def _settings(host: Host, seen: list[System]) -> str:
+    """The settings of those systems that it is taken to run."""
+    names = {name for system in seen for name in load(f"profiles/{system.name}")["settings"]["names"]}
+    settings = ", ".join(f"{name}={value:g}" for name, value in host.settings if name in names)
+    return settings or "default settings"
+
+
+def _name(system: System) -> str:
+    name = SYSTEM_NAMES[system.name]
+    return f"{name} {version_text(system.version)}" if system.version else name
+
+
+def _of_both(clients: list[System], servers: list[System]) -> str:
+    """What both ends run in all flows, and why they are taken to; empty where that is not the same."""
+    if len(clients) > 1 or len(servers) > 1 or _name(clients[0]) != _name(servers[0]):
+        return ""
+    client, server = clients[0], servers[0]
+    likenesses = {client.likeness, server.likeness}
+    if likenesses <= {Likeness.SIGNATURE, Likeness.OPTIONS}:
+        return f"{_name(client)} (their SYNs look like it)"
+    if likenesses == {Likeness.NONE}:
+        return f"{_name(client)} (nothing tells what they run)"
+    reasons = [_reason(client, "the client"), _reason(server, "the server")]
+    told = "; ".join(reason for reason in reasons if reason)
+    return f"{_name(client)} ({told})" if told else _name(client)
+
+
+def _side(seen: Counter[System], side: int) -> str:
+    """``Linux (its SYN looks like it)``; where it differs from flow to flow, each with how often."""
+    texts = [f"{_name(system)}{_in_brackets(system, side)}" for system, _ in seen.most_common()]
+    if len(texts) == 1:
+        return texts[0]
+    parts = [
+        f"{text} in {count(number, 'connection')}"
+        for text, (_, number) in zip(texts, seen.most_common(), strict=True)
+    ]
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _in_brackets(system: System, side: int) -> str:
+    reason = _reason(system, "it", _OPENINGS[side])
+    return f" ({reason})" if reason else ""
+
+
+def _reason(system: System, end: str, opening: str = "") -> str:
+    """Why ``end`` (the client, the server, it) is taken to run this system."""
+    owner = "its" if end == "it" else f"{end}'s"
+    its = f"{owner} {opening or _OPENINGS[end == 'the server']}"
+    return {
+        Likeness.GIVEN: "",
+        Likeness.SIGNATURE: f"{its} looks like it",
+        Likeness.OPTIONS: f"by the options of {its}",
+        Likeness.TTL: "a guess by its TTL alone",
+        Likeness.OTHER: f"{its} is that of a system which is not known here",
+        Likeness.NONE: f"nothing tells what {end} runs",
+    }[system.likeness]

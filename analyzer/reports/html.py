@@ -19,7 +19,7 @@ from analyzer.model.picture import Picture
 from analyzer.model.report import Report
 from analyzer.model.rule import Rule
 from analyzer.reports.groups import Group, failed, groups
-from analyzer.reports.host_text import taken_for
+from analyzer.reports.host_text import systems_text
 from analyzer.reports.html_data import group_cause, group_title, page_data
 from analyzer.reports.printable import printable
 from analyzer.reports.text_facts import who
@@ -56,7 +56,7 @@ def write(
         "title": _title(report),
         "captures": [_capture(report, index) for index in range(len(report.captures))],
         "paragraph": _paragraph(report, found),
-        "hosts": taken_for(report.hosts),
+        "hosts": systems_text(report),
         "rows": [_row(group) for group in found[:_LISTED]],
         "more_rows": max(0, len(found) - _LISTED),
         "harmless": sorted(report.totals.harmless.items()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any, TextIO
 
@@ -12,20 +12,24 @@ from analyzer.model.capture import Capture
 from analyzer.model.filter import EVERYTHING
 from analyzer.model.finding import Finding, FlowResult, Verdict
 from analyzer.model.flow import SIDES, Endpoint, Flow
-from analyzer.model.host import Host
+from analyzer.model.host import Host, System, version_text
 from analyzer.model.report import Evidence, Incident, Report, SeenTwice
+from analyzer.reports.json_text import write_json
 
 SCHEMA = "errnoscope.report/1"
 
 
 def write(report: Report, out: TextIO) -> None:
     """Write the report."""
-    json.dump(as_plain(report), out, indent=2)
-    out.write("\n")
+    write_json(_document(report, map(flow_as_plain, report.flows)), out)
 
 
 def as_plain(report: Report) -> dict[str, Any]:
     """The report as dictionaries and lists; times in seconds since the epoch."""
+    return _document(report, [flow_as_plain(result) for result in report.flows])
+
+
+def _document(report: Report, flows: Iterable[dict[str, Any]]) -> dict[str, Any]:
     totals = report.totals
     return {
         "schema": SCHEMA,
@@ -40,7 +44,7 @@ def as_plain(report: Report) -> dict[str, Any]:
             "other_packets": totals.other_packets,
             "flows_with_findings": sum(bool(result.findings) for result in report.flows),
         },
-        "flows": [flow_as_plain(result) for result in report.flows],
+        "flows": flows,
         "incidents": [_incident(incident) for incident in report.incidents],
         "hosts": {side: _host(host) for side, host in zip(SIDES, report.hosts, strict=True)},
         "filter": _filter(report),
@@ -73,7 +77,10 @@ def _capture(capture: Capture) -> dict[str, Any]:
 
 
 def _host(host: Host) -> dict[str, Any]:
-    return {"os": host.system, "settings": dict(host.settings)}
+    plain: dict[str, Any] = {"os": host.system, "settings": dict(host.settings)}
+    if host.version:
+        plain["os_version"] = version_text(host.version)
+    return plain | ({"platform": host.platform} if host.platform else {})
 
 
 def _filter(report: Report) -> dict[str, Any] | None:
@@ -140,8 +147,11 @@ def _captures(item: Verdict | Finding) -> dict[str, Any]:
     return {"frame_captures": list(item.frame_captures)} if item.frame_captures else {}
 
 
-def _endpoint(endpoint: Endpoint, system: str) -> dict[str, Any]:
-    return {"address": endpoint.address, "port": endpoint.port, "os": system}
+def _endpoint(endpoint: Endpoint, system: System) -> dict[str, Any]:
+    plain: dict[str, Any] = {"address": endpoint.address, "port": endpoint.port, "os": system.name}
+    if system.version:
+        plain["os_version"] = version_text(system.version)
+    return plain | {"os_evidence": system.likeness.value}
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
@@ -149,6 +159,8 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "endpoint": SIDES[verdict.side],
         "errno": verdict.errno or None,
         "number": verdict.number,
+        "platform": verdict.platform,
+        "platform_name": verdict.platform_name or None,
         "call": verdict.table.call,
         "signal": verdict.table.signal,
         "confidence": verdict.confidence.value,
@@ -216,10 +228,16 @@ def _evidence(evidence: Evidence) -> dict[str, Any]:
     """Times and pauses in seconds; what nothing is known of is left out."""
     plain = {f.name: getattr(evidence, f.name) for f in fields(evidence)}
     return {
-        name: list(value) if isinstance(value, tuple) else seconds(value) if name in _TIMES else value
+        name: _figures(value, in_seconds=name in _TIMES)
         for name, value in plain.items()
         if value or name == "reached_meanwhile"
     }
 
 
-_TIMES = ("reached_before", "reached_after", "longest_survived", "shortest_fatal")
+def _figures(value: Any, *, in_seconds: bool) -> Any:
+    if isinstance(value, tuple):
+        return [_figures(each, in_seconds=in_seconds) for each in value]
+    return seconds(value) if in_seconds else value
+
+
+_TIMES = ("reached_before", "reached_after", "longest_survived", "shortest_fatal", "waited", "idle_close")

@@ -6,6 +6,7 @@ from collections.abc import Sequence, Set
 
 from analyzer.model.finding import FlowResult, LadderLine
 from analyzer.model.flow import CLIENT
+from analyzer.model.picture import Seen
 
 _WIDTH = 57
 _SHOWN = 14
@@ -66,15 +67,19 @@ def _chosen(result: FlowResult, deciding: Places) -> list[int]:
 
 def _line(result: FlowResult, index: int, deciding: Places) -> str:
     line = result.ladder[index]
-    mark = "*" if _place(result, line) in deciding else " "
     seconds = (line.time - result.flow.start) / 1e9
-    return f"{mark}{line.number:>6} {seconds:>8.3f}  {_arrow(line)}"
+    return ladder_line(line, seconds, decides=_place(result, line) in deciding)
 
 
-def _arrow(line: LadderLine) -> str:
+def ladder_line(line: LadderLine | Seen, seconds: float, *, decides: bool, width: int = _WIDTH) -> str:
+    """A segment ``seconds`` after the begin of its flow, between two ends that are ``width`` apart."""
+    return f"{'*' if decides else ' '}{line.number:>6} {seconds:>8.3f}  {_arrow(line, width)}"
+
+
+def _arrow(line: LadderLine | Seen, width: int) -> str:
     if line.reporter:
         text = f" {line.label} from {line.reporter} "
-        return f"{text:=^{_WIDTH - 1}}>" if line.side == CLIENT else f"<{text:=^{_WIDTH - 1}}"
+        return f"{text:=^{width - 1}}>" if line.side == CLIENT else f"<{text:=^{width - 1}}"
     if line.side == CLIENT:
-        return f"{f'--- {line.label} ':-<{_WIDTH - 1}}>"
-    return f"<{f' {line.label} ---':->{_WIDTH - 1}}"
+        return f"{f'--- {line.label} ':-<{width - 1}}>"
+    return f"<{f' {line.label} ---':->{width - 1}}"

@@ -13,7 +13,9 @@ def log_lines(verdict: Verdict, flow: Flow) -> list[str]:
     result = table.calls[table.call]
     peer = flow.server if verdict.side == CLIENT else flow.client
     entries = load("logs").get(table.call, {}).get(result, [])
-    told = [entry for entry in entries if entry.get("os", "linux") == "linux" and "protocol" not in entry]
+    winsock = load("errno")["winsock"]["platform"]  # its texts are its own; elsewhere programs print the same
+    own = winsock if verdict.platform == winsock else "linux"
+    told = [entry for entry in entries if entry.get("os", "linux") == own and "protocol" not in entry]
     lines = []
     for entry in told:
         text = entry["text"].format(

@@ -17,7 +17,7 @@ from analyzer.model.report import Report
 from analyzer.model.rule import Severity
 from analyzer.reports.flow_table import flow_table
 from analyzer.reports.groups import Group, failed, groups, is_warning
-from analyzer.reports.host_text import taken_for
+from analyzer.reports.host_text import systems_text
 from analyzer.reports.layout import WIDTH, Style, labelled, wrapped
 from analyzer.reports.printable import printable
 from analyzer.reports.text_facts import seen_twice
@@ -160,7 +160,7 @@ def _summary(report: Report, found: Sequence[Group], bold: Style) -> Iterable[st
         yield from map(bold, wrapped(_none_passes(report), WIDTH))
     elif found:
         yield from map(bold, wrapped(_found(report, found), WIDTH))
-        yield from wrapped(taken_for(report.hosts), WIDTH)
+        yield from wrapped(systems_text(report), WIDTH)
     else:
         yield from _nothing(report, bold)
 

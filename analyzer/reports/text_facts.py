@@ -42,6 +42,12 @@ def facts(group: Group) -> Iterable[tuple[str, str]]:
                 yield "fits", fits
         if evidence.size_limit:
             yield "sizes", _sizes(evidence)
+        refused = group.incident.call == "connect"
+        if evidence.reset_by_host is False or (refused and evidence.reset_by_host):
+            yield "ttl", _ttls(group, evidence)
+        yield from _timers(group, evidence)
+        if evidence.client_answered:
+            yield "partly", _partly(group, evidence)
 
 
 def seen_twice(seen: SeenTwice) -> str:
@@ -127,6 +133,56 @@ def _fits(evidence: Evidence) -> str:
         return "None of the known defaults lies between the two: it was set, or is another box's."
     more = " ..." if len(evidence.idle_fits) > _FITS else ""
     return f"{', or '.join(evidence.idle_fits[:_FITS])}{more}, by default. No packet names the box."
+
+
+def _ttls(group: Group, evidence: Evidence) -> str:
+    host = group.first.flow.server.address
+    resets = " and ".join(str(ttl) for ttl in evidence.reset_ttls)
+    low, high = evidence.host_ttls
+    others = f"{low}" if low == high else f"{low} to {high}"
+    if evidence.reset_by_host:
+        same = "like all else from that host" if low == high else f"all else from that host has {others}"
+        return f"{resets}, {same}: most probably the host itself refused, no firewall between."
+    return f"{resets} of the resets, {others} of all else from {host}: they are not from that host."
+
+
+def _timers(group: Group, evidence: Evidence) -> Iterable[tuple[str, str]]:
+    """Waits that many connections have in common."""
+    if evidence.waited_flows:
+        wait = f"{evidence.waited / 1e9:,.2f}".rstrip("0").rstrip(".")
+        yield (
+            "waits",
+            f"{evidence.waited_flows:,} of {len(group.members):,} waited for {wait} s: a timer of the "
+            'program. Its log says "timed out", and no kernel gave an errno.',
+        )
+    if evidence.idle_closes:
+        low, high = (f"{time / 1e9:,.2f}" for time in evidence.idle_close)
+        span = f"{low} s" if low == high else f"{low} to {high} s"
+        yield (
+            "idle",
+            f"The server closes idle connections: its FIN came {span} after its last byte in "
+            f"{evidence.idle_closes:,} that nobody was using. A client that keeps them for as long sends "
+            "requests into their end: its own idle timeout must be shorter, by more than a round trip.",
+        )
+    if evidence.timer_fits:
+        more = " ..." if len(evidence.timer_fits) > _FITS else ""
+        yield (
+            "fits",
+            f"by default: {'; '.join(evidence.timer_fits[:_FITS])}{more}. No packet names the program.",
+        )
+
+
+def _partly(group: Group, evidence: Evidence) -> str:
+    again = ""
+    if evidence.ports_again:
+        again = f" {evidence.ports_again:,} came from a port that had been used shortly before."
+    return (
+        f"In the same time the service answered {evidence.client_answered:,} connections of the same "
+        f"clients, and left the SYNs of {len(group.members):,} unanswered: it is there.{again} Look for what "
+        "tells these SYNs apart: a port that is still known from before (at the server, or at a NAT that "
+        "gives it out twice), timestamps of several hosts behind one address, an accept queue that is full "
+        "at times."
+    )
 
 
 def _sizes(evidence: Evidence) -> str:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from analyzer.data import load
 from analyzer.model.finding import CallTable, Verdict
 from analyzer.model.flow import SIDES
+from analyzer.model.host import system_of
 from analyzer.model.rule import RESULTS
 
 _CALLS = {"so_error": "getsockopt(SO_ERROR)"}
@@ -23,10 +24,18 @@ def result_name(result: str) -> str:
     return _RESULTS.get(result, result)
 
 
-def errno_name(errno: str, number: int | None) -> str:
-    """``EPIPE (32, "Broken pipe")``."""
-    text = load("errno")["errno"][errno]["text"]
-    return f'{errno} ({number}, "{text}")' if number is not None else f'{errno} ("{text}")'
+def errno_name(errno: str, verdict: Verdict) -> str:
+    """``EPIPE (32, "Broken pipe")``; ``ECONNRESET (WSAECONNRESET, 10054)`` where Winsock has its own."""
+    known = load("errno")
+    texts = known["errno"][errno]
+    which = known["texts"].get(system_of(verdict.platform), "")
+    parts = [
+        verdict.platform_name if errno == verdict.errno != verdict.platform_name else "",
+        "" if verdict.number is None else str(verdict.number),
+        f'"{texts.get(which, texts["text"])}"' if which else "",
+    ]
+    told = ", ".join(part for part in parts if part)
+    return f"{errno} ({told})" if told else errno
 
 
 def headline(verdict: Verdict) -> str:
@@ -43,7 +52,7 @@ def headline(verdict: Verdict) -> str:
         return f"{subject} {said}."
     signal = signal_of(table.call, result)
     ending = f" and the signal {signal}" if signal else ""
-    return f"{subject} failed with {errno_name(result, verdict.number)}{ending}."
+    return f"{subject} failed with {errno_name(result, verdict)}{ending}."
 
 
 def short_headline(verdict: Verdict) -> str:
@@ -53,9 +62,7 @@ def short_headline(verdict: Verdict) -> str:
     if result in RESULTS:
         return f"{call_name(table.call)}: {result_name(result)}"
     signal = signal_of(table.call, result)
-    return (
-        f"{call_name(table.call)}: {errno_name(result, verdict.number)}{f' and {signal}' if signal else ''}"
-    )
+    return f"{call_name(table.call)}: {errno_name(result, verdict)}{f' and {signal}' if signal else ''}"
 
 
 def calls_in_words(table: CallTable) -> str:

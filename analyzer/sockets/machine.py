@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from analyzer.model.columns import Flag
 from analyzer.model.event import Activity, SocketView
 from analyzer.model.flow import SIDES, Segment, Totals
+from analyzer.model.host import AUTO, Host, System, taken_for
 from analyzer.model.seq import add, distance
 from analyzer.model.socket import State, Step
-from analyzer.sockets.profiles import Profile
+from analyzer.sockets.profiles import Profile, profile_of
 from analyzer.sockets.retries import SECOND, Run
+from analyzer.sockets.signatures import recognise
 from analyzer.sockets.transitions import step
 
 _CLOSE_NOTIFY = (23, 24, 31)
@@ -49,8 +51,10 @@ class Fatal:
 class ShadowSocket:
     """What is inferred for the socket of one end.
 
+    ``host``: what is known of it; ``system``, ``profile``: what it is taken to run.
     ``initial``: its first sequence number; ``connects``: it sent a SYN without ACK; ``has_ts``: its SYN or
-    SYN-ACK had timestamps; ``fin_end``: the number after its FIN, ``fin_time``: when that was
+    SYN-ACK had timestamps; ``synacks_in_vain``: how often it sent its SYN-ACK again although that had been
+    acknowledged; ``fin_end``: the number after its FIN, ``fin_time``: when that was
     sent last, ``fin_number``: the frame that it was first sent in; ``fin_peer_end``: what the other end had
     sent when it sent that FIN; ``peer_fin_payload``: what it had sent itself when the other end's FIN came;
     ``closed``: taken to have been closed by its program; ``run``: what it retransmits, ``recovered``: what
@@ -60,13 +64,16 @@ class ShadowSocket:
     """
 
     side: int
-    profile: Profile
+    host: Host
+    system: System = field(init=False)
+    profile: Profile = field(init=False)
     state: State = State.CLOSED
     initial: int | None = None
     syn_time: int = 0
     syn_number: int = 0
     connects: bool = False
     has_ts: bool = False
+    synacks_in_vain: int = 0
     fin_end: int | None = None
     fin_time: int = 0
     fin_number: int = 0
@@ -86,6 +93,18 @@ class ShadowSocket:
     zero_number: int = 0
     recovered: Run | None = None
     fatal: Fatal | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        self._runs(taken_for(self.host))
+
+    def recognise(self, segment: Segment) -> None:
+        """Infer what this end runs from the first segment of its own, unless that is given."""
+        if self.ttl == 0 and self.host.system == AUTO:
+            self._runs(recognise(segment))
+        self.ttl = segment.ttl
+
+    def _runs(self, system: System) -> None:
+        self.system, self.profile = system, profile_of(system, self.host)
 
     def take(self, taken: Step) -> None:
         """Step the table."""
@@ -115,20 +134,29 @@ class ShadowSocket:
 
     def catch_up(self, own: Totals, peer: Totals, peer_fin_end: int | None) -> None:
         """What plain segments, which are not looked at one by one, have changed meanwhile."""
+        if self.state is State.SYN_SENT and own.opened_time:
+            self._opened()  # what the other end sent was not captured
         if peer.has_ack:
-            self.acknowledged(peer.ack)
+            self.acknowledged(peer.ack, own)
         if self.closed and self._reads_on(own, peer, peer_fin_end):
             self.closed = False
         if peer.last_time > self.soft_time:
             self.soft_errno = ""  # any good segment of the other end clears it: Linux tcp_ack()
 
-    def acknowledged(self, ack: int) -> None:
-        """The other end acknowledged everything before this number."""
+    def acknowledged(self, ack: int, own: Totals) -> None:
+        """The other end acknowledged everything before this number; ``own`` is what this end had sent."""
+        if self.state is State.SYN_SENT and own.has_seq and distance(own.seq_end, ack) > 0:
+            return  # of another connection: RFC 9293 section 3.10.7.3
         if self.initial is not None and distance(self.initial, ack) > 0:
             self.take(Step.SYN_ACKED)
         if self.fin_end is not None and distance(self.fin_end, ack) >= 0:
             self.take(Step.FIN_ACKED)
         if self.run and distance(self.run.seq, ack) > 0:
+            self.recovered, self.run = self.run, None
+
+    def _opened(self) -> None:
+        self.take(Step.SYN_ACKED)
+        if self.run and self.run.what == "syn":
             self.recovered, self.run = self.run, None
 
     def _reads_on(self, own: Totals, peer: Totals, peer_fin_end: int | None) -> bool:

@@ -10,6 +10,7 @@ from analyzer.model.event import (
     Event,
     FlowView,
     IcmpView,
+    MessageView,
     ProbeView,
     ResetView,
     RetryView,
@@ -17,11 +18,11 @@ from analyzer.model.event import (
     Withdrawn,
 )
 from analyzer.model.flow import CLIENT, NOTHING, SERVER, Flow, Totals
+from analyzer.model.host import Host, Likeness
 from analyzer.model.seq import distance
 from analyzer.model.socket import State, Step
 from analyzer.sockets.machine import Fatal, ShadowSocket
 from analyzer.sockets.probes import KEEPALIVE, WINDOW, is_answered
-from analyzer.sockets.profiles import Profile
 from analyzer.sockets.retries import SECOND
 
 COPY_NS = SECOND // 100
@@ -34,7 +35,7 @@ E = TypeVar("E", bound=Event)
 class Pair:
     """Both ends of a flow. ``totals``: what each had sent, by side, just before what is looked at now."""
 
-    def __init__(self, flow: Flow, client: Profile, server: Profile) -> None:
+    def __init__(self, flow: Flow, client: Host, server: Host) -> None:
         self.flow = flow
         self.sockets = (ShadowSocket(CLIENT, client), ShadowSocket(SERVER, server))
         self.totals: tuple[Totals, Totals] = (NOTHING, NOTHING)
@@ -84,8 +85,9 @@ class Pair:
     def heard_after_all(self) -> Iterator[Told]:
         """The capture is over: what was taken to have been given up was acknowledged in its last packets."""
         for socket in self.sockets:
-            if _was_heard(socket, self.totals[1 - socket.side]):
+            if _was_heard(socket, *self.sent(socket)):
                 yield from self.revive(socket)
+                socket.catch_up(*self.sent(socket), self.other(socket).fin_end)
 
     def revive(self, socket: ShadowSocket) -> Iterator[Told]:
         """What ended this end did not: its state before is its state now."""
@@ -110,13 +112,14 @@ class Pair:
         frames: tuple[int, ...],
         key: str,
         doubts: set[Doubt],
-        **views: IcmpView | ResetView | RetryView | ProbeView | WaitView,
+        **views: IcmpView | ResetView | RetryView | ProbeView | WaitView | MessageView,
     ) -> E:
         """An event of that end, with what a rule may see of it."""
         make: Callable[..., E] = kind
         return make(
             flow_id=self.flow.id,
             side=socket.side,
+            system=socket.system.name,
             time=time,
             frames=frames,
             key=key,
@@ -126,6 +129,7 @@ class Pair:
                 ip_version=self.flow.version,
                 handshake_seen=not self.flow.client_guessed,
                 age=(time - self.flow.start) / SECOND,
+                unaccepted=self.sockets[SERVER].synacks_in_vain > 0 and not self.totals[SERVER].opened_time,
             ),
             **views,
         )
@@ -133,8 +137,10 @@ class Pair:
     def _doubts(self, socket: ShadowSocket) -> set[Doubt]:
         """What is doubtful about this flow altogether."""
         doubts = set()
-        if socket.ttl > socket.profile.ttl:
+        if socket.ttl > socket.profile.ttl or socket.system.likeness is Likeness.OTHER:
             doubts.add(Doubt.ANOTHER_SYSTEM)
+        if socket.system.likeness is Likeness.TTL:
+            doubts.add(Doubt.SYSTEM_GUESSED)
         if self.flow.client_guessed:
             doubts.add(Doubt.HANDSHAKE_NOT_SEEN)
         client, server = self.totals
@@ -154,12 +160,16 @@ class Pair:
         return doubts
 
 
-def _was_heard(socket: ShadowSocket, peer: Totals) -> bool:
+def _was_heard(socket: ShadowSocket, own: Totals, peer: Totals) -> bool:
     """What it was taken to have given up was acknowledged after all, and no reset answered that."""
     run = socket.fatal.run_before if socket.fatal and not socket.fatal.reset else None
     if run and run.what in (WINDOW, KEEPALIVE):
         return run.what == WINDOW and not socket.reset_late and is_answered(run, peer)
-    return run is not None and not socket.reset_late and peer.has_ack and distance(run.seq, peer.ack) > 0
+    if run is None or socket.reset_late:
+        return False
+    if run.what == "syn" and (own.opened_time or distance(own.seq_end, peer.ack) > 0):
+        return own.opened_time > 0  # else it acknowledges another connection
+    return peer.has_ack and distance(run.seq, peer.ack) > 0
 
 
 def _shows_life(fatal: Fatal, own: Totals) -> bool:

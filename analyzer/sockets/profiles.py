@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
@@ -9,6 +10,7 @@ from math import log2
 from typing import Any
 
 from analyzer.data import load
+from analyzer.model.host import Host, System, Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +82,19 @@ class Profile:
         return "dropped"
 
 
+def profile_of(system: System, host: Host) -> Profile:
+    """The profile of an end that is taken to run this system; ``host`` is what is known of it."""
+    return profile(system.name, host.settings, system.version)
+
+
 @cache
-def profile(name: str, settings: tuple[tuple[str, float], ...] = ()) -> Profile:
+def profile(name: str, settings: tuple[tuple[str, float], ...] = (), version: Version = ()) -> Profile:
     """The profile of a system, by the name of its file in data/profiles, with settings that are known.
 
-    ``settings`` are names of the file's own list and values in the unit that stands there.
+    ``settings`` are names of the file's own list and values in the unit that stands there; others change
+    nothing. ``version`` is an older one than that which the file describes.
     """
-    data = _with_settings(load(f"profiles/{name}"), settings)
+    data = _with_settings(_of_version(load(f"profiles/{name}"), version), settings)
     return Profile(
         name=data["name"],
         ttl=data["ttl"],
@@ -125,16 +133,34 @@ def _model_time(retries: int, base: float, most: float) -> float:
     return ((2 << doublings) - 1) * base + (retries - doublings) * most
 
 
+def _of_version(data: dict[str, Any], version: Version) -> dict[str, Any]:
+    """A copy of a profile's data in which that stands which this version does differently."""
+    differences = [row for row in data.get("versions", ()) if version and version < numbers(row["before"])]
+    data = deepcopy(data) if differences else data
+    for row in differences:
+        _put(data, row["of"], row["value"])
+    return data
+
+
+def numbers(version: str) -> Version:
+    """``6.5`` as numbers, which can be compared."""
+    return tuple(map(int, version.split(".")))
+
+
+def _put(data: Any, way: Sequence[str | int], value: object) -> None:
+    *way, last = way
+    for key in way:
+        data = data[key]
+    data[last] = value
+
+
 def _with_settings(data: dict[str, Any], settings: tuple[tuple[str, float], ...]) -> dict[str, Any]:
     """A copy of a profile's data in which the settings stand at their places."""
     data = deepcopy(data) if settings else data
     for name, value in settings:
-        known = data["settings"]["names"][name]
-        *way, last = known["of"]
-        holder = data
-        for key in way:
-            holder = holder[key]
-        holder[last] = known["zero"] if value == 0 and "zero" in known else value * known.get("unit_s", 1)
+        if known := data["settings"]["names"].get(name):
+            zero = value == 0 and "zero" in known
+            _put(data, known["of"], known["zero"] if zero else value * known.get("unit_s", 1))
     return data
 
 

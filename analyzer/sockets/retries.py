@@ -25,7 +25,8 @@ class Run:
     """Transmissions of the same bytes that nobody acknowledged. Times in nanoseconds.
 
     ``first_number`` is the frame of the first transmission, 0 where it was not captured; ``answers`` counts
-    those after which the other end sent something before the next one; ``last_interval``
+    those after which the other end sent something before the next one, ``echoes`` those after which that was
+    what it had sent before; ``length`` is the payload of the last one; ``last_interval``
     lies between the last two transmissions, ``first_interval`` between the first two.
     """
 
@@ -39,6 +40,8 @@ class Run:
     last_interval: int = 0
     first_interval: int = 0
     numbers: tuple[int, ...] = ()
+    length: int = 0
+    echoes: int = 0
 
     def __post_init__(self) -> None:
         self.last = self.first_time
@@ -92,7 +95,12 @@ def missing_at(run: Run, schedule: RetrySchedule) -> int:
 
 def _is_linear(run: Run, schedule: RetrySchedule) -> bool:
     """Linux 6.5 and later begin connect() with equal steps; told by the second step not having doubled."""
-    return 2 <= run.count <= schedule.syn_linear and run.last_interval < run.first_interval * 1.5
+    return 2 <= run.count <= schedule.syn_linear and run.last_interval < _first_step(run, schedule) * 1.5
+
+
+def _first_step(run: Run, schedule: RetrySchedule) -> int:
+    """Of a SYN that met an ACK of another connection the first one comes at once, not by the timer."""
+    return max(run.first_interval, round(schedule.rto_initial * SECOND))
 
 
 def gives_up_at(run: Run, schedule: RetrySchedule) -> int:
@@ -126,7 +134,7 @@ def _data_gives_up(run: Run, schedule: RetrySchedule) -> int:
 
 def _opening_gives_up(run: Run, schedule: RetrySchedule) -> int:
     """SYN and SYN-ACK are counted; the linear steps of connect() come on top."""
-    linear = schedule.syn_linear if run.what == "syn" and _took_linear_steps(run) else 0
+    linear = schedule.syn_linear if run.what == "syn" and _took_linear_steps(run, schedule) else 0
     retries = schedule.syn_retries if run.what == "syn" else schedule.synack_retries
     time, step = run.last, _nominal(run, schedule)
     for count in range(run.count, max(retries + linear, run.count) + 1):
@@ -145,11 +153,11 @@ def _probes_give_up(run: Run, schedule: RetrySchedule) -> int:
     return time
 
 
-def _took_linear_steps(run: Run) -> bool:
+def _took_linear_steps(run: Run, schedule: RetrySchedule) -> bool:
     """Whether there are more of them than doubling allows; after one interval it is taken to be so."""
     if run.count < 2:
         return True
-    doubling = run.first_interval * ((1 << min(run.count, 64)) - 1)
+    doubling = _first_step(run, schedule) * ((1 << min(run.count, 64)) - 1)
     return run.elapsed * 4 < doubling * 3
 
 

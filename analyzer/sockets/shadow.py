@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 from analyzer.model.columns import Flag
 from analyzer.model.flow import CLIENT, Flow, FlowEnd, Kind, Segment, Totals
+from analyzer.model.host import Host, System
 from analyzer.model.seq import add
 from analyzer.model.socket import State, Step
 from analyzer.sockets.machine import ShadowSocket
 from analyzer.sockets.pair import Pair, Told
-from analyzer.sockets.profiles import Profile
 from analyzer.sockets.stories.answers import Answers
 from analyzer.sockets.stories.icmp import IcmpErrors
 from analyzer.sockets.stories.keepalive import Probes
@@ -24,7 +24,7 @@ from analyzer.sockets.stories.retransmissions import Retransmissions
 class ShadowFlow:
     """Steps both ends' sockets with each significant segment of a flow, in order."""
 
-    def __init__(self, flow: Flow, client: Profile, server: Profile) -> None:
+    def __init__(self, flow: Flow, client: Host, server: Host) -> None:
         self._pair = Pair(flow, client, server)
         self._retransmissions = Retransmissions(self._pair)
         self._probes = Probes(self._pair)
@@ -42,6 +42,12 @@ class ShadowFlow:
         """The TCP states of client and server, as they are now."""
         client, server = self._pair.sockets
         return client.state.value, server.state.value
+
+    @property
+    def systems(self) -> tuple[System, System]:
+        """What client and server are taken to run."""
+        client, server = self._pair.sockets
+        return client.system, server.system
 
     @property
     def deadline(self) -> int | None:
@@ -85,7 +91,7 @@ class ShadowFlow:
         """Anything but a RST."""
         sender = self._pair.sockets[segment.side]
         receiver = self._pair.other(sender)
-        sender.ttl = segment.ttl
+        sender.recognise(segment)
         if sender.fatal and segment.time > sender.fatal.time + sender.fatal.grace:
             yield from self._pair.revive(sender)
         if segment.flags & Flag.SYN:
@@ -99,7 +105,7 @@ class ShadowFlow:
         if segment.kinds & Kind.RESENT:
             yield from self._retransmissions.again(sender, segment)
         if segment.flags & Flag.ACK:
-            receiver.acknowledged(segment.ack)
+            receiver.acknowledged(segment.ack, self._pair.sent(receiver)[0])
             yield from self._retransmissions.recoveries(segment.time)
             if sender.side == CLIENT:
                 yield from self._answers.fin_arrived(segment.ack)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -29,11 +30,18 @@ class Dissected:
     text: str
 
 
+def require_tshark() -> None:
+    """Raises UserError where it is not installed."""
+    if shutil.which("tshark") is None:
+        hint = "install tshark (Debian: apt-get install tshark)"
+        raise UserError("no-tshark", "--app", "tshark is not installed", hint)
+
+
 def dissect(path: Path, wanted: Dissection) -> Iterator[Dissected]:
     """The messages of a capture, in its order. Raises UserError where tshark is missing or fails."""
+    require_tshark()
     import pyshark
     from pyshark.capture.capture import TSharkCrashException
-    from pyshark.tshark.tshark import TSharkNotFoundException
 
     messages: dict[str, list[dict[str, str]]] = load("applications")
     settings = {"tls.keylog_file": wanted.keylog} if wanted.keylog else None
@@ -43,9 +51,6 @@ def dissect(path: Path, wanted: Dissection) -> Iterator[Dissected]:
     try:
         for packet in packets:
             yield from _of_packet(packet, messages, show=wanted.secrets)
-    except TSharkNotFoundException:
-        hint = "install tshark (Debian: apt-get install tshark)"
-        raise UserError("no-tshark", "--app", "tshark is not installed", hint) from None
     except TSharkCrashException as error:
         raise UserError("tshark-failed", "--app", f"tshark failed: {error}") from None
     finally:

@@ -23,6 +23,7 @@ BY_DOUBT = {
     Doubt.BYTES_NOT_CAPTURED: Confidence.LIKELY,
     Doubt.RESET_NUMBER_UNPROVEN: Confidence.POSSIBLE,
     Doubt.ANOTHER_SYSTEM: Confidence.POSSIBLE,
+    Doubt.SYSTEM_GUESSED: Confidence.POSSIBLE,
     Doubt.SENDER_UNANSWERED: Confidence.POSSIBLE,
     Doubt.FIN_UNPROVEN: Confidence.LIKELY,
     Doubt.EARLIER_RESET_IN_VAIN: Confidence.POSSIBLE,
@@ -36,6 +37,8 @@ BY_DOUBT = {
     Doubt.NEVER_ANSWERED: Confidence.LIKELY,
     Doubt.MAYBE_ONE_WAY: Confidence.POSSIBLE,
     Doubt.MAYBE_FAREWELL: Confidence.POSSIBLE,
+    Doubt.NOT_READ: Confidence.LIKELY,
+    Doubt.SERVER_ASKS: Confidence.POSSIBLE,
     Doubt.OWN_TIMER: Confidence.LIKELY,
     Doubt.NO_ROUND_TIME: Confidence.POSSIBLE,
 }

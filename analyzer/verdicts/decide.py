@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from analyzer.data import load
 from analyzer.model.finding import CallTable, Finding, Verdict
 from analyzer.model.flow import CLIENT, SERVER
+from analyzer.model.host import Host, platform_of
 from analyzer.model.rule import Severity
 from analyzer.verdicts.confidence import confidence
 
@@ -19,13 +20,16 @@ def without_refined(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(kept, key=lambda f: (f.time, f.frames, f.rule))
 
 
-def decide(findings: list[Finding], systems: tuple[str, str]) -> tuple[Verdict, ...]:
-    """The verdict for each end that met a failure, from its findings in order of time."""
-    verdicts = [_verdict(findings, side, systems[side]) for side in (CLIENT, SERVER)]
+def decide(findings: list[Finding], hosts: tuple[Host, Host]) -> tuple[Verdict, ...]:
+    """The verdict for each end that met a failure, from its findings in order of time.
+
+    ``hosts`` are what is known of client and server.
+    """
+    verdicts = [_verdict(findings, side, hosts[side]) for side in (CLIENT, SERVER)]
     return tuple(verdict for verdict in verdicts if verdict)
 
 
-def _verdict(findings: list[Finding], side: int, system: str) -> Verdict | None:
+def _verdict(findings: list[Finding], side: int, host: Host) -> Verdict | None:
     """The first error that its program could meet, by the time when it was ready there; warnings never."""
     errors = [
         (f, f.outcome) for f in findings if f.side == side and f.severity is Severity.ERROR and f.outcome
@@ -33,10 +37,13 @@ def _verdict(findings: list[Finding], side: int, system: str) -> Verdict | None:
     if not errors:
         return None
     finding, table = next((later for later in errors[1:] if _tells_more(errors[0][1], later[1])), errors[0])
+    platform = platform_of(finding.system, host)
     return Verdict(
         side=side,
         errno=table.errno,
-        number=errno_number(table.errno, system),
+        number=errno_number(table.errno, platform),
+        platform=platform,
+        platform_name=errno_name(table.errno, platform),
         table=table,
         confidence=confidence(table.evidence, finding.doubts),
         time=finding.time,
@@ -56,9 +63,17 @@ def _tells_more(first: CallTable, later: CallTable) -> bool:
     return ends and not first.errno and bool(later.errno)
 
 
-def errno_number(errno: str, system: str) -> int | None:
+def errno_number(errno: str, platform: str) -> int | None:
     """The number of an errno on a platform of data/errno.yaml, where it has one."""
     if not errno:
         return None
-    number: int | None = load("errno")["errno"][errno]["numbers"].get(system)
+    number: int | None = load("errno")["errno"][errno]["numbers"].get(platform)
     return number
+
+
+def errno_name(errno: str, platform: str) -> str:
+    """What a platform calls an errno: ``WSAECONNRESET`` for Winsock, if that has the errno."""
+    winsock = load("errno")["winsock"]
+    if platform != winsock["platform"] or errno_number(errno, platform) is None:
+        return errno
+    return f"{winsock['prefix']}{errno}"

@@ -36,10 +36,16 @@ MOMENT = np.dtype(
 """Flows of one client, service, kind and second (since the epoch) of their start; first and last start."""
 
 SERVICE = np.dtype(
-    [*_SERVICE, ("flows", "i8"), ("survived", "i8"), ("survivors", "i8"), ("largest", "i8", (2,))]
+    [
+        *_SERVICE,
+        *(("flows", "i8"), ("survived", "i8"), ("survivors", "i8"), ("largest", "i8", (2,))),
+        *(("ttl_low", "u1"), ("ttl_high", "u1")),
+        *(("idle_closes", "i8"), ("idle_low", "i8"), ("idle_high", "i8")),
+    ]
 )
 """Flows of a service: the longest pause that one survived (ns), how many survived one; by side the largest
-payload of those without a verdict whose every byte was acknowledged."""
+payload of those without a verdict whose every byte was acknowledged; lowest and highest TTL of the server but
+of its resets (255 and 0 where there was none); how many idle connections it closed, after how long (ns)."""
 
 Pair = tuple[int, ...]
 """Service and client: the values of _PAIR_NAMES."""
@@ -54,6 +60,15 @@ _AT_ONCE_NS = SECOND
 def service_of(summary: Summary) -> Pair:
     """The service as a key."""
     return tuple(int(getattr(summary, name)) for name in _SERVICE_NAMES)
+
+
+_HOST_NAMES = ("version", "tunnel", "server_hi", "server_lo")
+
+
+def host_of(service: Pair) -> Pair:
+    """The host of a service, as a key."""
+    values = dict(zip(_SERVICE_NAMES, service, strict=True))
+    return tuple(values[name] for name in _HOST_NAMES)
 
 
 def pair_of(summary: Summary) -> Pair:
@@ -138,6 +153,19 @@ class Services:
         chosen = _chosen(self._services[0], _SERVICE_NAMES, set(keys))
         return {key: rows[0] for key, rows in chosen.items()}
 
+    def host_ttls(self, keys: Iterable[Pair]) -> dict[Pair, tuple[int, int]]:
+        """Lowest and highest TTL of all but resets from the hosts of these services, where any is known."""
+        self._fold()
+        wanted = set(keys)
+        hosts = _chosen(self._services[0], _HOST_NAMES, {host_of(key) for key in wanted})
+        found = {}
+        for key in wanted:
+            rows = hosts.get(host_of(key), self._services[0][:0])
+            low, high = int(rows["ttl_low"].min(initial=255)), int(rows["ttl_high"].max(initial=0))
+            if high:
+                found[key] = (low, high)
+        return found
+
     def longest_pause(self) -> tuple[int, str]:
         """The longest pause that a connection survived (ns), and at which service."""
         self._fold()
@@ -167,6 +195,11 @@ class Services:
         if len(rows):
             services["flows"] = np.add.reduceat(rows["flows"], starts)
             services["survived"] = np.maximum.reduceat(rows["survived"], starts)
+            for name in ("ttl_high", "idle_high"):
+                services[name] = np.maximum.reduceat(rows[name], starts)
+            for name in ("ttl_low", "idle_low"):
+                services[name] = np.minimum.reduceat(rows[name], starts)
+            services["idle_closes"] = np.add.reduceat(rows["idle_closes"], starts)
             services["survivors"] = np.add.reduceat(rows["survivors"], starts)
             services["largest"] = np.maximum.reduceat(rows["largest"], starts, axis=0)
         self._services = [services]
@@ -225,6 +258,10 @@ def _services(rows: SummaryRows, is_fine: NDArray[np.bool_]) -> NDArray[np.void]
         out[name] = rows[name]
     out["flows"] = 1
     out["survived"], out["survivors"] = rows["survived"], rows["survived"] > 0
+    ttl, idle = rows["ttl"][:, SERVER], rows["idle_close"]
+    out["ttl_low"], out["ttl_high"] = np.where(ttl > 0, ttl, 255), ttl
+    out["idle_closes"], out["idle_high"] = idle > 0, idle
+    out["idle_low"] = np.where(idle > 0, idle, _NEVER)
     proven = ~rows["unacknowledged"] & is_fine[:, None]
     out["largest"] = np.where(proven, rows["largest"], 0)
     return out

@@ -9,6 +9,7 @@ import socket
 import ssl
 import struct
 import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ import pytest
 from analyzer.cli.main import run
 from analyzer.recording import NotPermitted, Recording
 from analyzer.sources.secrets import without_secrets
+from tests.live.running import live
 
 pytestmark = pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
 
@@ -164,6 +166,26 @@ def test_packets_in_memory_are_not_dissected(capture: Path) -> None:
 
     report = analyze(rdpcap(str(capture)), dissection=Dissection())
     assert any("5 connections said was not looked at" in note for note in report.notes)
+
+
+def test_live_tells_it_in_the_report(capture: Path) -> None:
+    with live("-", "--app", "-o", "json", piped=True) as running:
+        running.send(capture.read_bytes())
+        status, told, said = running.end(None)
+    assert (status, said) == (0, "")
+    flows = json.loads("\n".join(running.lines) + told)["flows"]
+    texts = {flow["client"]["port"]: [one["text"] for one in flow.get("messages", [])] for flow in flows}
+    assert texts[40001] == ["GET shop.example/x?token=***&page=2"]
+    frames = [one["frame"] for flow in flows if flow["client"]["port"] == 40003 for one in flow["messages"]]
+    ours = json.loads(json_of(capture))["flows"]
+    assert frames == [
+        one["frame"] for flow in ours if flow["client"]["port"] == 40003 for one in flow["messages"]
+    ]
+
+
+def json_of(capture: Path) -> str:
+    command = [sys.executable, "-m", "analyzer", "analyze", str(capture), "--app", "-o", "json"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def test_without_tshark(

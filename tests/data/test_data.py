@@ -246,6 +246,16 @@ def test_log_results_are_errnos_or_words_of_the_report() -> None:
     assert {result for _, result, _ in log_lines()} <= {*ERRNO["errno"], "EOF", "BLOCKS"}
 
 
+def test_timers_are_complete() -> None:
+    timers = load("timers")["timers"]
+    assert len({timer["name"] for timer in timers}) == len(timers) > 20
+    for timer in timers:
+        assert set(timer) == {"name", "seconds", "for", "source"}
+        assert timer["for"] in {"answer", "idle"}
+        assert timer["seconds"] > 0
+        assert len(timer["source"]) > 20
+
+
 def test_idle_limits_are_complete() -> None:
     limits = load("idle_limits")["limits"]
     assert len({limit["name"] for limit in limits}) == len(limits) > 10

@@ -467,6 +467,7 @@ def blank(packet: Packet, carrier: Packet) -> Row:
         "tsval": 0,
         "tsecr": 0,
         "options": 0,
+        "layout": 0,
         "sack_edge": 0,
         "is_icmp": 0,
         "icmp_type": 0,
@@ -511,14 +512,21 @@ OPTIONS = {
 """By kind: the size, 0 for any, and the bit."""
 
 
+DIGITS = {0: "6", 1: "1", 2: "2", 3: "3", 4: "4", 8: "5"}
+
+
 def read_options(options: bytes, row: Row) -> None:
     is_syn = row["flags"] & 2
+    layout = ""
     while options and options[0] != 0:
         if options[0] == 1:
+            layout += "1"
             options = options[1:]
             continue
         if len(options) < 2 or not 2 <= options[1] <= len(options):
+            layout += "7"
             break
+        layout += DIGITS.get(options[0], "7")
         kind, size = options[0], options[1]
         value, options = options[2:size], options[size:]
         if kind in OPTIONS and OPTIONS[kind][0] in (0, size):
@@ -536,6 +544,10 @@ def read_options(options: bytes, row: Row) -> None:
             row["scale"] = min(value[0], 14)
         elif (kind, size) == (8, 10):
             row |= {"has_ts": 1, "tsval": number(value, 0, 4), "tsecr": number(value, 4, 4)}
+    if options and options[0] == 0:
+        layout += "6"
+    if is_syn:
+        row["layout"] = int(layout[:10] or "0", 8)
 
 
 def read_udp(frame: bytes, packet: Packet) -> Row:

@@ -55,6 +55,7 @@ def columns_of(packets: Sequence[Packet], first_number: int = 1, capture: int = 
         tsval=column((p.ts[0] for p, _, _ in rows), np.uint32),
         tsecr=column((p.ts[1] for p, _, _ in rows), np.uint32),
         options=np.zeros(len(rows), np.uint16),
+        layout=np.zeros(len(rows), np.uint32),
         sack_edge=np.zeros(len(rows), np.uint32),
         is_icmp=column((p.icmp is not None for p, _, _ in rows), np.bool_),
         icmp_type=column(((p.icmp or (0, 0))[0] for p, _, _ in rows), np.uint8),

@@ -10,9 +10,20 @@ from analyzer.flows.legs import LEG_NS
 from analyzer.flows.splits import LINGER_NS
 from analyzer.flows.tracker import MAX_QUIET
 from analyzer.model.columns import TCP, UDP, Flag
-from analyzer.model.flow import CLIENT, NOTHING, Endpoint, Flow, FlowEnd, Kind, Segment, Totals, address_text
+from analyzer.model.flow import (
+    CLIENT,
+    NOTHING,
+    SERVER,
+    Endpoint,
+    Flow,
+    FlowEnd,
+    Kind,
+    Segment,
+    Totals,
+    address_text,
+)
 from analyzer.model.seq import add, distance
-from analyzer.model.summary import MIN_PAUSE_NS, Summary
+from analyzer.model.summary import MIN_IDLE_NS, MIN_PAUSE_NS, Summary
 from analyzer.model.tunnel import tunnel_text
 
 FAR = 1 << 30
@@ -120,6 +131,10 @@ class Open:
     reset_by: list[bool] = field(default_factory=lambda: [False, False])
     server: tuple[tuple[int, int], int] = ((0, 0), 0)
     tunnel: int = 0
+    again: bool = False  # its endpoints had another connection shortly before
+    idle_close: int = 0
+    ttl: list[int] = field(default_factory=lambda: [0, 0])
+    reset_ttl: list[int] = field(default_factory=lambda: [0, 0])
     first_leg: int = 0  # number of the flow that showed its SYN before, plus one
     answered: int = 0  # time of the first SYN+ACK
     survived: int = 0
@@ -162,15 +177,16 @@ def track(packets: list[Packet], triggers: int, capture: int = 0) -> Result:
             continue
         key = (packet.version, packet.protocol, packet.ends, packet.tunnel)
         flow = newest.get(key)
-        first = packet
+        first, again = packet, False
         if flow and begins_another(flow, packet, clock):
             let_go(flow, min(clock, flow.clock + LINGER_NS), closed=True)
-            flow = None
+            flow, again = None, clock - flow.clock <= LINGER_NS
         elif flow and flow.stray and acknowledges(flow.stray[0], packet):
             let_go(flow, min(clock, flow.clock + LINGER_NS), closed=True)
-            (first, first_number), flow = flow.stray, None
+            (first, first_number), flow, again = flow.stray, None, True
         if flow is None:
             flow = newest[key] = begin(first, seen, clock, capture)
+            flow.again = again
             seen += 1
             if first is not packet:
                 add_packet(flow, first, first_number, clock, triggers)
@@ -318,10 +334,18 @@ def note_for_summary(flow: Open, packet: Packet, clock: int, side: int, kinds: i
         flow.answered = packet.time
     if packet.flags & Flag.RST:
         flow.reset_by[side] = True
+        flow.reset_ttl[side] = flow.reset_ttl[side] or packet.ttl
     if packet.icmp is None:
         flow.largest[side] = max(flow.largest[side], packet.payload)
     if copy or not packet.counts:
         return
+    flow.ttl[side] = flow.ttl[side] or packet.ttl
+    client, server = flow.totals
+    idle = packet.time - server.last_data_time
+    if packet.flags & Flag.FIN and side == SERVER and not flow.finished and not packet.payload:
+        asked = client.last_data_time > server.last_data_time
+        if server.last_data_time and not asked and idle >= MIN_IDLE_NS:
+            flow.idle_close = idle
     flow.survived = max(flow.survived, flow.fatal[1 - side])
     flow.fatal[1 - side] = 0
     pause = clock - flow.clock
@@ -352,18 +376,22 @@ def summary_of(flow: Open) -> Summary:
         server_lo=server_lo,
         server_port=server_port,
         first_leg=flow.first_leg,
+        again=flow.again,
         start=flow.flow.start,
         end=flow.end,
         packets=flow.packets,
         answered=flow.answered,
         completed=totals[CLIENT].opened_time if flow.answered else 0,
         survived=flow.survived,
+        idle_close=flow.idle_close,
         payload=(totals[0].payload, totals[1].payload),
         fin=(0 in flow.finished, 1 in flow.finished),
         reset=(flow.reset_by[0], flow.reset_by[1]),
         unacknowledged=(unacknowledged(0), unacknowledged(1)),
         largest=(flow.largest[0], flow.largest[1]),
         resent_length=(totals[0].resent_length, totals[1].resent_length),
+        ttl=(flow.ttl[0], flow.ttl[1]),
+        reset_ttl=(flow.reset_ttl[0], flow.reset_ttl[1]),
         fatal=(flow.fatal[0], flow.fatal[1]),
     )
 
@@ -448,7 +476,7 @@ def totals_after(flow: Open, packet: Packet, number: int, side: int, kinds: int)
     new_data = is_new_data(packet, totals)
     if packet.protocol == TCP and totals.has_seq and 0 < distance(totals.seq_end, packet.seq) < FAR:
         totals = totals._replace(gaps=totals.gaps + 1)
-    totals = totals._replace(last_number=number, last_time=packet.time)
+    totals = totals._replace(last_number=number, last_time=packet.time, last_ttl=packet.ttl)
     flow.totals[1 - side] = other = other._replace(probes=0)
     if packet.announces:
         totals = totals._replace(window=packet.window, window_number=number)
@@ -503,6 +531,7 @@ def segment_of(flow: Open, packet: Packet, number: int, clock: int, side: int, k
         has_ts=packet.has_ts,
         mss=packet.mss,
         scale=packet.scale,
+        layout=0,
         icmp_type=icmp_type,
         icmp_code=icmp_code,
         version=packet.version,

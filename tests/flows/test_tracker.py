@@ -566,7 +566,7 @@ def test_long_captures_have_all_that_they_promise() -> None:
     """So that the comparisons above compare something."""
     seen: Counter[str] = Counter()
     names = [name for name in vars(Kind) if name.isupper() and getattr(Kind, name) < Kind.ALL]
-    for seed in range(6):
+    for seed in range(8):
         result = track(packets_of(many_actions(seed, 300)), EVERYTHING)
         for segment in (s for segments in result.segments.values() for s in segments):
             seen.update(name for name in names if segment.kinds & getattr(Kind, name))
@@ -580,7 +580,12 @@ def test_long_captures_have_all_that_they_promise() -> None:
             seen["fatal"] += max(summary.fatal) > 0
             seen["unacknowledged"] += any(summary.unacknowledged)
             seen["legs"] += summary.first_leg > 0
+            seen["again"] += summary.again
+            seen["idle_close"] += summary.idle_close > 0
+            seen["reset_ttl"] += any(summary.reset_ttl)
     also = ("unseen", "copies", "closed", "open", "guessed", "survived", "fatal", "unacknowledged", "legs")
+    also += ("again", "reset_ttl")
+    assert seen["idle_close"] > 3
     assert all(seen[name] > 5 for name in (*names, *also)), seen
 
 

@@ -10,7 +10,7 @@ from analyzer.model.blocks import MAX_FRAMES
 from analyzer.model.event import Event, IcmpReceived, ResetReceived, Retransmission, RetransmissionTimeout
 from analyzer.model.event import Withdrawn as WithdrawnEvent
 from analyzer.model.flow import SIDES, Kind
-from analyzer.sockets.profiles import profile
+from analyzer.model.host import Host
 from analyzer.sockets.shadow import ShadowFlow, Told
 from analyzer.sources.transcript import TranscriptSource, parse
 from analyzer.sources.transcript.steps import START
@@ -95,11 +95,11 @@ def observe(text: str, *, batch: int = MAX_FRAMES, version: int = 4, client: str
     """
     tracker, story = Tracker(Kind.ALL), Story()
     shadows: dict[int, ShadowFlow] = {}
-    systems = profile(client), profile("linux")
+    hosts = Host(client), Host("linux")
     for block in TranscriptSource(parse(text, version=version), max_frames=batch).blocks():
         tracked = tracker.feed(decode(block))
         for flow in tracked.flows:
-            shadows[flow.id] = ShadowFlow(flow, *systems)
+            shadows[flow.id] = ShadowFlow(flow, *hosts)
         for segment in tracked.segments:
             story.told.extend(shadows[segment.flow].receive(segment))
         for shadow in shadows.values():

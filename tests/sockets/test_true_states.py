@@ -12,9 +12,9 @@ from analyzer.flows.tracker import Tracker
 from analyzer.model.columns import Flag
 from analyzer.model.event import ResetReceived, Withdrawn
 from analyzer.model.flow import CLIENT, SERVER, SIDES, Kind
+from analyzer.model.host import Host
 from analyzer.model.seq import distance
 from analyzer.model.socket import State
-from analyzer.sockets.profiles import profile
 from analyzer.sockets.shadow import ShadowFlow
 from tests.flows.columns import batches_of
 from tests.sockets.endpoints import BEGIN, Met, Seen, simulate
@@ -28,7 +28,7 @@ def resets_told(seen: list[Seen]) -> dict[int, ResetReceived]:
     tracker = Tracker(Kind.ALL)
     shadows: dict[int, ShadowFlow] = {}
     left: dict[str, ResetReceived] = {}
-    system = profile("linux")
+    host = Host("linux")
 
     def take(told: object) -> None:
         if isinstance(told, Withdrawn):
@@ -40,7 +40,7 @@ def resets_told(seen: list[Seen]) -> dict[int, ResetReceived]:
         tracked = tracker.feed(columns)
         assert len(tracked.flows) == 1
         for flow in tracked.flows:
-            shadows[flow.id] = ShadowFlow(flow, system, system)
+            shadows[flow.id] = ShadowFlow(flow, host, host)
         for segment in tracked.segments:
             for told in shadows[segment.flow].receive(segment):
                 take(told)

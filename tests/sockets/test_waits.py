@@ -34,8 +34,8 @@ def one(kind: type[E], *lines: str) -> E:
 
 
 def of_the_answer(event: Event) -> set[Doubt]:
-    """The doubts that have nothing to do with the way of the FIN, 10 ms long in a transcript."""
-    return set(event.doubts) - {Doubt.FIN_UNPROVEN}
+    """The doubts but those about the way of the FIN, 10 ms long in a transcript, and what was said."""
+    return set(event.doubts) - {Doubt.FIN_UNPROVEN, Doubt.NOT_READ}
 
 
 def test_a_fin_in_place_of_the_first_answer() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from analyzer.model.finding import CallTable, Finding
 from analyzer.model.flow import CLIENT, SERVER
+from analyzer.model.host import DEFAULT_HOST
 from analyzer.model.rule import Evidence, Severity
 from analyzer.verdicts.decide import decide
 
@@ -19,6 +20,7 @@ def finding(
     return Finding(
         flow_id=0,
         side=side,
+        system="linux",
         key=rule,
         rule=rule,
         refines=(),
@@ -35,7 +37,7 @@ def finding(
 
 
 def rules(*findings: Finding) -> list[tuple[str, str]]:
-    return [(v.endpoint, v.rule) for v in decide(list(findings), ("linux", "linux"))]
+    return [(v.endpoint, v.rule) for v in decide(list(findings), (DEFAULT_HOST, DEFAULT_HOST))]
 
 
 def test_the_first_error_counts() -> None:

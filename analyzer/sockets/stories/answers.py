@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from analyzer.model.columns import Flag
-from analyzer.model.event import Doubt, EndOfFile, Event, GaveUp, Withdrawn
+from analyzer.model.event import UNREAD, Doubt, EndOfFile, Event, GaveUp, Withdrawn
 from analyzer.model.flow import CLIENT, SERVER, Kind, Segment
 from analyzer.model.seq import distance
 from analyzer.sockets.machine import ShadowSocket
@@ -111,11 +111,13 @@ class Answers:
         client = self._pair.sockets[CLIENT]
         own, peer = self._pair.totals
         view = wait_view(time, own, peer, acknowledged)
-        doubts = doubts_that_an_answer_was_due(view, own, peer)
+        doubts = doubts_that_an_answer_was_due(view, own, peer) | {Doubt.NOT_READ}
         if not is_near(self._pair.round_trip(client)):
             doubts.add(Doubt.FIN_UNPROVEN)
         told = tuple(sorted({own.last_data_number, *frames}))
-        return self._pair.event(EndOfFile, client, time, told, "end of file", doubts, wait=view)
+        return self._pair.event(
+            EndOfFile, client, time, told, "end of file", doubts, wait=view, message=UNREAD
+        )
 
     def _gave_up(self, segment: Segment) -> Event:
         own, peer = self._pair.totals
@@ -124,5 +126,7 @@ class Answers:
         doubts = doubts_that_an_answer_was_due(view, own, peer) | doubts_of_patience(view)
         frames = (own.last_data_number, segment.number)
         client = self._pair.sockets[CLIENT]
-        self._impatient = self._pair.event(GaveUp, client, segment.time, frames, "gave up", doubts, wait=view)
+        self._impatient = self._pair.event(
+            GaveUp, client, segment.time, frames, "gave up", doubts, wait=view, message=UNREAD
+        )
         return self._impatient

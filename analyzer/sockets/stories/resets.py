@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from analyzer.model.columns import Flag
 from analyzer.model.event import ResetReceived, ResetView
 from analyzer.model.flow import CLIENT, Segment, Totals
-from analyzer.model.seq import distance
+from analyzer.model.seq import add, distance
 from analyzer.model.socket import State, Step
 from analyzer.sockets.machine import ShadowSocket
 from analyzer.sockets.pair import COPY_NS, Pair, Told
@@ -38,15 +38,19 @@ class Resets:
         """A RST came."""
         sender = self._pair.sockets[segment.side]
         receiver = self._pair.other(sender)
+        if _answers_another_connection(sender, receiver, segment):
+            return
         sender.reset_late = sender.fatal is not None
         sender_before = sender.state
-        ttl_differs = sender.ttl not in (0, segment.ttl)
+        # a proxy may have finished the handshake in its name: the segments since then count as well
+        known = {sender.ttl, self._pair.sent(sender)[0].last_ttl} - {0}
+        ttl_differs = bool(known) and segment.ttl not in known
         if segment.flags & Flag.ACK and was_reset(sender) and not ttl_differs:
             yield from self._pair.revive(sender)  # a dead socket sends bare RSTs only: this one aborts
         if not ttl_differs:
             yield from self._says_of_its_sender(sender, segment)
         if receiver.state is State.CLOSED:
-            sender.closed = True
+            sender.closed |= not ttl_differs
             if receiver.fatal and receiver.fatal.reset == segment.seq:
                 receiver.fatal.alike += 1
             return
@@ -89,7 +93,8 @@ class Resets:
             sender_took_part=bool(peer.opened_time) or self._pair.flow.client_guessed,
             left_data=own.has_ack and peer.has_seq and distance(own.ack, peer.seq_end) > 0,
             left_out_timestamps=_left_out_timestamps(segment, sender, receiver),
-            since_open=(segment.time - own.opened_time) / SECOND if own.opened_time else 0.0,
+            receiver_unseen=not own.last_number,
+            since_open=self._since_open(segment, receiver),
             silence=(segment.time - peer.last_time) / SECOND if peer.last_number else 0.0,
         )
         before, receiver.state = receiver.state, judged.state
@@ -98,6 +103,12 @@ class Resets:
         )
         receiver.state = before
         return event
+
+    def _since_open(self, segment: Segment, receiver: ShadowSocket) -> float:
+        """As long as the receiver had been open when it arrived, in seconds; 0 where nothing tells."""
+        own, _ = self._pair.sent(receiver)
+        away = self._pair.round_trip(receiver) or 0
+        return (segment.time - own.opened_time + away) / SECOND if own.opened_time else 0.0
 
     def _says_of_its_sender(self, sender: ShadowSocket, segment: Segment) -> Iterator[Told]:
         """What a reset says about its own sender's wait."""
@@ -122,6 +133,20 @@ class Resets:
 def was_reset(socket: ShadowSocket) -> bool:
     """It is taken to have been ended by a reset."""
     return socket.fatal is not None and socket.fatal.reset is not None
+
+
+def _answers_another_connection(sender: ShadowSocket, receiver: ShadowSocket, segment: Segment) -> bool:
+    """An end in SYN_SENT that gets an ACK of an earlier connection resets that, and goes on with its own.
+
+    RFC 9293 section 3.10.7.3; Linux tcp_rcv_synsent_state_process().
+    """
+    return (
+        sender.state is State.SYN_SENT
+        and sender.initial is not None
+        and receiver.initial is None
+        and not segment.flags & Flag.ACK
+        and segment.seq != add(sender.initial, 1)
+    )
 
 
 def _left_out_timestamps(segment: Segment, sender: ShadowSocket, receiver: ShadowSocket) -> bool:

@@ -6,10 +6,12 @@ RFC 6298 section 5; Linux tcp_retransmit_timer().
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from analyzer.model.event import Doubt, Event, Retransmission, RetransmissionTimeout, RetryView, Withdrawn
 from analyzer.model.flow import SIDES, Kind, Segment
+from analyzer.model.seq import add, distance
 from analyzer.model.socket import Step
 from analyzer.sockets.machine import ShadowSocket, what_is_sent
 from analyzer.sockets.pair import COPY_NS, Pair, Told
@@ -23,6 +25,9 @@ from analyzer.sockets.retries import (
     missing_at,
     next_timer,
 )
+
+_CROSSING_NS = SECOND // 2
+"""A SYN-ACK that is sent again so shortly after its acknowledgement may have crossed that on the way."""
 
 
 class Retransmissions:
@@ -53,14 +58,18 @@ class Retransmissions:
         """A run counts from the first transmission; single retransmissions are not looked at one by one."""
         _, peer = self._pair.sent(sender)
         run, what = sender.run, what_is_sent(segment)
+        if what == "syn-ack" and peer.has_ack and distance(segment.seq, peer.ack) > 0:
+            yield from self._unaccepted(sender, segment)
         if run is None or run.seq != segment.seq or run.what != what:
             run = self._begin(sender, segment, what)
         if segment.time - run.last < COPY_NS:
             return
         run.answers += peer.last_time > run.last
+        run.echoes += self._is_echo(sender, run)
         run.again(segment.time, segment.number)
+        run.length = segment.payload
         if _is_told(run):
-            view = _retry_view(run, sender, stopped=False)
+            view = self._view(run, sender, stopped=False)
             key = _run_key(sender, run, "retry")
             yield self._pair.event(Retransmission, sender, segment.time, run.frames, key, set(), retry=view)
 
@@ -70,7 +79,7 @@ class Retransmissions:
             run, socket.recovered = socket.recovered, None
             if run and _is_told(run):
                 yield Withdrawn(self._pair.flow.id, _run_key(socket, run, "retry"))
-                view = _retry_view(run, socket, stopped=False, recovered=True)
+                view = self._view(run, socket, stopped=False, recovered=True)
                 key = f"recovered {SIDES[socket.side]}"  # the last one stands for all of them
                 yield self._pair.event(Retransmission, socket, time, run.frames, key, set(), retry=view)
 
@@ -102,6 +111,32 @@ class Retransmissions:
             run.again(own.resent_time, own.resent_number)
         return run
 
+    def _is_echo(self, sender: ShadowSocket, run: Run) -> bool:
+        """Since the last one the other end has only repeated what this end had acknowledged."""
+        own, peer = self._pair.sent(sender)
+        again = peer.resent_time > run.last and peer.last_data_time < run.last
+        return again and own.has_ack and distance(add(peer.resent_seq, peer.resent_length), own.ack) >= 0
+
+    def _unaccepted(self, server: ShadowSocket, segment: Segment) -> Iterator[Told]:
+        """A SYN-ACK is sent again, although the other end has acknowledged it and perhaps sent data since.
+
+        Linux tcp_check_req() ignores that where the accept queue is full, and its timer goes on.
+        """
+        own, peer = self._pair.sent(server)
+        if own.opened_time or segment.time - max(peer.opened_time, own.resent_time) < _CROSSING_NS:
+            return
+        server.synacks_in_vain += 1
+        sent = self._pair.other(server).run
+        run = Run("syn-ack", segment.seq, server.syn_time, server.syn_number, server.synacks_in_vain - 1)
+        run.again(segment.time, segment.number)
+        view = replace(
+            self._view(run, server, stopped=False),
+            in_vain=run.count,
+            ignored=1 + (sent.count + 1 if sent and sent.what == "data" else peer.payload > 0),
+        )
+        frames, key = (server.syn_number, segment.number), f"unaccepted {SIDES[server.side]}"
+        yield self._pair.event(Retransmission, server, segment.time, frames, key, set(), retry=view)
+
     def _gave_up(
         self, socket: ShadowSocket, run: Run, *, stopped: bool, reset: Segment | None = None
     ) -> Event:
@@ -116,10 +151,40 @@ class Retransmissions:
             if looks_orphaned(run, schedule):
                 doubts.add(Doubt.MAYBE_CLOSED)
         key = _run_key(socket, run, "timeout")
-        view = _retry_view(run, socket, stopped=stopped)
+        view = self._view(run, socket, stopped=stopped)
         event = self._pair.event(RetransmissionTimeout, socket, time, frames, key, doubts, retry=view)
         self._pair.end(socket, key, time, 0, Step.GIVE_UP)
         return event
+
+    def _delivered(self, socket: ShadowSocket) -> int:
+        """Payload bytes of that end that were acknowledged, 0 where its first number is not known."""
+        own, peer = self._pair.sent(socket)
+        if socket.initial is None or not peer.has_ack or distance(own.seq_end, peer.ack) > 0:
+            return 0
+        return max(distance(add(socket.initial, 1), peer.ack), 0)
+
+    def _view(self, run: Run, socket: ShadowSocket, *, stopped: bool, recovered: bool = False) -> RetryView:
+        schedule = socket.profile.retry
+        end = gives_up_at(run, schedule)
+        return RetryView(
+            what=run.what,
+            count=run.count,
+            elapsed=run.elapsed / SECOND,
+            last_interval=run.last_interval / SECOND,
+            next_due=utc(next_timer(run, schedule)),
+            gives_up_at=utc(end),
+            gives_up_after=(end - run.first_time) / SECOND,
+            answered=run.answers * 2 > run.count,
+            echoed=run.echoes * 2 > run.count,
+            length=run.length,
+            delivered=self._delivered(socket),
+            in_vain=0,
+            ignored=0,
+            soft_errno=socket.soft_errno,
+            exhausted=is_exhausted(run, schedule),
+            stopped=stopped,
+            recovered=recovered,
+        )
 
 
 def _is_told(run: Run) -> bool:
@@ -129,25 +194,6 @@ def _is_told(run: Run) -> bool:
 
 def _run_key(socket: ShadowSocket, run: Run, name: str) -> str:
     return f"{name} {SIDES[socket.side]} {run.what} {run.seq} {run.first_time}"
-
-
-def _retry_view(run: Run, socket: ShadowSocket, *, stopped: bool, recovered: bool = False) -> RetryView:
-    schedule = socket.profile.retry
-    end = gives_up_at(run, schedule)
-    return RetryView(
-        what=run.what,
-        count=run.count,
-        elapsed=run.elapsed / SECOND,
-        last_interval=run.last_interval / SECOND,
-        next_due=utc(next_timer(run, schedule)),
-        gives_up_at=utc(end),
-        gives_up_after=(end - run.first_time) / SECOND,
-        answered=run.answers * 2 > run.count,
-        soft_errno=socket.soft_errno,
-        exhausted=is_exhausted(run, schedule),
-        stopped=stopped,
-        recovered=recovered,
-    )
 
 
 def utc(time: int) -> str:

@@ -111,7 +111,7 @@ class _Builder:
         """The IP packet of a datagram."""
         header = self._ip(step.sender, step.receiver, UDP, step.ttl, self._id_of(step))
         ports = {"sport": PORTS[step.sender], "dport": PORTS[step.receiver]}
-        return bytes(header / self._inet.UDP(**ports) / (b"x" * step.length))
+        return bytes(header / self._inet.UDP(**ports) / step.text.ljust(step.length, b"x"))
 
     def _tcp(self, step: Segment) -> Any:
         """The TCP header and payload of a segment."""
@@ -124,7 +124,7 @@ class _Builder:
             window=step.window,
             options=[self._option(step.receiver, option) for option in step.options],
         )
-        return header / (b"x" * step.span.length) if step.span.length else header
+        return header / step.text.ljust(step.span.length, b"x") if step.span.length else header
 
     def _icmp(self, step: IcmpError) -> bytes:
         """The IP packet of an ICMP error: 8 bytes of header, and the quote."""

@@ -74,7 +74,10 @@ HAS_MTU = {4: (3, 4), 6: (2, 0)}
 
 SPAN = re.compile(r"(-?[0-9]{1,10}):(-?[0-9]{1,10})\(([0-9]{1,10})\)")
 LENGTH = re.compile(r"\(([0-9]{1,5})\)")
-WORD = re.compile(r"<[^>]*>?|\[[^\]]*\]?|[^\s<>\[\]]+|\S")
+WORD = re.compile(r'"(?:[^"\\]|\\.)*"?|<[^>]*>?|\[[^\]]*\]?|[^\s<>\[\]]+|\S')
+COMMENT = re.compile(r'((?:[^#"]|"(?:[^"\\]|\\.)*"?)*)')
+"""What stands before a comment; a # in a text begins none."""
+ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|[rnt0\\\"])")
 TIME = re.compile(r"\+(?=\.?[0-9])([0-9]{0,10})(?:\.([0-9]{0,9}))?")
 NUMBER = re.compile(r"-?[0-9]{1,10}")
 UNPRINTABLE = re.compile(r"[^\x20-\x7e]")

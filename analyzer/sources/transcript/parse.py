@@ -9,7 +9,9 @@ from typing import Any
 from analyzer.errors import UserError
 from analyzer.model.columns import Flag
 from analyzer.sources.transcript.grammar import (
+    COMMENT,
     DATAGRAM_HINT,
+    ESCAPE,
     FLAGS,
     HAS_MTU,
     ICMP_CODES,
@@ -111,7 +113,8 @@ class _Word:
 
 def _words(line: str) -> list[_Word]:
     """The words of a line without its comment."""
-    return [_Word(found[0], found.start() + 1) for found in WORD.finditer(line.partition("#")[0])]
+    said = COMMENT.match(line)
+    return [_Word(found[0], found.start() + 1) for found in WORD.finditer(said[0] if said else "")]
 
 
 class _WrongError(Exception):
@@ -232,20 +235,22 @@ class _Reader:
     def _read_datagram(self, line: _Line, time: int, sender: str, receiver: str) -> Datagram:
         word = line.take("(LEN)", DATAGRAM_HINT)
         length = _length(word, word.text)
-        values, _ = self._read_fields(line, ("ttl", "id"), "")
-        return Datagram(line.number, time, sender, receiver, length, values.get("ttl", TTL), values.get("id"))
+        values, brackets = self._read_fields(line, ("ttl", "id"), '"')
+        text = _text(brackets.get('"'), length)
+        ttl, ip_id = values.get("ttl", TTL), values.get("id")
+        return Datagram(line.number, time, sender, receiver, length, ttl, ip_id, text)
 
     def _read_segment(self, line: _Line, time: int, sender: str, receiver: str) -> Segment:
         flags_word = line.take("flags", SEGMENT_HINT)
         flags = _flags(flags_word)
         span_word = line.take("SEQ:END(LEN)", SEGMENT_HINT)
         span = _span(span_word, span_word.text, SEGMENT_HINT)
-        values, brackets = self._read_fields(line, ("ack", "win", "ttl", "id"), "<")
+        values, brackets = self._read_fields(line, ("ack", "win", "ttl", "id"), '<"')
         ack = values.get("ack")
         if (ack is not None) != bool(flags & Flag.ACK):
             what = "there is `ack`, but not the flag `.`" if ack is not None else "the flag `.` needs `ack`"
             raise _WrongError(flags_word, what, "ACK is written as flag and as number: S. 0:0(0) ack 1")
-        options = _options(brackets) if brackets else ()
+        options = _options(brackets["<"]) if "<" in brackets else ()
         _check_size(span_word, self.version, span, options)
         return Segment(
             line.number,
@@ -259,13 +264,14 @@ class _Reader:
             ttl=values.get("ttl", TTL),
             ip_id=values.get("id"),
             options=options,
+            text=_text(brackets.get('"'), span.length),
         )
 
     def _read_icmp(self, line: _Line, time: int, sender: str, receiver: str) -> IcmpError:
         kind = line.take("a type of icmp", _ICMP_HINT)
         type_, code = self._type_and_code(line, kind)
         values, brackets = self._read_fields(line, ("mtu", "ttl", "id"), "[")
-        if brackets is None:
+        if "[" not in brackets:
             raise _WrongError(kind, "the quoted [SEQ:END(LEN)] is missing", _ICMP_HINT)
         has_mtu = (type_, code) == HAS_MTU[self.version]
         if "mtu" in values and not has_mtu:
@@ -279,7 +285,7 @@ class _Reader:
             receiver,
             type_,
             code,
-            _quoted(brackets),
+            _quoted(brackets["["]),
             mtu=values.get("mtu", MTU if has_mtu else 0),
             ttl=values.get("ttl", TTL),
             ip_id=values.get("id"),
@@ -308,18 +314,19 @@ class _Reader:
         return every[word.text]
 
     def _read_fields(
-        self, line: _Line, names: tuple[str, ...], bracket: str
-    ) -> tuple[dict[str, int], _Word | None]:
-        """What follows in any order: names with their numbers, and at most one pair of brackets."""
+        self, line: _Line, names: tuple[str, ...], kinds: str
+    ) -> tuple[dict[str, int], dict[str, _Word]]:
+        """What follows in any order: names with their numbers, at most one pair of brackets of each kind."""
         values: dict[str, int] = {}
-        brackets: _Word | None = None
+        brackets: dict[str, _Word] = {}
         for word in line.rest():
-            if bracket and word.text.startswith(bracket):
-                if brackets is not None:
+            kind = word.text[0]
+            if kind in kinds:
+                if kind in brackets:
                     raise _WrongError(word, f"{word} is the second one")
-                if len(word.text) < 2 or word.text[-1] != {"<": ">", "[": "]"}[bracket]:
-                    raise _WrongError(word, f"the `{bracket}` is never closed")
-                brackets = word
+                if len(word.text) < 2 or word.text[-1] != _CLOSING[kind]:
+                    raise _WrongError(word, f"the `{kind}` is never closed")
+                brackets[kind] = word
             elif word.text not in names:
                 raise _WrongError(word, f"{word} means nothing here", _one_of(names))
             elif word.text in values:
@@ -343,6 +350,30 @@ class _Reader:
 
 
 _ICMP_HINT = "an ICMP error is written as: router > client  icmp unreachable host_unreachable [0:0(0)]"
+
+
+_CLOSING = {"<": ">", "[": "]", '"': '"'}
+_ESCAPED = {"r": b"\r", "n": b"\n", "t": b"\t", "0": b"\0", "\\": b"\\", '"': b'"'}
+
+
+def _text(word: _Word | None, length: int) -> bytes:
+    """What a payload begins with, as it is written between quotation marks; what is left of it are `x`."""
+    if not word:
+        return b""
+    parts = ESCAPE.split(word.text[1:-1])
+    for plain in parts[::2]:
+        if "\\" in plain or not plain.isascii():
+            raise _WrongError(word, f"{word} has a character that is not written so", _TEXT_HINT)
+    data = b"".join(
+        part.encode() if not index % 2 else _ESCAPED.get(part) or bytes.fromhex(part[1:])
+        for index, part in enumerate(parts)
+    )
+    if len(data) > length:
+        raise _WrongError(word, f"the text has {len(data)} bytes, the packet {length}", _TEXT_HINT)
+    return data
+
+
+_TEXT_HINT = r'a text is written as: "GET / HTTP/1.1\r\n\x00", in ASCII, with \r \n \t \0 \\ \" and \xNN.'
 
 
 def _one_of(names: Sequence[str] | dict[str, Any]) -> str:

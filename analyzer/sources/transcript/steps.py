@@ -42,7 +42,10 @@ class TcpOption:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A line with a TCP segment; ``time`` in nanoseconds since the transcript's beginning."""
+    """A line with a TCP segment; ``time`` in nanoseconds since the transcript's beginning.
+
+    ``text`` is what its payload begins with.
+    """
 
     line: int
     time: int
@@ -55,11 +58,12 @@ class Segment:
     ttl: int = TTL
     ip_id: int | None = None
     options: tuple[TcpOption, ...] = ()
+    text: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Datagram:
-    """A line with a UDP datagram of ``length`` bytes; ``time`` as in Segment."""
+    """A line with a UDP datagram of ``length`` bytes; ``time`` and ``text`` as in Segment."""
 
     line: int
     time: int
@@ -68,6 +72,7 @@ class Datagram:
     length: int
     ttl: int = TTL
     ip_id: int | None = None
+    text: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.lab.network import run
 from tests.lab.stage import STEP, Stage
 
-from .registry import AT_THE_CLIENT, BEFORE_FILTER, SLOW_PATH, scenario
+from .registry import AT_THE_CLIENT, BEFORE_FILTER, SLOW_PATH, Play, scenario
 
 CROSSING = 0.02
 
@@ -156,6 +156,68 @@ def reset_dropped(stage: Stage) -> None:
     stage.client.run("so_error", "recv", "send", "close")
     stage.pause(7)
     stage.beacon()
+
+
+# ICMP of more kinds than in basic.py
+
+
+def _rejected(reject: str) -> Play:
+    def play(stage: Stage) -> None:
+        stage.filter(f"tcp dport PORT reject with {reject}")
+        _refused(stage)
+
+    return play
+
+
+def _refused(stage: Stage) -> None:
+    stage.listen()
+    stage.open()
+    stage.connect()
+    stage.client.run("recv", "send", "so_error", "close")
+
+
+for _family, _name, _type in (
+    ("icmp", "protocol-unreachable", "prot-unreachable"),
+    ("icmp", "net-prohibited", "net-prohibited"),
+    ("icmp", "host-prohibited", "host-prohibited"),
+    ("icmpv6", "policy-fail", "policy-fail"),
+    ("icmpv6", "reject-route", "reject-route"),
+):
+    scenario(
+        f"{_family}-{_name}-connect",
+        f"the router answers the SYN with {_family.replace('icmp', 'ICMP')} {_name}; slow path",
+        captures=BEFORE_FILTER,
+        delay=SLOW_PATH,
+        ipv6=_family == "icmpv6",
+    )(_rejected(f"{_family} type {_type}"))
+
+LAST_HOP = """
+table inet labhops {
+ chain pre { type filter hook prerouting priority -150;
+  iifname rc tcp dport PORT RULE
+ }
+}
+"""
+
+
+@scenario(
+    "icmp-ttl-exceeded-connect",
+    "the router finds the SYN's TTL used up, as in a routing loop",
+    captures=BEFORE_FILTER,
+    delay=SLOW_PATH,
+)
+@scenario(
+    "icmpv6-hop-limit-exceeded-connect",
+    "the router finds the SYN's hop limit used up, as in a routing loop; IPv6",
+    captures=BEFORE_FILTER,
+    delay=SLOW_PATH,
+    ipv6=True,
+)
+def hops_used_up(stage: Stage) -> None:
+    rule = "ip6 hoplimit set 1" if stage.network.ipv6 else "ip ttl set 1"
+    text = LAST_HOP.replace("PORT", str(stage.port)).replace("RULE", rule)
+    run(stage.network.command("middle", "nft", "-f", "-"), text)
+    _refused(stage)
 
 
 # the next hop does not answer

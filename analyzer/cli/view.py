@@ -1,0 +1,173 @@
+"""``errnoscope view CAPTURE...``: browse what failed, in the terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from analyzer.cli.filter_options import filter_options
+from analyzer.cli.host_options import host_options
+from analyzer.cli.messages import complain
+from analyzer.cli.progress import Progress
+from analyzer.cli.rule_options import Chosen, RuleOptions, rule_options
+from analyzer.errors import UserError
+from analyzer.model.filter import Filter
+from analyzer.model.host import Host
+
+if TYPE_CHECKING:
+    from analyzer.model.finding import FlowResult, News
+    from analyzer.model.live import Standing
+    from analyzer.model.picture import Picture
+    from analyzer.model.report import Report
+    from analyzer.view.app import Told
+    from analyzer.view.source import Browsed
+
+
+@click.command("view", context_settings={"max_content_width": 80})
+@click.argument("captures", nargs=-1, metavar="CAPTURE...", type=click.Path(path_type=str))
+@click.option(
+    "-i", "--interface", "interfaces", multiple=True, metavar="NAME", help="Browse what happens there now."
+)
+@filter_options
+@host_options
+@rule_options
+def command(
+    captures: tuple[str, ...],
+    *,
+    interfaces: tuple[str, ...],
+    only: Filter,
+    hosts: tuple[Host, Host],
+    chosen: RuleOptions,
+) -> int:
+    """Browse the connections that failed, in the terminal: list, ladder, plot, why, the rule.
+
+    With -i what fails on an interface appears while it happens; what would be CAPTURE is tcpdump's filter
+    then. 80 columns and 24 lines are enough.
+
+    \b
+    Examples:
+      errnoscope view trace.pcap
+      errnoscope view -i eth0 tcp port 5432
+    """
+    if not sys.stdin.isatty() or not sys.stdout.isatty():
+        hint = "errnoscope analyze prints a report, errnoscope live reads a pipe"
+        raise UserError("no-terminal", "view", "needs a terminal for input and output", hint)
+    rules = chosen.load()
+    only = replace(only, rules=rules.names)
+    if interfaces:
+        return _live(interfaces, " ".join(captures), only, hosts, rules)
+    if not captures:
+        raise UserError(
+            "no-capture", "view", "no capture is given", "errnoscope view CAPTURE, or -i INTERFACE"
+        )
+    return _files(captures, only, hosts, rules)
+
+
+def _files(captures: Sequence[str], only: Filter, hosts: tuple[Host, Host], rules: Chosen) -> int:
+    from analyzer.pipeline import analyze
+    from analyzer.view.app import Browser
+
+    with Progress() as progress:
+        report = analyze(
+            *captures,
+            rules=rules.rules,
+            client=hosts[0],
+            server=hosts[1],
+            only=only,
+            progress=progress.show,
+            jobs=None,
+        )
+    Browser(browsed(report, rules)).run()
+    damaged = [capture.damage for capture in report.captures if capture.damage]
+    for damage in damaged:
+        complain(damage)
+    return 2 if damaged else 0
+
+
+def browsed(report: Report, rules: Chosen) -> Browsed:
+    """What there is to browse in a report."""
+    from analyzer.reports.groups import failed, groups
+    from analyzer.reports.words import count
+    from analyzer.view.source import Browsed
+
+    totals = report.totals
+    connections = count(totals.tcp_flows + totals.udp_flows, "connection")
+    name = report.captures[0].path if len(report.captures) == 1 else f"{len(report.captures)} captures"
+    return Browsed(
+        title=f"{name}: {failed(report.flows):,} of {connections} failed",
+        rules={rule.name: rule for rule in rules.rules},
+        results=[result for group in groups(report) for result in group.members],
+        picture=_remembered(report),
+        export=lambda result: _export(report, result),
+    )
+
+
+def _remembered(report: Report) -> Callable[[FlowResult], Picture | None]:
+    from analyzer.pipeline import pictures
+
+    known: dict[int, Picture | None] = {}
+
+    def picture(result: FlowResult) -> Picture | None:
+        if id(result) not in known:
+            known[id(result)] = pictures(report, [result]).get(id(result))
+        return known[id(result)]
+
+    return picture
+
+
+def _export(report: Report, result: FlowResult) -> str:
+    """Write the flow into a capture in the current directory. Raises UserError."""
+    from analyzer.pipeline import carve
+    from analyzer.reports.carve_index import carvings
+
+    carved = carvings(replace(report, flows=(result,)), Path())
+    if not carved:
+        raise UserError("no-failure", "export", "this connection did not fail")
+    try:
+        carve([capture.path for capture in report.captures], carved)
+    except OSError as error:
+        raise UserError("unwritable", str(carved[0].path), f"{error.strerror or error}") from error
+    return str(carved[0].path)
+
+
+def _live(
+    interfaces: tuple[str, ...], expression: str, only: Filter, hosts: tuple[Host, Host], rules: Chosen
+) -> int:
+    from analyzer.model.live import Wanted
+    from analyzer.pipeline import watch
+    from analyzer.view.app import Browser
+    from analyzer.view.source import Browsed
+
+    failure: list[UserError] = []
+
+    def follow(tell: Told, is_over: Callable[[], bool]) -> None:
+        def told(news: Sequence[News], standing: Standing) -> None:
+            if not is_over():
+                dropped = f", {standing.dropped:,} dropped" if standing.dropped else ""
+                tell(news, f"{standing.packets:,} packets, {standing.open_flows:,} open{dropped}")
+
+        try:
+            watch(
+                Wanted(interfaces, expression),
+                told,
+                is_over,
+                rules=rules.rules,
+                client=hosts[0],
+                server=hosts[1],
+                only=only,
+            )
+        except UserError as error:
+            failure.append(error)
+            browser.call_from_thread(browser.exit)
+
+    named = {rule.name: rule for rule in rules.rules}
+    browser = Browser(Browsed(title=" ".join(interfaces), rules=named), follow)
+    browser.run()
+    for error in failure:
+        complain(error)
+    return 2 if failure else 0

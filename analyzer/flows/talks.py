@@ -1,0 +1,159 @@
+"""What both ends of some flows said, put together from their packets when a capture is read once more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.flows.members import SLACK_NS, Members
+from analyzer.model.columns import TCP, Flag, PacketColumns
+from analyzer.model.flow import SERVER
+from analyzer.model.seq import distance
+from analyzer.model.summary import Summary
+from analyzer.model.talk import KEPT, Said, Talk
+
+_BUDGET = 256 << 20
+"""Bytes kept of all flows that are open at a time."""
+_FAR = 1 << 30
+_EARLY = 256
+"""Segments of a direction that are kept although one before them is missing."""
+
+
+class Talks:
+    """Takes rows in file order, and gives each flow's talk once its time is over.
+
+    ``unread``: flows of which too much else was kept at that time.
+    """
+
+    def __init__(self, flows: Sequence[Summary]) -> None:
+        self.unread = 0
+        self._members = Members(flows)
+        self._flows = flows
+        self._open: dict[int, _Pair] = {}
+        self._ends = sorted(((flow.end + SLACK_NS, index) for index, flow in enumerate(flows)), reverse=True)
+        self._begin = min((flow.start for flow in flows), default=0) - SLACK_NS
+        self._end = max((flow.end for flow in flows), default=0) + SLACK_NS
+        self._kept = 0
+
+    def wants(self, times: NDArray[np.int64]) -> bool:
+        """Whether some of the frames with these times, int64 (n,), may belong to one of the flows."""
+        return bool(((times >= self._begin) & (times <= self._end)).any())
+
+    def add(
+        self,
+        columns: PacketColumns,
+        buffer: NDArray[np.uint8],
+        places: NDArray[np.int64],
+        captured: NDArray[np.int64],
+    ) -> None:
+        """Take the rows' payload, at ``places`` in the buffer; ``captured`` bytes of it: int64 (n,)."""
+        memory = buffer.data
+        for index, found in self._members.rows_of(columns):
+            rows = found[~columns.is_icmp[found] & (columns.protocol[found] == TCP)]
+            pair = self._open.get(index)
+            if pair is None:
+                if self._kept > _BUDGET:
+                    self.unread += 1
+                    continue
+                pair = self._open[index] = _Pair()
+            flow = self._flows[index]
+            server = ~(
+                (columns.src_hi[rows] == np.uint64(flow.client_hi))
+                & (columns.src_lo[rows] == np.uint64(flow.client_lo))
+                & (columns.sport[rows] == flow.client_port)
+            )
+            values = zip(
+                server.tolist(),
+                *(getattr(columns, name)[rows].tolist() for name in ("seq", "ack", "flags", "payload")),
+                places[rows].tolist(),
+                captured[rows].tolist(),
+                strict=True,
+            )
+            for side, seq, ack, flags, payload, at, length in values:
+                self._kept += pair.add(side, seq, ack, flags, payload, memory[at : at + length])
+
+    def over(self, clock: int) -> Iterator[tuple[Summary, Talk]]:
+        """The flows that ended before that time (nanoseconds)."""
+        while self._ends and self._ends[-1][0] < clock:
+            _, index = self._ends.pop()
+            pair = self._open.pop(index, None)
+            if pair:
+                self._kept -= pair.kept
+                if talk := pair.talk():
+                    yield self._flows[index], talk
+
+
+class _Direction:
+    """The payload of one end, put in order."""
+
+    def __init__(self) -> None:
+        self.base: int | None = None
+        self.other: int | None = None
+        self.data = bytearray()
+        self.total = 0
+        self.heard: int | None = None
+        self.whole = True
+        self.placed = True
+        self.early: dict[int, bytes] = {}
+
+    def add(self, seq: int, payload: int, data: memoryview) -> int:
+        """Take a segment; how many bytes more are kept."""
+        if self.base is None:
+            self.placed = False
+            return 0
+        begin = distance(self.base, seq)
+        if not -_FAR < begin < _FAR:
+            return 0
+        self.total = max(self.total, begin + payload)
+        before = len(self.data)
+        if begin <= before:
+            self._append(begin, payload, data)
+            while self.early and self.whole and (begin := min(self.early)) <= len(self.data):
+                piece = self.early.pop(begin)
+                self._append(begin, len(piece), memoryview(piece))
+        elif begin < KEPT and len(data) == payload and len(self.early) < _EARLY:
+            self.early.setdefault(begin, bytes(data))
+        return len(self.data) - before
+
+    def _append(self, begin: int, payload: int, data: memoryview) -> None:
+        skip = len(self.data) - begin
+        if self.whole and skip < payload:
+            self.data += data[skip : skip + KEPT - len(self.data)]
+            self.whole = len(data) == payload and len(self.data) < KEPT
+
+
+class _Pair:
+    """Both directions of a flow."""
+
+    def __init__(self) -> None:
+        self._sides = (_Direction(), _Direction())
+        self._first: int | None = None
+        self.kept = 0
+
+    def add(self, side: int, seq: int, ack: int, flags: int, payload: int, data: memoryview) -> int:
+        """Take a segment of an end; how many bytes more are kept."""
+        own, other = self._sides[side], self._sides[1 - side]
+        if flags & Flag.SYN:
+            if own.base is None:
+                own.base = (seq + 1) % 2**32
+                seq = own.base
+            if flags & Flag.ACK and other.base is None:
+                other.base = ack
+        if flags & Flag.RST or not payload:
+            return 0
+        self._first = side if self._first is None else self._first
+        if flags & Flag.ACK and other.base is not None:
+            heard = distance(other.base, ack)
+            own.heard = heard if own.heard is None else max(own.heard, heard)
+        more = own.add(seq, payload, data)
+        self.kept += more
+        return more
+
+    def talk(self) -> Talk | None:
+        """What was said; None where the beginning of the connection was not seen."""
+        if not all(side.placed for side in self._sides):
+            return None
+        client, server = (Said(bytes(side.data), max(side.total, 0), side.heard or 0) for side in self._sides)
+        return Talk(client, server, server_first=self._first == SERVER)

@@ -1,0 +1,6 @@
+"""What both ends said becomes facts: was an answer due, how much of it came. Pure; no bytes make it raise."""
+
+from analyzer.messages.read import read
+from analyzer.messages.weigh import weigh
+
+__all__ = ["read", "weigh"]

@@ -1,0 +1,71 @@
+"""Protocols that are told by how both ends begin and how the client ends: data/languages.yaml."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+from analyzer.data import load
+from analyzer.messages.facts import Facts
+from analyzer.model.talk import Talk
+
+_ENDING = 64
+"""Bytes at the end among which the last words are looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """An entry of the data file; ``answers``: each message is answered, some are not, or (None) none is."""
+
+    name: str
+    client: re.Pattern[bytes] | None
+    server: re.Pattern[bytes] | None
+    goodbye: re.Pattern[bytes] | None
+    answers: bool | None
+
+
+@cache
+def languages() -> tuple[Language, ...]:
+    """All that are known."""
+    return tuple(
+        Language(
+            entry["name"],
+            _pattern(entry.get("client")),
+            _pattern(entry.get("server")),
+            _pattern(entry.get("goodbye"), r"\Z"),
+            None if entry["answers"] == "never" else entry["answers"],
+        )
+        for entry in load("languages")["languages"]
+    )
+
+
+def _pattern(text: str | None, end: str = "") -> re.Pattern[bytes] | None:
+    return re.compile((text + end).encode("latin-1"), re.DOTALL) if text else None
+
+
+def read_language(talk: Talk) -> Facts | None:
+    """Whether the client's last words ask for an answer; None where no protocol is recognised."""
+    for language in languages():
+        if _is_spoken(language, talk):
+            return _facts(language, talk)
+    return None
+
+
+def _is_spoken(language: Language, talk: Talk) -> bool:
+    client, server = talk.client.data, talk.server.data
+    if language.server:
+        if not language.server.match(server):
+            return False
+        return not language.client or not client or bool(language.client.match(client))
+    return bool(language.client and language.client.match(client))
+
+
+def _facts(language: Language, talk: Talk) -> Facts:
+    if language.answers is None:
+        return Facts(language.name, "not-due", "one-way")
+    if not talk.client.whole:
+        return Facts(language.name)
+    if language.goodbye and language.goodbye.search(talk.client.data, max(0, talk.client.total - _ENDING)):
+        return Facts(language.name, "not-due", "goodbye")
+    return Facts(language.name, "due", "no-answer") if language.answers else Facts(language.name)

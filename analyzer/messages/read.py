@@ -1,0 +1,37 @@
+"""From what both ends said to what a rule may know of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from analyzer.messages.facts import Facts
+from analyzer.messages.http import is_http, read_http
+from analyzer.messages.languages import read_language
+from analyzer.messages.tls import is_tls, read_tls
+from analyzer.model.event import MessageView
+from analyzer.model.talk import Talk
+
+
+def read(talk: Talk) -> MessageView:
+    """The facts; of a language that is not known, whether the server's last words answer the client's."""
+    facts = _facts(talk)
+    if facts.answer == "unknown" and talk.server.total and 0 < talk.client.total <= talk.server.heard:
+        facts = Facts(**{**asdict(facts), "answer": "complete", "because": "answered"})
+    return MessageView(**asdict(facts), server_asks=talk.server_first, told=_told(facts), read=True)
+
+
+def _told(facts: Facts) -> str:
+    if facts.request:
+        return f"The request: {facts.request}."
+    if facts.protocol == "tls":
+        name = f", server name {facts.server_name}" if facts.server_name else ""
+        return f"TLS{name}."
+    return "" if facts.protocol == "unknown" else f"The protocol: {facts.protocol}."
+
+
+def _facts(talk: Talk) -> Facts:
+    if is_tls(talk):
+        return read_tls(talk)
+    if is_http(talk):
+        return read_http(talk)
+    return read_language(talk) or Facts("unknown")

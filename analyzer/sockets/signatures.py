@@ -1,0 +1,92 @@
+"""Which system an end runs, by how its SYN or SYN+ACK looks: data/signatures.yaml."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from analyzer.data import load
+from analyzer.model.columns import Flag, Layout
+from analyzer.model.flow import Segment
+from analyzer.model.host import UNKNOWN, Likeness, System
+
+_TIMESTAMPS_BYTES = 12
+"""What timestamps take of each segment: RFC 7323 section 3.2, with two NOPs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """One row; ``system`` is empty where it has no profile, ``ttl`` the initial one."""
+
+    system: str
+    ttl: int
+    windows: frozenset[int]
+    multiple_of_mss: bool
+    scales: tuple[int, int]
+
+    def fits(self, segment: Segment) -> bool:
+        """Whether window and scale are this system's, too."""
+        least, most = self.scales
+        return least <= segment.scale <= most and (
+            segment.window in self.windows or (self.multiple_of_mss and _is_multiple(segment))
+        )
+
+
+def recognise(segment: Segment) -> System:
+    """What the sender of this segment is taken to run, by this segment alone."""
+    initial = _initial_ttl(segment.ttl)
+    if segment.flags & Flag.SYN:
+        kind = "syn-ack" if segment.flags & Flag.ACK else "syn"
+        alike = _by_layout().get((kind, segment.layout), [])
+        for signature in alike:
+            if signature.system and signature.ttl == initial:
+                likeness = Likeness.SIGNATURE if signature.fits(segment) else Likeness.OPTIONS
+                return System(signature.system, likeness)
+        if any(signature.system == UNKNOWN.name for signature in alike):
+            return System(UNKNOWN.name, Likeness.OPTIONS)  # whatever its TTL, which is a doubt of its own
+        if alike:
+            return System(UNKNOWN.name, Likeness.OTHER)
+    system = load("signatures")["by_ttl"].get(initial)
+    return System(system, Likeness.TTL) if system else UNKNOWN
+
+
+def _initial_ttl(ttl: int) -> int:
+    """What a packet with this TTL probably began with."""
+    initial: int = next(initial for initial in load("signatures")["initial_ttls"] if ttl <= initial)
+    return initial
+
+
+def _is_multiple(segment: Segment) -> bool:
+    sizes = (segment.mss, segment.mss - _TIMESTAMPS_BYTES if segment.has_ts else 0)
+    return any(size > 0 and segment.window >= size and segment.window % size == 0 for size in sizes)
+
+
+@cache
+def _by_layout() -> dict[tuple[str, int], list[Signature]]:
+    """The signatures by segment (``syn``, ``syn-ack``) and order of options."""
+    found: defaultdict[tuple[str, int], list[Signature]] = defaultdict(list)
+    for row in load("signatures")["signatures"]:
+        for segment in row["segments"]:
+            for options in row["options"]:
+                found[segment, layout(options)].append(_signature(row))
+    return dict(found)
+
+
+def _signature(row: dict[str, Any]) -> Signature:
+    system = row["system"] or ""
+    least, most = row.get("scales", (-1, 14))
+    return Signature(
+        system=system,
+        ttl=load(f"profiles/{system}")["ttl"] if system else row["ttl"],
+        windows=frozenset(row.get("windows", ())),
+        multiple_of_mss=row.get("multiple_of_mss", False),
+        scales=(least, most),
+    )
+
+
+def layout(options: str) -> int:
+    """``mss sok ts nop ws`` as the number that columns.Layout describes."""
+    digits = "".join(str(Layout.DIGITS[option]) for option in options.split())
+    return int(digits[: Layout.MOST] or "0", 8)

@@ -1,0 +1,25 @@
+"""What the browser is given, and what it may ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from analyzer.model.finding import FlowResult
+from analyzer.model.picture import Picture
+from analyzer.model.rule import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Browsed:
+    """Flows that failed or had trouble, and how to learn more of each.
+
+    ``picture`` reads the capture once more, and may take a while; None where that cannot be. ``export``
+    writes the flow into a capture of its own and gives its name; it raises UserError.
+    """
+
+    title: str
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+    results: Sequence[FlowResult] = ()
+    picture: Callable[[FlowResult], Picture | None] = lambda _: None
+    export: Callable[[FlowResult], str] | None = None

@@ -1,0 +1,80 @@
+"""TLS as real programs speak it, cut at different places."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import replace
+
+import pytest
+
+from analyzer.messages import read
+from tests.messages.said import Wire, talk
+
+VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
+
+
+@pytest.fixture(params=VERSIONS, ids=lambda version: version.name)
+def wire(request: pytest.FixtureRequest) -> Wire:
+    made = Wire(request.param)
+    made.shake_hands()
+    return made
+
+
+def test_a_client_hello_without_an_answer(wire: Wire) -> None:
+    hello = Wire(ssl.TLSVersion.TLSv1_3)
+    with pytest.raises(ssl.SSLWantReadError):
+        hello.client.do_handshake()
+    hello.carry()
+    found = read(hello.talk())
+    assert (found.protocol, found.answer, found.because) == ("tls", "due", "no-answer")
+    assert (found.handshake, found.server_name) == ("client-hello", "lab.example")
+    assert found.told == "TLS, server name lab.example."
+
+
+@pytest.mark.parametrize(
+    ("number", "name"), [(70, "protocol_version"), (112, "unrecognized_name"), (200, "alert 200")]
+)
+def test_an_alert_in_place_of_the_server_hello(wire: Wire, number: int, name: str) -> None:
+    alert = bytes([21, 3, 3, 0, 2, 2, number])
+    found = read(talk(wire.said["client"], alert))
+    assert (found.answer, found.because, found.alert, found.alert_from) == ("due", "alert", name, "server")
+
+
+def test_a_farewell_is_no_alert(wire: Wire) -> None:
+    assert read(talk(wire.said["client"], bytes([21, 3, 3, 0, 2, 1, 0]))).alert == ""
+
+
+def test_a_connection_that_is_never_used(wire: Wire) -> None:
+    found = read(wire.talk())
+    assert (found.handshake, found.answer, found.because) == ("complete", "not-due", "unused")
+
+
+def test_a_request_may_be_anything(wire: Wire) -> None:
+    wire.client.write(b"GET / HTTP/1.1\r\n\r\n")
+    wire.carry()
+    assert (read(wire.talk()).handshake, read(wire.talk()).answer) == ("complete", "unknown")
+
+
+def test_the_clients_farewell(wire: Wire) -> None:
+    wire.client.write(b"x" * 100)
+    wire.carry()
+    wire.farewell(wire.client)
+    assert read(wire.talk()).because == "goodbye"
+
+
+def test_a_record_that_ends_early(wire: Wire) -> None:
+    wire.client.write(b"x" * 100)
+    wire.carry()
+    wire.server.write(b"y" * 5000)
+    wire.carry()
+    assert not read(wire.talk()).in_record
+    cut = read(wire.talk(server=-1000))
+    assert (cut.in_record, cut.answer, cut.because) == (True, "cut", "record-cut")
+    in_its_header = read(wire.talk(server=len(wire.said["server"]) - 5000 - 22 - 16))
+    assert in_its_header.handshake == "complete"
+
+
+def test_what_was_not_captured_is_not_judged(wire: Wire) -> None:
+    all_of_it = wire.talk()
+    short = replace(all_of_it, server=replace(all_of_it.server, total=all_of_it.server.total + 500))
+    assert (read(short).answer, read(short).in_record) == ("unknown", False)
