@@ -10,6 +10,10 @@ from analyzer.model.finding import Confidence
 from tests.lab.score import SAMPLES, WANTED, WORDS, Score, score
 
 
+DIFFER = {"nat-forgot-answer-untranslated": "the client's last packets never reach the server's side"}
+"""Scenarios of which some place sees other packets, without which it cannot say the same."""
+
+
 @cache
 def samples() -> Score:
     return score(sorted(SAMPLES.glob("*/*.truth.json")))
@@ -43,7 +47,9 @@ def test_the_reason_of_a_reset_is_among_the_candidates() -> None:
 
 def test_the_place_of_the_capture_does_not_matter() -> None:
     assert samples().places.total > 250
-    assert samples().places.misses == []
+    assert {miss.partition("/")[0] for miss in samples().places.misses} <= set(DIFFER), (
+        samples().places.misses
+    )
 
 
 @pytest.mark.parametrize("word", list(Confidence))
