@@ -9,7 +9,6 @@ import pytest
 from analyzer.model.finding import Confidence
 from tests.lab.score import SAMPLES, WANTED, WORDS, Score, score
 
-
 DIFFER = {"nat-forgot-answer-untranslated": "the client's last packets never reach the server's side"}
 """Scenarios of which some place sees other packets, without which it cannot say the same."""
 
