@@ -15,6 +15,7 @@ from analyzer.model.flow import SIDES, Endpoint, Flow
 from analyzer.model.host import Host, System, version_text
 from analyzer.model.report import Evidence, Incident, Report, SeenTwice
 from analyzer.reports.json_text import write_json
+from analyzer.reports.log_report import plain_log
 
 SCHEMA = "errnoscope.report/1"
 
@@ -51,6 +52,7 @@ def _document(report: Report, flows: Iterable[dict[str, Any]]) -> dict[str, Any]
         "harmless": totals.harmless,
         "counted_once": [_twice(seen) for seen in report.twice],
         "notes": list(report.notes),
+        "log": plain_log(report.log, report.flows),
     }
 
 
@@ -169,6 +171,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "time": seconds(verdict.time),
         "recovered": verdict.recovered,
         "recovered_at": _moment(verdict.recovered_at),
+        "recovered_by": verdict.recovered_by or None,
         "rule": verdict.rule,
         "frames": list(verdict.frames),
         "doubts": [doubt.value for doubt in verdict.doubts],
