@@ -28,7 +28,7 @@ from .capture import captures
 from .network import SLOW_DEVICE, VANTAGES, LabError, Network, missing, network, remove_stale
 from .network import run as run_command
 from .random_judge import judge
-from .random_plan import DIRECTIONS, Connection, faults, make_plan
+from .random_plan import DIRECTIONS, HOSTS, Connection, faults, make_plan, server_address
 from .resets import Endpoint, Reset, reset_trace
 from .truth import kernel_version, write
 
@@ -78,6 +78,13 @@ def _sets(version: int) -> list[tuple[str, str, str]]:
 
 def _set_name(what: str, direction: str) -> str:
     return f"{what.replace('-', '_')}_{direction}"
+
+
+def _addresses(net: Network) -> str:
+    """The `ip` commands that give the server's interface all its addresses."""
+    prefix, nodad = net.addresses.prefix, " nodad" if net.ipv6 else ""
+    all_of_them = (server_address(number, 6 if net.ipv6 else 4) for number in range(HOSTS))
+    return "".join(f"addr add {address}/{prefix} dev s0{nodad}\n" for address in all_of_them)
 
 
 def _filter(net: Network, loss: int, slow: bool) -> None:
@@ -140,7 +147,6 @@ def _play(net: Network, plan: list[Connection], folder: Path) -> None:
         "origin": origin,
         "seconds": plan[-1]["start"] + LONGEST_S,
         "client": net.addresses.client,
-        "server": net.addresses.server,
         "records": str(folder / "records"),
         "connections": plan,
     }
@@ -188,7 +194,7 @@ def _truth(
     connections = []
     for planned in plan:
         client = (net.addresses.client, planned["client_port"])
-        server = (net.addresses.server, planned["server_port"])
+        server = (planned["server_address"], planned["server_port"])
         senders = (("client", client), ("server", server))
         connections.append(
             {
@@ -223,6 +229,7 @@ def record(run: Run, folder: Path, cancel: threading.Event) -> list[Path]:
         net.sysctl("middle", "net.ipv4.icmp_ratelimit=0", "net.ipv4.icmp_msgs_per_sec=100000")
         if run.ipv6:
             net.sysctl("middle", "net.ipv6.icmp.ratelimit=0")
+        net.ip("server", _addresses(net))
         _filter(net, run.loss, bool(run.delay))
         with captures(net, folder, dict.fromkeys(VANTAGES, ())) as running:
             _play(net, plan, folder)
