@@ -18,6 +18,19 @@ def samples() -> Score:
     return score(sorted(SAMPLES.glob("*/*.truth.json")))
 
 
+def test_the_samples_are_many_and_a_quarter_of_them_is_clean() -> None:
+    places: dict[str, set[str]] = {}
+    ipv6 = set()
+    for entry in samples().judged:
+        places.setdefault(entry.scenario, set()).add(entry.vantage)
+        if ":" in entry.connection["client"][0]:
+            ipv6.add(entry.scenario)
+    assert len(places) >= 80
+    assert sum(name.startswith("clean-") for name in places) >= len(places) / 4
+    assert len(ipv6) >= len(places) / 5
+    assert sum(len(seen) > 1 for seen in places.values()) > 0.8 * len(places)
+
+
 def test_errnos_are_right(capsys: pytest.CaptureFixture[str]) -> None:
     made = samples()
     with capsys.disabled():

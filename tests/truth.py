@@ -51,7 +51,7 @@ class End:
         if not verdict.rule.endswith(("timeout", "soft")):
             return SLACK_S
         began = min(call["t"] for call in self.calls)
-        return TIMER_SLACK * (verdict.time / 1e9 - began)
+        return float(TIMER_SLACK * (verdict.time / 1e9 - began))
 
     def judge(self) -> str:
         """``right``, ``unproven``, ``missed``, ``false alarm: ...``, ``wrong: ...`` or ``quiet``."""

@@ -17,6 +17,7 @@ from . import (
     restarts,
     seen_twice,
     tunnels,
+    twins,
     windows,
 )
 from .registry import SCENARIOS, Scenario
@@ -40,5 +41,6 @@ __all__ = [
     "restarts",
     "seen_twice",
     "tunnels",
+    "twins",
     "windows",
 ]

@@ -62,6 +62,15 @@ def _proxy(stage: Stage, more: str = "") -> None:
     stage.client_program = nginx
 
 
+def _proxied(stage: Stage) -> None:
+    stage.listen()
+    _proxy(stage)
+    _accept(stage)
+    stage.server.do("send", text="HTTP/1.0 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+    stage.pause(0.2)
+    stage.server.run("recv", "close")
+
+
 def _get(stage: Stage, *more: str) -> Watched:
     """curl asks the server."""
     stage.client_program = stage.watch("client", *CURL, *more, _url(stage))
@@ -202,6 +211,27 @@ def download(stage: Stage) -> None:
     stage.pause(0.2)
 
 
+@scenario(
+    "clean-curl-two-requests",
+    "curl gets two files from nginx over one connection",
+    needs=("nginx", "curl"),
+    captures=AT_THE_ENDS,
+)
+def two_requests(stage: Stage) -> None:
+    _download(stage, 3000, f"{_url(stage)}index.html").until_ended()
+    stage.pause(0.2)
+
+
+for _ipv6 in (False, True):
+    scenario(
+        "clean-nginx-upstream" + ("-ipv6" if _ipv6 else ""),
+        "nginx gets an answer from the server behind it" + (", IPv6" if _ipv6 else ""),
+        ipv6=_ipv6,
+        needs=("nginx", "curl"),
+        captures=AT_THE_ENDS,
+    )(_proxied)
+
+
 # openssl
 
 
@@ -275,6 +305,13 @@ def redis_idle(stage: Stage) -> None:
     stage.pause(0.2)
 
 
+@scenario(
+    "clean-redis-ipv6",
+    "redis-cli asks redis-server and leaves, IPv6",
+    needs=("redis-server",),
+    captures=AT_THE_ENDS,
+    ipv6=True,
+)
 @scenario(
     "clean-redis", "redis-cli asks redis-server and leaves", needs=("redis-server",), captures=AT_THE_ENDS
 )
