@@ -246,8 +246,8 @@ class Score:
         connections = {(entry.truth.parent, entry.number) for entry in self.judged}
         folders = {entry.truth.parent for entry in self.judged}
         clean = sum(folder.name.startswith("clean-") for folder in folders)
-        told = f"{len(connections)} connections, {self.captures} captures"
-        yield f"{len(folders)} recordings, {clean} of them clean, {told}"
+        yield f"{len(folders)} recordings, {clean} of them clean"
+        yield f"{len(connections)} connections, {self.captures} captures"
         yield _line("right errno", self.errnos, f"{wanted['errnos']} % wanted")
         yield f"{'wrong and certain':24} {len(self.wrong_certain)}"
         yield _line("later calls right", self.later, f"{wanted['later calls']} % wanted")
