@@ -24,6 +24,7 @@ DEBIAN = {
     "tshark": "tshark",
     "curl": "curl",
     "nginx": "nginx",
+    "nginx": "nginx-light",
     "openssl": "openssl",
     "redis-server": "redis-server",
     "strace": "strace",
