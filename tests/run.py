@@ -25,7 +25,6 @@ DEBIAN = {
     "sysctl": "procps",
     "tshark": "tshark",
     "curl": "curl",
-    "nginx": "nginx",
     "nginx": "nginx-light",
     "openssl": "openssl",
     "redis-server": "redis-server",
