@@ -237,6 +237,12 @@ class Engine:
                 f"{tracker.one_sided_flows} of {tracker.tcp_flows} TCP connections show packets of one end "
                 "only: the capture did not see the other direction, or nobody answered"
             )
+        if tracker.unsplit_flows:
+            yield (
+                f"{tracker.unsplit_flows} TCP connections hold segments that are larger than their receiver "
+                "takes (MSS): captured before the network card split them, or after it joined them; how many "
+                "segments were sent, and how large, is not what the wire had"
+            )
         if tracker.evicted_flows:
             yield (
                 f"more than {self._max_flows:,} flows were open at a time (--max-flows): "
