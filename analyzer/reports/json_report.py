@@ -171,6 +171,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "time": seconds(verdict.time),
         "recovered": verdict.recovered,
         "recovered_at": _moment(verdict.recovered_at),
+        "recovered_by": verdict.recovered_by or None,
         "rule": verdict.rule,
         "frames": list(verdict.frames),
         "doubts": [doubt.value for doubt in verdict.doubts],
