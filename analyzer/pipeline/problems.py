@@ -36,8 +36,8 @@ def problems(
     if tracker.unsplit_flows:
         yield (
             f"{tracker.unsplit_flows} of {tracker.tcp_flows} TCP connections hold segments "
-            "larger than their receiver takes (MSS): captured before the network card split them, or after it joined them; how many "
-            "segments were sent, and how large, is not what the wire had"
+            "larger than their receiver takes (MSS): captured before the network card split them, or after "
+            "it joined them; how many segments were sent, and how large, is not what the wire had"
         )
     if tracker.evicted_flows:
         yield (
