@@ -85,12 +85,6 @@ SLOT = np.dtype(
 )
 
 
-def take(rows: Rows, index: NDArray[np.int64]) -> Rows:
-    """These rows, in this order. As opaque bytes: field by field NumPy takes thirty times as long."""
-    opaque = rows.view(f"V{rows.dtype.itemsize}")
-    return opaque.take(index).view(rows.dtype)
-
-
 def put(rows: Rows, index: NDArray[np.int64], values: Rows) -> None:
     """Overwrite these rows."""
     opaque = f"V{rows.dtype.itemsize}"
