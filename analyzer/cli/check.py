@@ -251,6 +251,7 @@ def _with_baseline(run: CheckRun, judge: Judge, path: str) -> CheckRun:
     """Write what counts, and what an older baseline knew and is still there; judge by that."""
     from analyzer.checks.baseline import as_json, read_baseline
     from analyzer.model.checked import Standing
+    from analyzer.reports.words import count
 
     counted = [
         problem
@@ -260,7 +261,7 @@ def _with_baseline(run: CheckRun, judge: Judge, path: str) -> CheckRun:
     ]
     text = as_json(counted)
     Path(path).write_text(text, encoding="utf-8")
-    complain(f"wrote {path}: {len({problem.key for problem in counted})} problems")
+    complain(f"wrote {path}: {count(len({problem.key for problem in counted}), 'problem')}")
     written = read_baseline(text, path)
     captures = [replace(capture, problems=written.mark(capture.problems)) for capture in run.captures]
     judge.baseline = written

@@ -86,6 +86,8 @@ def state(capture: Checked) -> str:
 
 def outcome(capture: Checked) -> str:
     """How much was found, in a line."""
+    if capture.report is None:
+        return "not read"
     parts = [count(len(capture.new), "problem")] if capture.new else []
     if capture.unmet:
         parts.append(f"{count(len(capture.unmet), 'expectation')} not met")
