@@ -16,7 +16,7 @@ from analyzer.model.finding import FlowResult
 from analyzer.model.report import Report
 from analyzer.model.rule import Severity
 from analyzer.reports.flow_table import flow_table
-from analyzer.reports.groups import Group, failed, groups, is_warning
+from analyzer.reports.groups import Group, failed, groups, is_unknown, is_warning
 from analyzer.reports.host_text import systems_text
 from analyzer.reports.layout import WIDTH, Style, labelled, wrapped
 from analyzer.reports.log_report import log_lines_of
@@ -181,7 +181,8 @@ def _found(report: Report, found: Sequence[Group]) -> str:
     connections = _connections(report)
     follow = sum(group.follow for group in found)
     failures = failed(report.flows) - follow
-    warned = sum(not result.verdicts and is_warning(result) for result in report.flows)
+    unknown = sum(map(is_unknown, report.flows))
+    warned = sum(not result.verdicts and is_warning(result) for result in report.flows) - unknown
     first = [group for group in found if group.failed and group.follow < len(group.members)]
     ways = len({tuple(item.rule for item in group.told) for group in first})
     services = len({str(group.first.flow.server) for group in first})
@@ -189,10 +190,13 @@ def _found(report: Report, found: Sequence[Group]) -> str:
     in_ways += f" at {services:,} services" if services > ways else ""
     parts = [f"{failures:,} of {connections} failed{in_ways}"] if failures else []
     if follow:
-        of = "more" if failures else f"of {connections} failed"
+        of = "more" if parts else f"of {connections} failed"
         parts.append(f"{follow:,} {of} in consequence, on the other side of a proxy")
+    if unknown:
+        of = "more" if parts else f"of {connections}"
+        parts.append(f"{unknown:,} {of} failed, with an error that is not known for its system")
     if warned:
-        of = "more" if failures else f"of {connections}"
+        of = "more" if parts else f"of {connections}"
         parts.append(f"{warned:,} {of} in trouble, without an errno so far")
     retried = sum(group.recovered for group in found)
     if retried:
