@@ -88,7 +88,9 @@ class _Aligned:
                 free = id(candidate) not in self._taken
                 found.append(_Fitting(0, near, how, free, abs(delay or 0), candidate, delay))
         alone = len({_end(f) for f in found if f.near == 3 and f.fit.basis >= Basis.FINDING}) <= 1
-        return [f._replace(sure=self._sure(f, alone, len(found))) for f in found]
+        plain = {_end(f) for f in found if f.fit.basis >= Basis.FINDING and f.fit.said > Said.ELSEWHERE}
+        number = len(plain) or len(found)
+        return [f._replace(sure=self._sure(f, alone, number)) for f in found]
 
     def _sure(self, found: _Fitting, alone: bool, number: int) -> int:
         """3 certain, 2 likely, 1 possible, 0 no explanation."""

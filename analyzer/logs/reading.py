@@ -16,6 +16,8 @@ MAX_EVENTS = 100_000
 """Events of a log that are kept."""
 _TRACE = 200
 """Lines for which a time holds: stack traces of Java are long."""
+_HEADS = 4
+"""Lines that a message and its exception may begin with: java.util.logging writes two before it."""
 _GOES_ON = re.compile(
     r"\s|[})\]]|Caused by|Suppressed:|During handling of|The above exception|Traceback \(most recent|--- "
 )
@@ -43,7 +45,7 @@ class _Reader:
         self._platform = platform
         self._understood: list[tuple[int, LogLine]] = []
         self._in_traceback = False
-        self._head = ""
+        self._heads: deque[str] = deque(maxlen=_HEADS)
         self._time: LogTime | None = None
         self._unsearched: deque[str] = deque(maxlen=_TRACE)
         """Lines in which nobody has looked for a time yet: most are of no interest."""
@@ -53,7 +55,7 @@ class _Reader:
         self.number += 1
         if self._begins(line):
             self.finish()
-            self._head = line
+            self._heads.append(line)
         self._unsearched.append(line)
         if reading := recognise(line, self._platform):
             self._understood.append((self.number, reading))
@@ -63,14 +65,25 @@ class _Reader:
         if not self._understood:
             return
         number, reading = next((pair for pair in self._understood if pair[1].trap), self._understood[0])
-        if not reading.endpoints and not reading.loose_ports:  # then the message before the exception may say
-            ends, ports = endpoints_in(self._head[:MAX_LENGTH]), loose_ports_in(self._head[:MAX_LENGTH])
-            reading = replace(reading, endpoints=ends, loose_ports=ports)
         if len(self.events) < MAX_EVENTS:
-            self.events.append(LogEvent(number, reading, self._latest(), len(self._understood) - 1))
+            time = self._latest()
+            if not reading.endpoints and not reading.loose_ports:
+                reading = self._with_ends(reading, timed=time is not None)
+            self.events.append(LogEvent(number, reading, time, len(self._understood) - 1))
         else:
             self.left_out += 1
         self._understood = []
+
+    def _with_ends(self, reading: LogLine, *, timed: bool) -> LogLine:
+        """The line with the addresses of the message before it, if it has the time of that."""
+        for head in reversed(self._heads):
+            text = head[:MAX_LENGTH]
+            ends, ports = endpoints_in(text), loose_ports_in(text)
+            if ends or ports:
+                return replace(reading, endpoints=ends, loose_ports=ports)
+            if not timed or time_of(head, self._near):
+                break
+        return reading
 
     def _begins(self, line: str) -> bool:
         """Whether a line stands by itself."""
