@@ -189,6 +189,7 @@ class ProbeView:
         "when this system gives up a keepalive with its default count, if nobody answers: date and time, "
         "UTC; empty where that is past, or unknown"
     )
+    soft_errno: str = said("errno of an ICMP error kept since the other end was heard of; empty: none")
 
 
 @dataclass(frozen=True, slots=True)

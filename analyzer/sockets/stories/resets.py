@@ -51,6 +51,8 @@ class Resets:
             yield from self._says_of_its_sender(sender, segment)
         if receiver.state is State.CLOSED:
             sender.closed |= not ttl_differs
+            if receiver.fatal and receiver.fatal.reset == segment.seq:
+                receiver.fatal.alike += 1
             return
         self._answers.fin_crossed(sender, segment)
         round_trip = self._pair.round_trip(receiver)
