@@ -117,6 +117,12 @@ class ResetView:
     )
     silence: float = said("seconds since its sender was last heard of; 0 where it never was")
     payload: int = said("bytes of payload that it carries")
+    after_farewell: str = said(
+        "its receiver's last bytes are a TLS record that is as short as a close_notify",
+        "unknown",
+        "yes",
+        "no",
+    )
     says: str = said(
         "the reason that stands in its payload (draft-ietf-tcpm-rst-diagnostic-payload), in words; empty"
     )
@@ -248,6 +254,9 @@ class MessageView:
     alert_from: str = said("who sent it", "", *SIDES)
     server_asks: bool = said("the server spoke first")
     told: str = said("what was asked, as a sentence; empty where nothing is known")
+    farewell: str = said(
+        "the client's last bytes are a TLS record as short as a close_notify", "unknown", "yes", "no"
+    )
     reset_says: str = said("the reason that stands in the payload of a reset, in words; empty")
     read: bool = said("what both ends said was read")
 
@@ -262,7 +271,9 @@ class QueryView:
     seconds: float = said("seconds that nothing came after the last of them; 5 where it was longer")
 
 
-UNREAD = MessageView("unknown", "unknown", "unknown", "", 0, False, "none", "", "", "", False, "", "", False)
+UNREAD = MessageView(
+    "unknown", "unknown", "unknown", "", 0, False, "none", "", "", "", False, "", "unknown", "", False
+)
 """Before anything was read."""
 
 

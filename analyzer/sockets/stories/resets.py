@@ -97,6 +97,7 @@ class Resets:
             since_open=self._since_open(segment, receiver),
             silence=(segment.time - peer.last_time) / SECOND if peer.last_number else 0.0,
             payload=segment.payload,
+            after_farewell="unknown",
             says="",
         )
         before, receiver.state = receiver.state, judged.state
