@@ -13,6 +13,7 @@ import numpy as np
 from analyzer.decode.fragments import Fragments
 from analyzer.decode.packets import decode
 from analyzer.flows.keys import Sorted
+from analyzer.flows.neighbours import Neighbours
 from analyzer.flows.tracker import MAX_QUIET, Tracker
 from analyzer.matching.match import Matcher
 from analyzer.messages import weigh
@@ -119,6 +120,7 @@ class Engine:
         self._packets = 0
         self._undecoded = np.zeros(len(Undecoded), np.int64)
         self._shortened = 0
+        self._neighbours = Neighbours()
 
     def run(self, source: Source, read: ReadMessages | None = None) -> list[FlowResult]:
         """Read a source to its end; ``read`` as for ``finish``."""
@@ -140,6 +142,7 @@ class Engine:
         self._packets += ordered.rows.packets
         self._undecoded += ordered.rows.undecoded
         self._shortened += ordered.rows.shortened
+        self._neighbours.add(ordered.rows.neighbours)
         tracked = self._tracker.follow(ordered)
         for flow in tracked.flows:
             self._watch(flow)
@@ -259,6 +262,7 @@ class Engine:
                 "it lost packets, or did not see one direction"
             )
 
+        yield from self._neighbours.problems()
         if self.front.kept:
             yield from self.front.kept.problems()
 
