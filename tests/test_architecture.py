@@ -51,7 +51,7 @@ def test_a_stage_knows_no_other_stage(path: Path) -> None:
         "model": {"model", "errors"},
         "errors": set(),
         "data": {"data"},
-        "pipeline": {"pipeline", *STAGES, "parallel", "model", "errors"} - {"reports"},
+        "pipeline": {"pipeline", *STAGES, "logs", "alignment", "parallel", "model", "errors"} - {"reports"},
         "parallel": set(),
         "checks": {"checks", "model", "errors", "data"},
         "cli": {

@@ -84,6 +84,11 @@ OUGHT = {
 """The rule that the client's verdict ought to come from, as soon as there is one of that name: calls cannot
 tell where no errno is due, or where two rules give the same."""
 
+HARMLESS = {
+    "port-scan": "a scan gets what it wanted to know: it is counted, and silent",
+}
+"""Errors that harmed nobody, and are not told."""
+
 AT_MOST_POSSIBLE = {
     "clean-notification-then-close": "a last message and one without an answer are the same packets",
     "clean-quit-no-answer": "a goodbye and a request without an answer are the same packets",
@@ -145,7 +150,7 @@ def test_verdicts_are_true(path: Path) -> None:
 def test_no_failure_is_missed(path: Path) -> None:
     """... but what the tables above name, and all of that: what is found by now must leave them."""
     scenario, vantage = path.parent.name, path.name.split(".")[0]
-    excused = scenario in UNDECIDABLE | NOT_YET or vantage in BLIND.get(scenario, set())
+    excused = scenario in UNDECIDABLE | NOT_YET | HARMLESS or vantage in BLIND.get(scenario, set())
     missed = [end.side for end, word in judged(path) if word == "missed"]
     assert bool(missed) == excused, missed
 

@@ -41,6 +41,14 @@ from analyzer.reports.formats import COPIES, FORMATS
     help="Write each failing flow into a capture of its own in this new directory, with an index.",
 )
 @click.option(
+    "--log",
+    "logs",
+    multiple=True,
+    metavar="FILE|LINE|-",
+    help="Say which connection explains each line of this log (or this one line, or standard input); may be "
+    "given several times.",
+)
+@click.option(
     "--anonymize",
     is_flag=True,
     help="With --carve: other addresses (neighbours stay neighbours), no payload. The key is that of "
@@ -94,6 +102,7 @@ def command(
     jobs: int | None,
     max_flows: int,
     carve: str | None,
+    logs: tuple[str, ...],
     anonymize: bool,
     decoder: str,
     app: bool,
@@ -116,6 +125,7 @@ def command(
       errnoscope analyze trace.pcap --host 10.0.9.30 --errno EPIPE --since +5m
       errnoscope analyze trace.pcap --server-os freebsd --set tcp_retries2=8
       errnoscope analyze trace.pcap --group 2
+      errnoscope analyze trace.pcap --log app.log --log /var/log/nginx/error.log
       errnoscope analyze node-*.pcap.gz -o text -o html=report.html
       errnoscope analyze trace.pcap -o pcapng=annotated.pcapng --carve failed
     """
@@ -124,6 +134,10 @@ def command(
     if group and not any("group" in target.known.options for target in outputs):
         raise UserError(
             "no-text", f"--group {group}", "is for the text report", "add -o text, or leave it out"
+        )
+    if (*captures, *logs).count("-") > 1:
+        raise UserError(
+            "two-inputs", "-", "standard input can be read once only", "give files for the others"
         )
     refuse_what_cannot_be_copied(outputs, captures)
     refuse_what_cannot_be_carved(carve, captures)
@@ -142,6 +156,7 @@ def command(
                 progress=progress.show,
                 jobs=jobs,
                 max_flows=max_flows,
+                logs=logs,
                 decoder="" if decoder == "own" else decoder,
                 dissection=Dissection(keylog or "", show_secrets) if app or keylog else None,
             )

@@ -5,21 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import cache
-from ipaddress import ip_address
 from typing import Any, NamedTuple
 
 from analyzer.data import load
+from analyzer.logs.endpoints import endpoints_in, loose_ports_in
 from analyzer.logs.errnos import WINDOWS, by_number, by_text, guess
+from analyzer.model.flow import Endpoint
 from analyzer.model.log_line import LogLine
 
 MAX_LENGTH = 4096
 """Characters of a line that are looked at."""
-
-_IPV4 = r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.]*\d)"
-_ENDPOINT = re.compile(
-    rf"(?P<v4>{_IPV4})(?::(?P<p4>\d{{1,5}}))?|\[(?P<v6>[0-9A-Fa-f:.]+)\](?::(?P<p6>\d{{1,5}}))?"
-)
-_PORT = re.compile(r"\bport[ =:]+(?P<port>\d{1,5})\b", re.IGNORECASE)
 
 
 class _Found(NamedTuple):
@@ -43,7 +38,8 @@ def recognise(line: str, platform: str = "") -> LogLine | None:
 
 
 def _reading(line: str, text: str, entry: dict[str, Any], found: _Found) -> LogLine:
-    addresses, ports = _endpoints(text)
+    endpoints, loose = endpoints_in(text), loose_ports_in(text)
+    ports = dict.fromkeys([*(end.port for end in endpoints if end.port), *loose])
     notes = load("errno_notes")
     calls = entry.get("call")
     if calls is None:
@@ -59,8 +55,11 @@ def _reading(line: str, text: str, entry: dict[str, Any], found: _Found) -> LogL
         means=entry["means"],
         trap=entry.get("trap", ""),
         evidence=entry["evidence"],
-        addresses=addresses,
-        ports=ports,
+        addresses=tuple(dict.fromkeys(end.address for end in endpoints)),
+        ports=tuple(ports),
+        endpoints=endpoints,
+        loose_ports=loose,
+        peer=_peer(entry, text),
     )
 
 
@@ -119,19 +118,12 @@ def _by_text(line: str, text: str) -> LogLine | None:
     return _reading(line, text, entry, found) if found.results else None
 
 
-def _endpoints(text: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Addresses and ports in a line, each once, in their order."""
-    addresses: dict[str, None] = {}
-    ports: dict[int, None] = {}
-    for match in _ENDPOINT.finditer(text):
-        try:
-            addresses[str(ip_address(match["v4"] or match["v6"]))] = None
-        except ValueError:
-            continue
-        if port := match["p4"] or match["p6"]:
-            ports[int(port)] = None
-    ports.update({int(match["port"]): None for match in _PORT.finditer(text)})
-    return tuple(addresses), tuple(port for port in ports if 0 < port <= 0xFFFF)
+def _peer(entry: dict[str, Any], text: str) -> tuple[Endpoint, ...] | None:
+    """The other end, where the pattern says what stands before it."""
+    before = entry.get("peer")
+    if before is None or before not in text:
+        return None
+    return endpoints_in(text.partition(before)[2])[:1] if before else ()
 
 
 @cache

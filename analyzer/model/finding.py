@@ -84,7 +84,8 @@ class Finding:
 class Verdict:
     """The first failure that the program at one end probably met; ``errno`` is empty where there is none.
 
-    ``recovered``: it got what it wanted all the same, by a connection that began at ``recovered_at`` (ns).
+    ``recovered``: it got what it wanted all the same, by a connection that began at ``recovered_at`` (ns), to
+    ``recovered_by`` where that was another address of the service.
     ``number`` and ``platform_name`` (``WSAECONNRESET``; else the errno's own) are those of ``platform``, one
     of data/errno.yaml. ``frame_captures``: see Finding.
     """
@@ -102,6 +103,7 @@ class Verdict:
     frames: tuple[int, ...]
     doubts: tuple[Doubt, ...]
     recovered_at: int = 0
+    recovered_by: str = ""
     frame_captures: tuple[int, ...] = ()
 
     @property

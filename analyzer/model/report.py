@@ -8,6 +8,7 @@ from analyzer.model.capture import Capture
 from analyzer.model.filter import EVERYTHING, NONE_LEFT_OUT, Filter, LeftOut
 from analyzer.model.finding import FlowResult
 from analyzer.model.host import DEFAULT_HOST, Host
+from analyzer.model.log_line import LogReport
 
 
 @dataclass(slots=True)
@@ -151,7 +152,8 @@ class Report:
 
     ``notes`` are sentences about what was left out of the input. Flows and incidents are those that pass
     the filter ``only``; totals are those of the captures. ``hosts`` are what was taken for known of client
-    and server. With ``all_flows`` those without a finding are there as well. Of connections that are there
+    and server. With ``all_flows`` those without a finding are there as well. ``log`` is what the capture says
+    about logs, None where none was given. Of connections that are there
     twice (``twice``) only the flow that was seen first is in ``flows`` and incidents.
     """
 
@@ -164,4 +166,5 @@ class Report:
     left_out: LeftOut = NONE_LEFT_OUT
     hosts: tuple[Host, Host] = (DEFAULT_HOST, DEFAULT_HOST)
     all_flows: bool = False
+    log: LogReport | None = None
     twice: tuple[SeenTwice, ...] = ()

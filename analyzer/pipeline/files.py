@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from operator import itemgetter
 
+from analyzer.logs.open import LogSource
 from analyzer.matching.load import load_rules, rules_folder
 from analyzer.matching.match import Matcher
 from analyzer.model.application import Dissection
@@ -16,6 +17,7 @@ from analyzer.model.report import Report
 from analyzer.model.rule import Rule
 from analyzer.pipeline.engine import Engine
 from analyzer.pipeline.front import BATCH_ROWS
+from analyzer.pipeline.logs import explained, opened_logs
 from analyzer.pipeline.reading import Progress, Reading
 from analyzer.sources.inputs import Named, inputs
 from analyzer.sources.series import series
@@ -34,6 +36,7 @@ def analyze(
     max_frames: int = MAX_FRAMES,
     jobs: int | None = 1,
     max_flows: int = MAX_FLOWS,
+    logs: Sequence[LogSource] = (),
     dissection: Dissection | None = None,
     decoder: str = "",
 ) -> Report:
@@ -46,14 +49,16 @@ def analyze(
     ``client`` and ``server`` are what is known of the machines at the two ends; ``only`` says what of the
     results is in the report; with ``all_flows`` it has the flows without a finding as well. ``jobs`` is how
     many processes work, None: two for large files, where this process may use two processors. The answer is
-    the same. Of more than ``max_flows`` open flows those that were silent longest are let go. With
-    ``dissection`` tshark is asked what the programs of the flows that are told of had said; with ``decoder``
-    ``tshark`` it reads the files as well.
+    the same. Of more than ``max_flows`` open flows those that were silent longest are let go. ``logs`` are
+    paths, ``-``, single lines or iterables of lines: the report's ``log`` says which flow explains each line.
+    With ``dissection`` tshark is asked what the programs of the flows that are told of had said; with
+    ``decoder`` ``tshark`` it reads the files as well.
 
-    Raises UserError where a rule file is wrong or the only capture cannot be opened. A capture that cannot
-    be read to its end is reported up to there, with ``damage`` set in its entry of ``captures``.
+    Raises UserError where a rule file is wrong, a log or the only capture cannot be opened. A capture that
+    cannot be read to its end is reported up to there, with ``damage`` set in its entry of ``captures``.
     """
     known = load_rules(rules_folder()) if rules is None else rules
+    log_files = opened_logs(logs)
     files, notes = inputs(captures, decoder)
     if len(files) == 1 and files[0].error:
         raise files[0].error
@@ -66,7 +71,7 @@ def analyze(
             matcher,
             batch=batch,
             hosts=hosts,
-            all_flows=all_flows,
+            all_flows=all_flows or bool(logs),
             max_flows=max_flows,
             keep_blocks=read_once,
         )
@@ -75,6 +80,9 @@ def analyze(
     for members in series(files):
         reading.series(members)
     flows = [result for _, results in sorted(reading.found, key=itemgetter(0)) for result in results]
+    log = explained(log_files, flows, reading.captures, (client, server))
+    if not all_flows:
+        flows = [result for result in flows if result.findings]
     totals, services = reading.totals, reading.services
     totals.rules = len(known)
     totals.longest_pause = services.longest_pause()
@@ -95,5 +103,6 @@ def analyze(
         left_out=left_out,
         hosts=(client, server),
         all_flows=all_flows,
+        log=log,
         twice=reading.twice.told(),
     )

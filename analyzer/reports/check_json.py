@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, TextIO
 
 from analyzer import __version__
 from analyzer.model.checked import Checked, CheckRun, ExpectationResult, Problem
 from analyzer.reports import check_words as words
 from analyzer.reports.json_report import as_plain, seconds
+from analyzer.reports.json_text import write_json
 
 SCHEMA = "errnoscope.check/1"
 
@@ -23,8 +23,7 @@ def write(run: CheckRun, out: TextIO) -> None:
         "notes": list(run.notes),
         "vanished": list(run.vanished),
     }
-    json.dump(plain, out, indent=2)
-    out.write("\n")
+    write_json(plain, out)
 
 
 def _capture(capture: Checked) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def write(run: CheckRun, out: TextIO) -> None:
             number = seen[key] = seen.get(key, 0) + 1
             fingerprint = sha256(f"{key} {number}".encode("utf-8", "surrogateescape")).hexdigest()
             issues.append({**issue, "fingerprint": fingerprint})
-    json.dump(issues, out, indent=2)
+    out.write(json.dumps(issues, indent=2))
     out.write("\n")
 
 

@@ -99,6 +99,11 @@ def is_warning(result: FlowResult) -> bool:
     return any(finding.severity is not Severity.INFO for finding in result.findings)
 
 
+def is_unknown(result: FlowResult) -> bool:
+    """Whether something failed in it of which nobody knows what its system tells the program."""
+    return not result.verdicts and any(finding.severity is Severity.ERROR for finding in result.findings)
+
+
 def main_finding(result: FlowResult) -> Finding:
     """The last finding that is more than information, else the last one."""
     serious = (f for f in reversed(result.findings) if f.severity is not Severity.INFO)

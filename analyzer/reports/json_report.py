@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any, TextIO
 
@@ -14,18 +14,23 @@ from analyzer.model.finding import Finding, FlowResult, Verdict
 from analyzer.model.flow import SIDES, Endpoint, Flow
 from analyzer.model.host import Host, System, version_text
 from analyzer.model.report import Evidence, Incident, Report, SeenTwice
+from analyzer.reports.json_text import write_json
+from analyzer.reports.log_report import plain_log
 
 SCHEMA = "errnoscope.report/1"
 
 
 def write(report: Report, out: TextIO) -> None:
     """Write the report."""
-    json.dump(as_plain(report), out, indent=2)
-    out.write("\n")
+    write_json(_document(report, map(flow_as_plain, report.flows)), out)
 
 
 def as_plain(report: Report) -> dict[str, Any]:
     """The report as dictionaries and lists; times in seconds since the epoch."""
+    return _document(report, [flow_as_plain(result) for result in report.flows])
+
+
+def _document(report: Report, flows: Iterable[dict[str, Any]]) -> dict[str, Any]:
     totals = report.totals
     return {
         "schema": SCHEMA,
@@ -40,13 +45,14 @@ def as_plain(report: Report) -> dict[str, Any]:
             "other_packets": totals.other_packets,
             "flows_with_findings": sum(bool(result.findings) for result in report.flows),
         },
-        "flows": [flow_as_plain(result) for result in report.flows],
+        "flows": flows,
         "incidents": [_incident(incident) for incident in report.incidents],
         "hosts": {side: _host(host) for side, host in zip(SIDES, report.hosts, strict=True)},
         "filter": _filter(report),
         "harmless": totals.harmless,
         "counted_once": [_twice(seen) for seen in report.twice],
         "notes": list(report.notes),
+        "log": plain_log(report.log, report.flows),
     }
 
 
@@ -165,6 +171,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "time": seconds(verdict.time),
         "recovered": verdict.recovered,
         "recovered_at": _moment(verdict.recovered_at),
+        "recovered_by": verdict.recovered_by or None,
         "rule": verdict.rule,
         "frames": list(verdict.frames),
         "doubts": [doubt.value for doubt in verdict.doubts],

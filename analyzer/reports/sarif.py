@@ -37,7 +37,7 @@ def write(run: CheckRun, out: TextIO) -> None:
             }
         ],
     }
-    json.dump(log, out, indent=2)
+    out.write(json.dumps(log, indent=2))
     out.write("\n")
 
 

@@ -16,9 +16,10 @@ from analyzer.model.finding import FlowResult
 from analyzer.model.report import Report
 from analyzer.model.rule import Severity
 from analyzer.reports.flow_table import flow_table
-from analyzer.reports.groups import Group, failed, groups, is_warning
+from analyzer.reports.groups import Group, failed, groups, is_unknown, is_warning
 from analyzer.reports.host_text import systems_text
 from analyzer.reports.layout import WIDTH, Style, labelled, wrapped
+from analyzer.reports.log_report import log_lines_of
 from analyzer.reports.printable import printable
 from analyzer.reports.text_facts import seen_twice
 from analyzer.reports.text_group import brief, full
@@ -62,6 +63,7 @@ def _report(report: Report, bold: Style) -> Iterable[str]:
     for group in found[:_GROUPS]:
         yield ""
         yield from (full if in_full else brief)(report, group, told, bold)
+    yield from log_lines_of(report)
     yield from _not_failures(report)
     yield from _counted_once(report)
     yield from _doubts(report)
@@ -178,14 +180,18 @@ def _connections(report: Report) -> str:
 def _found(report: Report, found: Sequence[Group]) -> str:
     connections = _connections(report)
     failures = failed(report.flows)
-    warned = sum(not result.verdicts and is_warning(result) for result in report.flows)
+    unknown = sum(map(is_unknown, report.flows))
+    warned = sum(not result.verdicts and is_warning(result) for result in report.flows) - unknown
     ways = len({tuple(item.rule for item in group.told) for group in found if group.failed})
     services = len({str(group.first.flow.server) for group in found if group.failed})
     in_ways = f" in {ways} ways" if ways > 1 else ", all in one way" if failures > 1 else ""
     in_ways += f" at {services:,} services" if services > ways else ""
     parts = [f"{failures:,} of {connections} failed{in_ways}"] if failures else []
+    if unknown:
+        of = "more" if parts else f"of {connections}"
+        parts.append(f"{unknown:,} {of} failed, with an error that is not known for its system")
     if warned:
-        of = "more" if failures else f"of {connections}"
+        of = "more" if parts else f"of {connections}"
         parts.append(f"{warned:,} {of} in trouble, without an errno so far")
     retried = sum(group.recovered for group in found)
     if retried:
@@ -240,6 +246,7 @@ def _nearest(report: Report) -> str:
 _HARMLESS = {
     "health-check": "connected and closed again at regular intervals, no data: health checks",
     "localhost-fallback": "refused on one address of localhost, answered on the other at once",
+    "port-scan": "to many ports or hosts in a row, refused or unanswered, no data: a port scan",
     "reset-after-both-closed": "reset after both ends had closed",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from analyzer.model.finding import FlowResult
@@ -78,7 +79,14 @@ def retried(group: Group) -> str:
         return ""
     if len(group.members) == 1:
         after = duration(max(0, verdicts[0].recovered_at - verdicts[0].time))
+        if verdicts[0].recovered_by:
+            return f"It worked {after} later at another address: {verdicts[0].recovered_by} answered."
         return f"It worked {after} later: the client connected to the same service again and was answered."
+    elsewhere = Counter(verdict.recovered_by for verdict in verdicts if verdict.recovered_by)
+    if len(elsewhere) and sum(elsewhere.values()) == len(verdicts):
+        others = " ".join(address for address, _ in elsewhere.most_common(_HOSTS))
+        which = "All" if group.recovered == len(group.members) else f"{group.recovered:,}"
+        return f"{which} of these clients connected to another address at once: {others}."
     if group.recovered == len(group.members):
         return "All of these clients tried again within seconds, and were answered."
     return f"{group.recovered:,} of these clients tried again within seconds, and were answered."

@@ -9,7 +9,9 @@ from analyzer.model.capture import Capture
 from analyzer.model.finding import Finding, FlowResult, Verdict
 from analyzer.model.flow import CLIENT, SERVER, SIDES, Flow
 from analyzer.model.report import Report
+from analyzer.model.rule import Severity
 from analyzer.reports.groups import Group, behind
+from analyzer.reports.host_text import SYSTEM_NAMES
 from analyzer.reports.ladder_text import ladder_lines
 from analyzer.reports.layout import INDENT, WIDTH, Style, indented, labelled
 from analyzer.reports.look_for import display_filter, log_lines
@@ -120,7 +122,9 @@ def _proof(report: Report, group: Group) -> str:
 def _sentence(item: Verdict | Finding, result: FlowResult, bold: Style) -> Iterable[str]:
     if isinstance(item, Finding):
         yield from indented(f"{item.title} (the {SIDES[item.side]}). {item.summary}")
-        yield f"{f'warning  {item.rule}':>{WIDTH}}"
+        if item.severity is Severity.ERROR:
+            yield from indented(f"What its program gets then is not known of {SYSTEM_NAMES[item.system]}.")
+        yield f"{f'{item.severity.value}  {item.rule}':>{WIDTH}}"
         return
     finding = behind(result, item)
     yield from map(bold, indented(headline(item)))

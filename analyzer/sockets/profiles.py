@@ -61,13 +61,15 @@ class RetrySchedule:
 class Profile:
     """One system. ``ttl`` is what its packets start with.
 
-    ``reset_checks`` are (sequence class, states, result), the first that fits decides.
+    ``reset_checks`` are (sequence class, states, result), the first that fits decides. ``reset_at_last_ack``:
+    "next" is what it acknowledged last, although it has received more.
     """
 
     name: str
     ttl: int
     icmp: dict[int, dict[tuple[int, int], IcmpEffect]]
     reset_checks: tuple[tuple[str, frozenset[str], str], ...]
+    reset_at_last_ack: bool
     retry: RetrySchedule
 
     def icmp_effect(self, version: int, icmp_type: int, code: int) -> IcmpEffect:
@@ -102,6 +104,7 @@ def profile(name: str, settings: tuple[tuple[str, float], ...] = (), version: Ve
         reset_checks=tuple(
             (check["seq"], frozenset(check["states"]), check["result"]) for check in data["reset"]["checks"]
         ),
+        reset_at_last_ack=data["reset"].get("next_is") == "last_ack_sent",
         retry=_schedule(data["retry"]),
     )
 

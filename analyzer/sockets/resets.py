@@ -120,6 +120,8 @@ def _number(
     if not peer.has_seq:
         return ("next", None) if asked_for else ("other", Doubt.ONE_DIRECTION)
     behind = distance(peer.seq_end, segment.seq)
+    if behind == 0 and own.has_ack and not asked_for and receiver.profile.reset_at_last_ack:
+        return "in_window", None
     if behind == 0:
         if not peer.gaps or not own.has_ack or asked_for:
             return "next", None

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from analyzer.model.finding import FlowResult, Verdict
 from analyzer.model.flow import CLIENT
 from analyzer.model.summary import Summary
+from analyzer.verdicts.elsewhere import elsewhere
 from analyzer.verdicts.joined import joined
+from analyzer.verdicts.scans import without_scans
 from analyzer.verdicts.services import REACHED, SECOND, Moments, Pair, Services, pair_of
 
 RETRY_NS = 5 * SECOND
@@ -41,12 +43,17 @@ def settle(results: Sequence[FlowResult], services: Services) -> tuple[list[Flow
     checks = health_checks(services)
     kept = [result for result in joined(results) if not _is_check(result, checks)]
     kept, fallbacks = _without_fallbacks(kept, services)
+    kept, scanned = without_scans(kept, services)
     counts = {
         "health-check": sum(checks_of_one.count for checks_of_one in checks.values()),
         "localhost-fallback": fallbacks,
+        "port-scan": len(scanned),
         "reset-after-both-closed": services.late_resets,
     }
-    return _with_retries(kept, services), {name: number for name, number in counts.items() if number}
+    kept = _with_retries(kept, services)
+    for index, (time, address) in elsewhere(kept, services).items():
+        kept[index] = _recovered(kept[index], time, address)
+    return kept, {name: number for name, number in counts.items() if number}
 
 
 def health_checks(services: Services) -> dict[Pair, Moments]:
@@ -187,9 +194,11 @@ def _with_retries(results: list[FlowResult], services: Services) -> list[FlowRes
     return settled
 
 
-def _recovered(result: FlowResult, time: int) -> FlowResult:
+def _recovered(result: FlowResult, time: int, address: str = "") -> FlowResult:
     verdicts = tuple(
-        replace(verdict, recovered=True, recovered_at=time) if verdict.side == CLIENT else verdict
+        replace(verdict, recovered=True, recovered_at=time, recovered_by=address)
+        if verdict.side == CLIENT
+        else verdict
         for verdict in result.verdicts
     )
     return replace(result, verdicts=verdicts)

@@ -135,9 +135,12 @@ class Services:
 
     def moments(self, kind: int, keys: Iterable[Pair], *, by_service: bool = False) -> dict[Pair, Moments]:
         """The moments of that kind of these pairs (or services), in order of time."""
+        return self.moments_of(kind, _SERVICE_NAMES if by_service else _PAIR_NAMES, keys)
+
+    def moments_of(self, kind: int, names: Sequence[str], keys: Iterable[Pair]) -> dict[Pair, Moments]:
+        """The moments of that kind with these values in the named columns, in order of time."""
         self._fold()
         rows = self._moments[0][self._moments[0]["kind"] == kind]
-        names = _SERVICE_NAMES if by_service else _PAIR_NAMES
         return {key: Moments(chosen) for key, chosen in _chosen(rows, names, set(keys)).items()}
 
     def repeated(self) -> dict[Pair, Moments]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,8 @@ BURST = 44  # segments: the 64 KB that a sender with segmentation offload hands 
 SYN_TIMES = np.array([0.0, 1.0, 3.0, 7.0, 15.0, 31.0, 63.0])  # Linux, tcp_syn_retries = 6
 LOSS = 0.006  # of the data segments; half a percent of all packets
 COPIES = (2, 4)  # how often a data segment is sent in the mix retransmissions, at least and at most
-MIXES = ("realistic", "short", "elephants", "synflood", "retransmissions")
+MIXES = ("realistic", "short", "elephants", "synflood", "retransmissions", "failing")
+_EACH = {"short": 10.0, "synflood": 1.0, "failing": 5.5}  # packets a flow, where the mix fixes that
 
 _SHORTEST_GAP = 1.5  # an exchange with all its round trips and retransmissions fits into it
 _SERVICES = np.array([20080, 20443, 25432, 26379])  # no dissector claims these
@@ -103,15 +105,15 @@ class Plan:
     @property
     def last_start(self) -> float:
         """Seconds into the capture before which every flow begins."""
-        return self.duration * (1.0 if self.mix in ("short", "synflood") else 0.9)
+        return self.duration * (1.0 if self.mix in _EACH else 0.9)
 
 
 def plan(mix: str, packets: int, flows: int | None, seed: int, duration: float) -> Plan:
     """Choose the numbers of flows; ValueError says which wish cannot be granted."""
-    if mix in ("short", "synflood"):
+    if mix in _EACH:
         if flows is not None:
             raise ValueError(f"the mix {mix} fixes the number of flows by the number of packets")
-        return Plan(mix, packets, -(-packets // (10 if mix == "short" else 1)), 0, seed, duration)
+        return Plan(mix, packets, ceil(packets / _EACH[mix]), 0, seed, duration)
     if mix == "elephants":
         return Plan(mix, packets, 0, flows or 5, seed, duration)
     total = max(2, flows or packets // (100 if mix == "retransmissions" else 50))
@@ -152,8 +154,11 @@ def draw(plan: Plan, first: int, last: int) -> Table:
     if plan.mix == "synflood":
         flows["opening"] = Opening.SILENT
         flows["syns"] = 1
-    elif plan.mix == "short":
+    elif plan.mix in ("short", "failing"):
         _short(flows, rng)
+        if plan.mix == "failing":
+            flows["opening"][::2] = Opening.REFUSED
+            flows["ending"] = Ending.SERVER_RESET
     else:
         _requests(flows, rng, plan.duration)
         _fail(flows, rng)

@@ -108,8 +108,11 @@ def test_a_setting_counts_where_the_end_turns_out_to_have_it(capsys: Capsys) -> 
 
 
 def test_what_is_not_known_of_a_system_gives_no_verdict(capsys: Capsys) -> None:
-    out = told(capsys, "analyze", EPIPE, "--client-os", "windows", "-ojson")[1]
+    out = told(capsys, "analyze", TIMEOUT, "--client-os", "windows", "-ojson")[1]
     assert [flow["verdicts"] for flow in json.loads(out)["flows"]] == [[]]
+    words = " ".join(told(capsys, "analyze", TIMEOUT, "--client-os", "windows")[1].split())
+    assert "1 of 1 TCP connection failed, with an error that is not known for its system." in words
+    assert "What its program gets then is not known of Windows." in words
 
 
 def test_reports_say_what_the_ends_were_taken_for(capsys: Capsys) -> None:

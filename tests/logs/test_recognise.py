@@ -112,6 +112,7 @@ def test_data_is_complete() -> None:
             "trap",
             "evidence",
             "from_windows_text",
+            "peer",
         }
         assert entry["evidence"] in {"measured", "source", "report"}
         assert (

@@ -1,0 +1,38 @@
+"""Logs beside the report of a capture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from analyzer.alignment import align
+from analyzer.logs.open import LogSource, open_log
+from analyzer.logs.reading import read_log
+from analyzer.model.capture import Capture
+from analyzer.model.finding import FlowResult
+from analyzer.model.host import DEFAULT_HOST, Host
+from analyzer.model.log_line import LogReport
+
+OpenLog = tuple[str, Iterator[str]]
+
+
+def opened_logs(sources: Sequence[LogSource]) -> list[OpenLog]:
+    """The logs, before any work is done; raises UserError where one is not there."""
+    return [open_log(source) for source in sources]
+
+
+def explained(
+    logs: Sequence[OpenLog],
+    results: Sequence[FlowResult],
+    captures: Sequence[Capture],
+    hosts: tuple[Host, Host],
+) -> LogReport | None:
+    """Which flows explain the lines of the logs; None where there are no logs. Raises UserError."""
+    if not logs:
+        return None
+    firsts = [capture.first for capture in captures if capture.first is not None]
+    lasts = [capture.last for capture in captures if capture.last is not None]
+    span = (min(firsts), max(lasts)) if firsts and lasts else None
+    near = sum(span) // 2 if span else 0
+    systems = {host.system for host in hosts} - {DEFAULT_HOST.system}
+    platform = systems.pop() if len(systems) == 1 and hosts[0].system == hosts[1].system else ""
+    return align([read_log(name, lines, near, platform) for name, lines in logs], results, span)

@@ -1,0 +1,1 @@
+"""Logs beside captures."""
