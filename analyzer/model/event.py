@@ -111,6 +111,9 @@ class ResetView:
     new_syn: bool = said("its sender had tried to open a new connection in the place of this one")
     left_data: bool = said("its receiver had not acknowledged all that its sender had sent")
     left_out_timestamps: bool = said("it has ACK but no timestamps, which both ends had agreed on")
+    too_soon: bool = said(
+        "it answers data sooner than the handshake's round trip allows: something nearer sent it"
+    )
     receiver_unseen: bool = said("no segment of its receiver was captured but resets")
     since_open: float = said(
         "seconds that its receiver had been open when it arrived; 0 where that is unknown"

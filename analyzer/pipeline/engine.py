@@ -13,6 +13,7 @@ import numpy as np
 from analyzer.decode.fragments import Fragments
 from analyzer.decode.packets import decode
 from analyzer.flows.keys import Sorted
+from analyzer.flows.neighbours import Neighbours
 from analyzer.flows.promises import Promises
 from analyzer.flows.tracker import Tracker
 from analyzer.flows.values import flow_of
@@ -125,6 +126,7 @@ class Engine:
         self._packets = 0
         self._undecoded = np.zeros(len(Undecoded), np.int64)
         self._shortened = 0
+        self._neighbours = Neighbours()
 
     def run(self, source: Source, read: ReadMessages | None = None) -> list[FlowResult]:
         """Read a source to its end; ``read`` as for ``finish``."""
@@ -146,6 +148,7 @@ class Engine:
         self._packets += ordered.rows.packets
         self._undecoded += ordered.rows.undecoded
         self._shortened += ordered.rows.shortened
+        self._neighbours.add(ordered.rows.neighbours)
         tracked = self._tracker.follow(self._promises.marked(ordered))
         for flow in tracked.flows:
             self._watch(flow)
@@ -226,7 +229,8 @@ class Engine:
     def problems(self) -> list[str]:
         """What this capture cannot show, as sentences."""
         undecoded = {reason: int(self._undecoded[reason]) for reason in Undecoded}
-        return list(problems(self.front, self._tracker, undecoded, self._shortened, self._max_flows))
+        found = problems(self.front, self._tracker, undecoded, self._shortened, self._max_flows)
+        return [*found, *self._neighbours.problems()]
 
     def _watch(self, flow: Flow) -> None:
         self._watched[flow.id] = _Watched(ShadowFlow(flow, *self._hosts))
