@@ -24,10 +24,12 @@ from analyzer.flows.state import follow
 from analyzer.flows.summary import (
     note_answers,
     note_idle_close,
+    note_mss,
     note_pauses,
     note_sizes,
     note_ttls,
     summary_rows,
+    unsplit,
 )
 from analyzer.flows.table import FlowTable, Rows, put
 from analyzer.flows.values import flow_ends, flow_value, quiet_flows, segment_rows
@@ -85,6 +87,7 @@ class Tracker:
         self.guessed_flows = 0
         self.unseen = 0
         self.one_sided_flows = 0
+        self.unsplit_flows = 0
         self.shortened_flows = 0
         self.evicted_flows = 0
 
@@ -280,6 +283,7 @@ class Tracker:
             self._legs_found.append(legs)
         note_answers(batch, after)
         note_sizes(batch, after)
+        note_mss(batch, after)
         note_ttls(batch, state, after)
         note_idle_close(batch, state, before, after)
         note_pauses(batch, state, before, after)
@@ -367,6 +371,7 @@ class Tracker:
         for part in np.split(slots, range(_AT_ONCE, len(slots), _AT_ONCE)) if len(slots) else ():
             ended = take(self._table.slots, part)
             self.one_sided_flows += _one_sided(ended)
+            self.unsplit_flows += unsplit(ended)
             self._summaries.append(summary_rows(ended))
         is_watched = self._table.slots["watched"][slots]
         if self._all_flows:
