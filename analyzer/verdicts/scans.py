@@ -12,11 +12,11 @@ from analyzer.verdicts.services import REACHED, SECOND, Pair, Services, pair_of
 
 _ROW_NS = 10 * SECOND
 """Attempts of a scan follow each other within this time."""
-_PORTS = 15
-"""Ports of one host: no program needs so many that do not answer."""
+_PORTS, _PORTS_A_SECOND = 15, 1
+"""Ports of one host, at least one a second: slower, it may be a program that needs them all."""
 _HOSTS = 25
 """Hosts and ports in all, where the scan goes over many hosts ..."""
-_A_SECOND = 10
+_HOSTS_A_SECOND = 10
 """... so many of them a second: a program whose many services are down asks more slowly, or asks again."""
 _TRIES = 2
 """How often a scan looks at a port; a program whose service is down goes on trying."""
@@ -63,7 +63,7 @@ def _is_scan(row: Sequence[Summary]) -> bool:
     places = sum(map(len, ports.values()))
     if not places or len(closed) > _TRIES * places:
         return False
-    if max(map(len, ports.values())) >= _PORTS:
-        return True
     lasted = row[-1].start - row[0].start
-    return places >= _HOSTS and places * SECOND >= _A_SECOND * lasted
+    if max(map(len, ports.values())) >= _PORTS and places * SECOND >= _PORTS_A_SECOND * lasted:
+        return True
+    return places >= _HOSTS and places * SECOND >= _HOSTS_A_SECOND * lasted

@@ -48,7 +48,7 @@ def hosts(count: int, *, every: float = 0.01) -> list[list[Timed]]:
 
 @pytest.mark.parametrize(
     "scan",
-    [ports(15), ports(200, every=0.001), ports(20, every=5), ports(40, tries=2), hosts(25), hosts(200)],
+    [ports(15), ports(200, every=0.001), ports(20, every=0.9), ports(40, tries=2), hosts(25), hosts(200)],
     ids=["15 ports", "200 ports", "slowly", "each twice", "25 hosts", "200 hosts"],
 )
 def test_scans_are_counted_and_silent(report, scan: list[list[Timed]]) -> None:
@@ -62,12 +62,13 @@ def test_scans_are_counted_and_silent(report, scan: list[list[Timed]]) -> None:
     [
         ports(14),
         ports(20, every=15),  # not in a row
+        ports(20, every=5),  # as a program asks that needs many services of a host that is down
         ports(20, tries=4),  # somebody goes on trying
         hosts(24),
         hosts(60, every=0.5),  # as a monitor asks whose targets are down
         outage(40)[:40],
     ],
-    ids=["few ports", "now and then", "again and again", "few hosts", "a monitor", "an outage"],
+    ids=["few ports", "now and then", "slowly", "again and again", "few hosts", "a monitor", "an outage"],
 )
 def test_failures_that_are_no_scan(report, failures: list[list[Timed]]) -> None:
     told = report(*failures)
