@@ -81,7 +81,8 @@ class _Aligned:
         reading = event.reading
         rounded = event.time.resolution if event.time else 0
         found = []
-        for candidate in self._pools.near(reading, time, _HOUR):
+        latest = None if time is None else time + rounded
+        for candidate in self._pools.near(reading, latest, _HOUR):
             how = fit(reading, candidate)
             near, delay = _near(candidate, time, rounded)
             if how and near >= 0 and (near > 0 or how.ends is Ends.CLIENT or delay is None):
