@@ -118,7 +118,11 @@ class _Aligned:
             return f"{' and '.join(dict.fromkeys(absent))} is not in the capture"
         if time is not None and self._span and not self._span[0] - _SOON <= time <= self._span[1] + _LONG:
             return "the capture does not cover this time"
-        return "no connection failed so" if time is None else "no connection failed so at that time"
+        return (
+            "no connection failed in this way"
+            if time is None
+            else "no connection failed in this way at that time"
+        )
 
 
 def _strong(found: _Fitting) -> bool:
