@@ -118,7 +118,8 @@ class FlowResult:
 
     ``summary`` is what is kept of every flow that ends, clean or not; ``messages`` the last that its programs
     said, where that was asked for. ``same_as`` are the other flows in which the capture shows the same
-    connection: behind a NAT, inside or outside of a tunnel.
+    connection: behind a NAT, inside or outside of a tunnel. ``follows`` is the connection on the other side
+    of a proxy whose failure was the reason of this one's.
     """
 
     flow: Flow
@@ -131,6 +132,7 @@ class FlowResult:
     summary: Summary | None = None
     messages: tuple[Message, ...] = ()
     same_as: tuple[Flow, ...] = ()
+    follows: Flow | None = None
 
     @property
     def captures(self) -> tuple[int, ...]:

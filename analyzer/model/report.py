@@ -45,7 +45,8 @@ class Evidence:
     time for most (nanoseconds). ``idle_close``: shortest and longest time after its last byte at which the
     server closed ``idle_closes`` connections that were idle. ``timer_fits``: known timers of either length.
     ``client_answered``: how many connections of the same clients the service answered while it left SYNs of
-    these unanswered, ``ports_again`` how many of these came from a port that had just been used.
+    these unanswered, ``ports_again`` how many of these came from a port that had just been used. ``follow``:
+    how many of these failed because a proxy had lost a connection, or its client; ``follow_from``: to whom.
     """
 
     reached_before: int = 0
@@ -67,6 +68,8 @@ class Evidence:
     timer_fits: tuple[str, ...] = ()
     client_answered: int = 0
     ports_again: int = 0
+    follow: int = 0
+    follow_from: tuple[str, ...] = ()
 
     @property
     def idle_limit(self) -> bool:

@@ -59,6 +59,11 @@ class Group:
         return sum(any(verdict.recovered for verdict in member.verdicts) for member in self.members)
 
     @property
+    def follow(self) -> int:
+        """How many failed because another connection of a proxy had."""
+        return sum(member.follows is not None for member in self.members)
+
+    @property
     def sure(self) -> dict[str, int]:
         """How many there are of each confidence, the most frequent first."""
         return dict(Counter(m.verdicts[0].confidence.value for m in self.members if m.verdicts).most_common())
@@ -77,7 +82,7 @@ def groups(report: Report) -> list[Group]:
     incidents: dict[tuple[str, ...], Incident]
     incidents = {(i.rule, i.errno, i.call, i.service, i.tunnel): i for i in report.incidents}
     made = [Group(0, tuple(members), _incident(members[0], incidents)) for members in found.values()]
-    made.sort(key=lambda g: (not g.failed, g.recovered == len(g.members), -len(g.members), g.times[0]))
+    made.sort(key=_place)
     return [Group(number, group.members, group.incident) for number, group in enumerate(made, 1)]
 
 
@@ -85,6 +90,12 @@ def worth_a_picture(report: Report) -> list[FlowResult]:
     """The first flows of each kind; those that follow look like them."""
     chosen = [result for group in groups(report) for result in group.members[:PICTURES_OF_A_KIND]]
     return chosen[:PICTURES]
+
+
+def _place(group: Group) -> tuple[bool, bool, bool, int, int]:
+    """Where it stands among the others."""
+    count = len(group.members)
+    return not group.failed, group.recovered == count, group.follow == count, -count, group.times[0]
 
 
 def _incident(result: FlowResult, incidents: dict[tuple[str, ...], Incident]) -> Incident | None:

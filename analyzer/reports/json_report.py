@@ -118,6 +118,7 @@ def flow_as_plain(result: FlowResult) -> dict[str, Any]:
         "verdicts": [_verdict(verdict) | _captures(verdict) for verdict in result.verdicts],
         "findings": [_finding(finding) | _captures(finding) for finding in result.findings],
         "same_as": [_other_flow(other) for other in result.same_as],
+        "follows": _other_flow(result.follows) if result.follows else None,
         **({"messages": [_message(one) for one in result.messages]} if result.messages else {}),
     }
 

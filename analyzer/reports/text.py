@@ -179,14 +179,19 @@ def _connections(report: Report) -> str:
 
 def _found(report: Report, found: Sequence[Group]) -> str:
     connections = _connections(report)
-    failures = failed(report.flows)
+    follow = sum(group.follow for group in found)
+    failures = failed(report.flows) - follow
     unknown = sum(map(is_unknown, report.flows))
     warned = sum(not result.verdicts and is_warning(result) for result in report.flows) - unknown
-    ways = len({tuple(item.rule for item in group.told) for group in found if group.failed})
-    services = len({str(group.first.flow.server) for group in found if group.failed})
+    first = [group for group in found if group.failed and group.follow < len(group.members)]
+    ways = len({tuple(item.rule for item in group.told) for group in first})
+    services = len({str(group.first.flow.server) for group in first})
     in_ways = f" in {ways} ways" if ways > 1 else ", all in one way" if failures > 1 else ""
     in_ways += f" at {services:,} services" if services > ways else ""
     parts = [f"{failures:,} of {connections} failed{in_ways}"] if failures else []
+    if follow:
+        of = "more" if parts else f"of {connections} failed"
+        parts.append(f"{follow:,} {of} in consequence, on the other side of a proxy")
     if unknown:
         of = "more" if parts else f"of {connections}"
         parts.append(f"{unknown:,} {of} failed, with an error that is not known for its system")

@@ -37,6 +37,8 @@ def facts(group: Group) -> Iterable[tuple[str, str]]:
         alone = len(group.members) == 1 and group.recovered
         if not alone and (told := _reached(group, evidence)):
             yield "others", told
+        if evidence.follow:
+            yield "cause", _cause(group, evidence)
         if evidence.idle_limit:
             yield "pauses", _pauses(group, evidence)
             if fits := _fits(evidence):
@@ -141,6 +143,21 @@ def _fits(evidence: Evidence) -> str:
         return "None of the known defaults lies between the two: it was set, or is another box's."
     more = " ..." if len(evidence.idle_fits) > _FITS else ""
     return f"{', or '.join(evidence.idle_fits[:_FITS])}{more}, by default. No packet names the box."
+
+
+def _cause(group: Group, evidence: Evidence) -> str:
+    """The failure on the other side of the proxy."""
+    others = " ".join(evidence.follow_from[:_HOSTS]) + (" ..." if len(evidence.follow_from) > _HOSTS else "")
+    proxy = group.first.follows
+    if len(group.members) > 1 or not proxy:
+        return (
+            f"{evidence.follow:,} of these failed right after a connection of the same host with {others} "
+            "had: it is a proxy. Look there; each pair is counted once."
+        )
+    return (
+        f"The connection {proxy.client} -> {proxy.server} on the other side of the same proxy had failed "
+        "right before. Look there; the two are counted once."
+    )
 
 
 def _ttls(group: Group, evidence: Evidence) -> str:

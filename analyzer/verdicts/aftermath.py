@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from analyzer.model.finding import FlowResult, Verdict
 from analyzer.model.flow import CLIENT
 from analyzer.model.summary import Summary
+from analyzer.verdicts.causes import with_causes
 from analyzer.verdicts.elsewhere import elsewhere
 from analyzer.verdicts.joined import joined
 from analyzer.verdicts.scans import without_scans
@@ -53,7 +54,7 @@ def settle(results: Sequence[FlowResult], services: Services) -> tuple[list[Flow
     kept = _with_retries(kept, services)
     for index, (time, address) in elsewhere(kept, services).items():
         kept[index] = _recovered(kept[index], time, address)
-    return kept, {name: number for name, number in counts.items() if number}
+    return with_causes(kept), {name: number for name, number in counts.items() if number}
 
 
 def health_checks(services: Services) -> dict[Pair, Moments]:

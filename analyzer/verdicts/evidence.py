@@ -48,6 +48,8 @@ def evidence(members: Members, known: Known, first: int, last: int) -> Evidence:
         reached_before=reached.last_before(first),
         reached_after=reached.first_after(last),
         reached_meanwhile=reached.between(first, last),
+        follow=sum(result.follows is not None for result, _ in members),
+        follow_from=tuple(sorted({str(result.follows.server) for result, _ in members if result.follows})),
     )
     made = _with_limits(made, seen, len(members), row)
     made = _with_ttls(made, seen, known.host_ttls.get(place, ()))
