@@ -30,6 +30,7 @@ def test_the_wheel_finds_its_rules(tmp_path: Path) -> None:
     assert sorted(p.name for p in (installed / "analyzer" / "rules").iterdir()) == sorted(
         p.name for p in (ROOT / "rules").iterdir()
     )
-    assert {p.name for p in (installed / "analyzer" / "reports" / "page").iterdir()} == {
-        p.name for p in (ROOT / "analyzer" / "reports" / "page").iterdir()
-    }
+    pages = [root / "analyzer" / "reports" / "page" for root in (installed, ROOT)]
+    carried, kept = ({p.relative_to(page) for p in page.rglob("*")} for page in pages)
+    assert carried == kept
+    assert Path("vendor/uplot/LICENSE") in carried

@@ -26,7 +26,17 @@ from analyzer.reports.text_facts import who
 from analyzer.reports.words import count, duration, moment
 
 _FOLDER = Path(__file__).with_name("page")
-_SCRIPTS = ("base.js", "ladder.js", "plot.js", "page.js")
+_LIBRARY = "vendor/uplot/"
+_STYLES = (f"{_LIBRARY}uPlot.min.css", "page.css")
+_SCRIPTS = (
+    f"{_LIBRARY}uPlot.iife.min.js",
+    "base.js",
+    "ladder.js",
+    "chart.js",
+    "plot.js",
+    "overtime.js",
+    "page.js",
+)
 _LISTED = 200
 """Kinds of failure in the table for readers without scripts."""
 
@@ -43,9 +53,10 @@ def write(
     have one; of ``rules`` those that are told of are shown in full.
     """
     found = groups(report)
-    style = (_FOLDER / "page.css").read_text(encoding="utf-8")
-    parts = "\n".join((_FOLDER / name).read_text(encoding="utf-8") for name in _SCRIPTS)
-    script = f'"use strict";\n(() => {{\n{parts}}})();'
+    style = _joined(*_STYLES)
+    # The licence of the library asks to stand in every copy.
+    licence = f"/* uPlot:\n{_joined(f'{_LIBRARY}LICENSE')}\n*/"
+    script = f'{licence}\n"use strict";\n(() => {{\n{_joined(*_SCRIPTS)}}})();'
     page = _templates().get_template("page.html.j2")
     shown = {
         "version": __version__,
@@ -77,6 +88,10 @@ def policy(style: str, script: str) -> str:
     hashes = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script))
     allowed = "style-src 'sha256-{}'; script-src 'sha256-{}'".format(*hashes)
     return f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
+
+
+def _joined(*names: str) -> str:
+    return "\n".join((_FOLDER / name).read_text(encoding="utf-8") for name in names)
 
 
 @cache

@@ -107,6 +107,19 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> Report:
     return analyzer.analyze(crowd.write(tmp_path_factory.mktemp("long") / "long.pcap", [frames]))
 
 
+COLOURS = """it => {
+  const { width, height } = it, found = new Set();
+  const copy = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  copy.drawImage(it, 0, 0);
+  const { data } = copy.getImageData(0, 0, width, height);
+  for (let at = 0; at < data.length; at += 4) {
+    if (data[at + 3] === 255) found.add(data.slice(at, at + 3).join(" "));
+  }
+  return [...found];
+}"""
+"""The colours on a canvas."""
+
+
 def test_each_filter_narrows_the_list_and_can_be_taken_back(shown: Any, many: Report) -> None:
     page = shown(many)
     status = page.locator(".tools output")
@@ -125,10 +138,44 @@ def test_each_filter_narrows_the_list_and_can_be_taken_back(shown: Any, many: Re
         assert status.inner_text().startswith(f"{count} of ")
         page.get_by_role("button", name="Show all").click()
         assert status.inner_text() == whole
-    bars = page.locator('.bars button[tabindex]:not([tabindex="-1"]), .bars button:not([tabindex])')
-    bars.first.click()
-    assert " of " in status.inner_text()
-    page.locator('.bars button[aria-pressed="true"]').click()
+
+
+def test_a_range_of_time_is_a_filter(shown: Any, many: Report) -> None:
+    page = shown(many)
+    status = page.locator(".tools output")
+    whole = status.inner_text()
+    chart = page.get_by_role("application", name=re.compile("Failures over time"))
+    told = page.locator(".facet.wide output")
+    area, accent, mark = chart.locator(".u-over").bounding_box(), "31 95 191", "255 243 214"
+    drawn = chart.locator("canvas").evaluate(COLOURS)
+    assert accent in drawn
+    assert mark not in drawn
+    page.mouse.move(area["x"] + area["width"] * 0.25, area["y"] + 20)
+    bar = re.fullmatch(r"[\d:.]+ to [\d:.]+: ([\d,]+)", told.inner_text())
+    assert bar
+    page.mouse.down()
+    page.mouse.move(area["x"] + area["width"] * 0.75, area["y"] + 20, steps=4)
+    page.mouse.up()
+    half = int(status.inner_text().split()[0].replace(",", ""))
+    assert 0 < half < len(many.flows)
+    assert chart.locator(".u-select").bounding_box()["width"] == 0
+    assert {accent, mark} <= set(chart.locator("canvas").evaluate(COLOURS))
+    page.get_by_role("button", name="Show all").click()
+    assert status.inner_text() == whole
+    page.mouse.click(area["x"] + area["width"] * 0.25, area["y"] + 20)
+    assert status.inner_text().startswith(f"{bar[1]} of ")
+    page.mouse.click(area["x"] + area["width"] * 0.25, area["y"] + 20)
+    assert status.inner_text() == whole
+    chart.focus()
+    page.keyboard.press("ArrowLeft")
+    assert told.inner_text() != bar[0]
+    page.keyboard.press("Enter")
+    one = status.inner_text()
+    assert one.startswith(f"{told.inner_text().split(': ')[1]} of ")
+    page.keyboard.press("Shift+ArrowLeft")
+    assert status.inner_text() not in (one, whole)
+    assert chart.evaluate("it => it === document.activeElement")
+    page.keyboard.press("Escape")
     assert status.inner_text() == whole
 
 
@@ -151,7 +198,7 @@ def test_search_and_order(shown: Any, many: Report) -> None:
 
 def test_details_are_built_when_they_are_opened(shown: Any, many: Report) -> None:
     page = shown(many)
-    assert page.locator(".flow, svg").count() == 0
+    assert page.locator(".flow, svg, .plot").count() == 0
     page.locator(".group h2 button").first.click()
     assert page.locator(".flow").count() == 50
     assert page.locator("svg").count() == 0
@@ -209,7 +256,7 @@ def test_icmp_comes_from_a_third_line(shown: Any) -> None:
     page = shown(analyzer.analyze(sample("icmp-host-unreachable-connect")))
     assert page.locator("svg.ladder .third").count() == 1
     assert page.locator("svg.ladder .icmp").text_content().endswith("ICMP 3/1 from 10.9.0.254")
-    assert page.locator("svg.plot").count() == 0  # nothing was sent
+    assert page.locator("canvas").count() == 0  # nothing was sent
 
 
 def test_long_runs_are_folded_and_unfold(shown: Any, long: Report) -> None:
@@ -228,49 +275,84 @@ def test_long_runs_are_folded_and_unfold(shown: Any, long: Report) -> None:
     assert arrows.count() == few
 
 
+DRAWN = "it => it.toDataURL()"
+"""What stands on a canvas."""
+
+
+def plot_of(page: Page) -> Any:
+    return page.get_by_role("application", name=re.compile("Time-sequence plot"))
+
+
 def test_the_plot_zooms_and_tells(shown: Any, long: Report) -> None:
     page = shown(long)
-    plot = page.get_by_role("application")
+    plot = plot_of(page)
     plot.scroll_into_view_if_needed()
-    told = page.locator(".plots output")
+    told, seen, canvas = page.locator(".plots output"), page.locator(".plots .range"), plot.locator("canvas")
+    assert re.search(
+        r"what the client sent: sent \d{3}, SYN or FIN 1, RST 1\.", plot.get_attribute("aria-label")
+    )
+    playwright.expect(seen).to_have_text(re.compile(r"-0\.0\d\d s to 0\.9\d\d s"))
+    whole, everything = canvas.evaluate(DRAWN), seen.inner_text()
+    area = plot.locator(".u-over").bounding_box()
 
-    def first_tick() -> str:
-        return str(plot.locator("text").first.text_content())
+    def move(right: float, down: float) -> None:
+        page.mouse.move(area["x"] + area["width"] * right, area["y"] + area["height"] * down, steps=4)
 
-    whole = plot.inner_html()
-    box = plot.bounding_box()
-    page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.2)
+    move(0.3, 0.2)
     page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.7, steps=4)
-    assert plot.locator(".chosen").count() == 1
+    move(0.6, 0.7)
+    assert plot.locator(".u-select").bounding_box()["width"] > 100
     page.mouse.up()
-    assert plot.locator(".chosen").count() == 0
-    assert plot.inner_html() != whole
-    assert first_tick() != "0.00 s"
-    page.get_by_role("button", name="Everything").click()
-    assert plot.inner_html() == whole
-    sent = plot.locator(".sent")
-    assert len(re.findall("M", sent.get_attribute("d"))) > 300
+    low, high = map(float, re.findall(r"-?[\d.]+", seen.inner_text()))
+    assert 0.2 < low < 0.35
+    assert 0.5 < high < 0.6
+    assert canvas.evaluate(DRAWN) != whole
+    page.mouse.dblclick(area["x"] + 5, area["y"] + 5)
+    assert seen.inner_text() == everything
     plot.focus()
     page.keyboard.press("ArrowRight")
-    assert told.inner_text().split()[:3] == ["1", "0.000000", "s"]
+    frame = told.inner_text()
+    assert re.match(r"\d+ +0\.\d{6} s +(client|server): ", frame)
+    page.keyboard.press("ArrowLeft")
+    assert told.inner_text() != frame
+    page.keyboard.press("ArrowRight")
+    assert told.inner_text() == frame
     page.keyboard.press("+")
-    assert plot.inner_html() != whole
+    assert seen.inner_text() != everything
     page.keyboard.press("0")
-    page.mouse.move(box["x"] + box["width"] * 0.95, box["y"] + box["height"] * 0.08)
+    assert seen.inner_text() == everything
+    page.get_by_role("button", name="Zoom in").click()
+    assert seen.inner_text() != everything
+    page.get_by_role("button", name="Everything").click()
+    assert seen.inner_text() == everything
+    move(0.95, 0.08)
     assert re.match(r"\d+ +0\.8\d+ s", told.inner_text())
     page.get_by_role("button", name="Data of the server").click()
     assert page.get_by_role("button", name="Data of the server").get_attribute("aria-pressed") == "true"
-    assert page.get_by_role("application").locator(".sent").count() == 0
+    assert "what the server sent: SYN or FIN 1, RST 1." in plot_of(page).get_attribute("aria-label")
+    assert canvas.count() == 1
 
 
 def test_zero_windows_probes_and_retransmissions_have_their_signs(shown: Any) -> None:
     page = shown(analyzer.analyze(sample("zero-window-timeout")))
-    plot = page.get_by_role("application")
-    for kind, signs in (("zero", 2), ("probe", 4), ("again", 1), ("acked", 1), ("edge", 1)):
-        path = plot.locator(f".{kind}")
-        assert path.count() == 1, kind
-        assert len(re.findall("M", path.get_attribute("d"))) == signs, kind
+    label = plot_of(page).get_attribute("aria-label")
+    for told in ("window 0 2", "probe, keepalive 4", "sent again 1"):
+        assert told in label
+    keys = page.locator(".keys").inner_text()
+    for kind in ("acknowledged", "edge of the window", "window 0", "probe, keepalive", "sent again"):
+        assert kind in keys
+
+
+def test_the_plot_has_the_colours_of_the_page(shown: Any) -> None:
+    page = shown(analyzer.analyze(sample("zero-window-timeout")))
+    canvas = plot_of(page).locator("canvas")
+    playwright.expect(page.locator(".plots .range")).not_to_be_empty()
+    light, dark = {"31 95 191", "138 90 0"}, {"127 176 255", "242 192 99"}
+    assert light <= set(canvas.evaluate(COLOURS))
+    page.get_by_role("button", name="Light or dark").click()
+    assert dark <= set(canvas.evaluate(COLOURS))
+    page.emulate_media(media="print")
+    assert light <= set(canvas.evaluate(COLOURS))
 
 
 def test_light_dark_and_print(shown: Any, many: Report) -> None:
@@ -379,7 +461,7 @@ def test_it_looks_as_it_did(
     shown: Any, browser: Any, many: Report, name: str, dark: bool, request: pytest.FixtureRequest
 ) -> None:
     page = shown(many if name == "overview" else analyzer.analyze(sample("zero-window-timeout")), dark=dark)
-    places = {"overview": "body", "ladder": "svg.ladder", "plot": "svg.plot[role]"}
+    places = {"overview": "body", "ladder": "svg.ladder", "plot": ".plots"}
     picture = page.locator(places[name]).screenshot(type="jpeg", quality=60, mask=[page.locator(".captures")])
     stored = SCREENS / f"{name}-{'dark' if dark else 'light'}.jpg"
     if request.config.getoption("--update-snapshots"):

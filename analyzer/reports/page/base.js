@@ -26,7 +26,6 @@ function fill(element, attributes, children) {
 }
 
 const number = (value) => value.toLocaleString("en-US");
-const clock = (seconds) => new Date(seconds * 1000).toISOString().slice(11, 19);
 
 function seconds(micros) {
   const value = micros / 1e6;

@@ -3,9 +3,9 @@
 const groupOf = new Map();
 data.groups.forEach((group) => group.flows.forEach((id) => groupOf.set(id, group)));
 const ids = [...groupOf.keys()];
-const times = ids.map((id) => data.flows[id].at);
-const first = times.reduce((a, b) => Math.min(a, b), Infinity);
-const last = times.reduce((a, b) => Math.max(a, b), -Infinity);
+const moments = ids.map((id) => data.flows[id].at);
+const first = moments.reduce((a, b) => Math.min(a, b), Infinity);
+const last = moments.reduce((a, b) => Math.max(a, b), -Infinity);
 const bin = (flow) => (last > first ? Math.min(BINS - 1, Math.floor(((flow.at - first) / (last - first)) * BINS)) : 0);
 
 const NO_ERRNO = "warning only";
@@ -92,29 +92,14 @@ function tally(name) {
   return counts;
 }
 
-function timeFacet() {
-  const counts = tally("time");
-  const most = Math.max(1, ...counts.values());
-  const step = (last - first) / BINS;
-  const bars = make("div", { class: "bars", role: "group", "aria-label": "Failures over time" });
-  for (let at = 0; at < BINS; at++) {
-    const count = counts.get(at) || 0;
-    const text = `${clock(first + at * step)} to ${clock(first + (at + 1) * step)}: ${number(count)}`;
-    const bar = make("i");
-    bar.style.height = count ? `${Math.max(4, (100 * count) / most)}%` : "0";
-    bars.append(
-      make(
-        "button",
-        {
-          type: "button", title: text, "aria-label": text, "aria-pressed": String(chosen.time.has(at)),
-          tabindex: count || chosen.time.has(at) ? null : "-1", "data-key": `time ${at}`, click: () => toggle("time", at),
-        },
-        bar,
-      ),
-    );
-  }
-  const axis = make("div", { class: "axis" }, make("span", {}, clock(first)), make("span", {}, `highest bar: ${number(most)}`), make("span", {}, clock(last)));
-  return make("div", { class: "facet wide" }, make("h2", {}, facets.time.title), bars, axis);
+const times = last > first ? overTime(first, last, chosen.time, show) : null;
+if (times) facetBox.append(make("div", { class: "facet wide" }, make("h2", {}, facets.time.title), times.element));
+
+// The chart stays where it is, it may have the focus.
+function showFacets() {
+  if (times) times.update(tally("time"));
+  facetBox.querySelectorAll(".facet:not(.wide)").forEach((facet) => facet.remove());
+  facetBox.append(...["errno", "service", "rule"].map(valueFacet));
 }
 
 function valueFacet(name) {
@@ -170,7 +155,7 @@ function show() {
   const noun = ids.length === 1 ? "connection" : "connections";
   status.textContent = all ? `${number(count)} ${noun}` : `${number(count)} of ${number(ids.length)} ${noun}`;
   reset.hidden = all && !words.length && Object.values(chosen).every((values) => !values.size);
-  facetBox.replaceChildren(...(last > first ? [timeFacet()] : []), ...["errno", "service", "rule"].map(valueFacet));
+  showFacets();
   list.replaceChildren(...passing.slice(0, shownGroups).map(groupCard));
   if (!passing.length) list.append(make("p", { class: "quiet" }, "No connection fits these filters."));
   if (passing.length > shownGroups) {
@@ -402,6 +387,7 @@ theme.addEventListener("click", () => {
   const root = document.documentElement;
   const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   root.dataset.theme = dark ? "light" : "dark";
+  repaint();
 });
 
 if (ids.length) {

@@ -1,10 +1,21 @@
 // The time-sequence plot: what one end sent, and what the other end had acknowledged and had room for
 
-const PLOT = { width: 1000, height: 340, left: 84, right: 986, top: 12, bottom: 300 };
 const NEAR = 40;
+const DRAWN = {
+  edge: { text: "edge of the window", steps: true, stroke: "--dim", width: 1.5, dash: [5, 4] },
+  acked: { text: "acknowledged", steps: true, stroke: "--good", width: 1.5 },
+  data: { text: "sent", stroke: "--accent", width: 4 },
+  copy: { text: "copy", stroke: "--dim", width: 2 },
+  again: { text: "sent again", stroke: "--warn", width: 4 },
+  ends: { text: "SYN or FIN", d: "M-4 -4h8v8h-8z", fill: "--accent" },
+  zero: { text: "window 0", d: "M-6 -8h12l-6 9z", fill: "--warn" },
+  probe: { text: "probe, keepalive", d: "M0 -6l6 6l-6 6l-6 -6z", stroke: "--warn", width: 1.5, fill: "--bg" },
+  reset: { text: "RST", d: "M-6 -6l12 12m0 -12l-12 12", stroke: "--bad", width: 3 },
+  icmp: { text: "ICMP", d: "M0 -7l7 12h-14z", fill: "--icmp" },
+};
 
 function plotBox(flow) {
-  const lines = packets(flow);
+  const lines = [...packets(flow)].sort((a, b) => a.at - b.at);
   const sent = [0, 1].map((side) => lines.reduce((sum, line) => sum + (line.side === side && !line.reporter ? line.length || 0 : 0), 0));
   let side = sent[1] > sent[0] ? 1 : 0;
   const chosen = (which) => make("button", { type: "button", click: () => { side = which; redraw(); } }, `Data of the ${SIDES[which]}`);
@@ -12,190 +23,174 @@ function plotBox(flow) {
   const place = make("div");
   const redraw = () => {
     tabs.forEach((tab, which) => tab.setAttribute("aria-pressed", String(which === side)));
-    place.replaceChildren(plot(flow, lines, side));
+    place.replaceChildren(plot(lines, side));
   };
   redraw();
   return make("div", { class: "plots" }, make("h3", {}, "Time and sequence"), make("div", { class: "tools" }, tabs), place);
 }
 
-// What is to be seen of one direction: points have seconds, sequence number, and the packet behind them.
+// What is to be seen of one direction: for each kind a value or null a packet, and from where to where each packet reaches.
 function direction(lines, side) {
-  const marks = { data: [], again: [], copy: [], zero: [], probe: [], reset: [], ends: [], icmp: [] };
-  const acked = [], edge = [];
+  const columns = Object.fromEntries(Object.keys(DRAWN).map((kind) => [kind, lines.map(() => null)]));
+  const spans = lines.map(() => null);
   let top = 0, known = null;
-  for (const line of lines) {
-    const at = line.at / 1e6;
-    if (line.reporter) marks.icmp.push([at, known ?? 0, line]);
+  const mark = (kind, at, value, begin = value) => {
+    columns[kind][at] = value;
+    spans[at] = [Math.min(begin, ...(spans[at] || [])), Math.max(value, ...(spans[at] || []))];
+  };
+  lines.forEach((line, at) => {
+    if (line.reporter) mark("icmp", at, known ?? 0);
     else if (line.side === side) {
       const begin = line.seq ?? known ?? 0, end = begin + (line.length || 0);
-      if (line.kinds & RST) marks.reset.push([at, known ?? begin, line]);
-      else if (line.kinds & PROBE) marks.probe.push([at, begin, line]);
-      else if (line.length) marks[line.kinds & COPY ? "copy" : line.kinds & RESENT ? "again" : "data"].push([at, begin, line, end]);
-      if (line.kinds & (SYN | FIN) && !(line.kinds & COPY)) marks.ends.push([at, end, line]);
+      if (line.kinds & RST) mark("reset", at, known ?? begin);
+      else if (line.kinds & PROBE) mark("probe", at, begin);
+      else if (line.length) mark(line.kinds & COPY ? "copy" : line.kinds & RESENT ? "again" : "data", at, end, begin);
+      if (line.kinds & (SYN | FIN) && !(line.kinds & COPY)) mark("ends", at, end);
       if (line.seq !== null && !(line.kinds & RST)) known = Math.max(known ?? 0, end);
       top = Math.max(top, end);
     } else {
-      if (line.kinds & RST) marks.reset.push([at, known ?? 0, line]);
-      if (line.ack === null || line.kinds & (RST | COPY)) continue;
-      acked.push([at, line.ack, line]);
-      if (line.window !== null) edge.push([at, line.ack + line.window, line]);
-      if (line.window === 0) marks.zero.push([at, line.ack, line]);
+      if (line.kinds & RST) mark("reset", at, known ?? 0);
+      if (line.ack === null || line.kinds & (RST | COPY)) return;
+      mark("acked", at, line.ack);
+      if (line.window !== null) columns.edge[at] = line.ack + line.window;
+      if (line.window === 0) mark("zero", at, line.ack);
       top = Math.max(top, line.ack);
     }
-  }
-  const end = lines[lines.length - 1];
-  for (const steps of [acked, edge]) if (steps.length) steps.push([end.at / 1e6, steps[steps.length - 1][1], end]);
-  return { marks, acked, edge, top };
+  });
+  const seen = Object.keys(DRAWN).map((kind) => [kind, columns[kind].filter((value) => value !== null).length]).filter(([, count]) => count);
+  for (const kind of ["acked", "edge"]) columns[kind][lines.length - 1] ??= columns[kind].findLast((value) => value !== null) ?? null;
+  return { columns, spans, seen, top };
 }
 
-function plot(flow, lines, side) {
-  const found = direction(lines, side);
-  const end = lines[lines.length - 1].at / 1e6;
-  const ceiling = found.edge.reduce((most, point) => Math.max(most, point[1]), found.top);
-  const home = { x0: -0.02 * (end || 1), x1: 1.02 * (end || 1), y0: -0.03 * (found.top || 1), y1: 1.08 * (found.top || 1) };
-  let view = { ...home };
-  const area = drawn("svg", {
-    class: "plot", viewBox: `0 0 ${PLOT.width} ${PLOT.height}`, tabindex: "0", role: "application",
-    "aria-label": `Time-sequence plot of what the ${SIDES[side]} sent. Left and right: packet by packet; plus and minus: zoom; 0: everything.`,
+function plot(lines, side) {
+  const { columns, spans, seen, top } = direction(lines, side);
+  const times = lines.map((line) => line.at / 1e6);
+  const end = times[times.length - 1];
+  const ceiling = columns.edge.reduce((most, value) => Math.max(most, value ?? 0), top);
+  const home = { x: { min: -0.02 * (end || 1), max: 1.02 * (end || 1) }, y: { min: -0.03 * (top || 1), max: 1.08 * (top || 1) } };
+  const counted = seen.filter(([kind]) => !DRAWN[kind].steps).map(([kind, count]) => `${DRAWN[kind].text} ${number(count)}`).join(", ");
+  const host = make("div", {
+    class: "plot", tabindex: "0", role: "application",
+    "aria-label": `Time-sequence plot of what the ${SIDES[side]} sent: ${counted || "nothing"}. Left and right: packet by packet; plus and minus: zoom; 0: everything. The frames are in the table below as well.`,
   });
   const told = make("output", { class: "mono", "aria-live": "polite" }, "Hover, or use the arrow keys; drag to zoom.");
-  const points = [...Object.values(found.marks), found.acked.slice(0, -1)].flat().sort((a, b) => a[0] - b[0] || a[2].frame - b[2].frame);
+  const range = make("span", { class: "quiet range" });
   let current = -1;
-  const x = (value) => PLOT.left + ((value - view.x0) / (view.x1 - view.x0)) * (PLOT.right - PLOT.left);
-  const y = (value) => PLOT.bottom - ((value - view.y0) / (view.y1 - view.y0)) * (PLOT.bottom - PLOT.top);
-  const draw = () => area.replaceChildren(...inside(found, view, x, y, current < 0 ? null : points[current]));
-  const look = (next) => {
-    view = next;
-    draw();
-  };
+  const look = ({ x, y }) => drawing.batch(() => {
+    drawing.setScale("x", { ...x });
+    drawing.setScale("y", { ...y });
+  });
   const zoom = (factor) => {
-    const middle = current >= 0 ? points[current][0] : (view.x0 + view.x1) / 2;
-    const half = ((view.x1 - view.x0) / 2) * factor;
-    look({ ...view, x0: middle - half, x1: middle + half });
+    const { min, max } = drawing.scales.x;
+    const middle = current >= 0 ? times[current] : (min + max) / 2, half = ((max - min) / 2) * factor;
+    drawing.setScale("x", { min: middle - half, max: middle + half });
   };
   const tell = (index) => {
     current = index;
-    const line = points[index][2];
-    told.textContent = `${line.frame}  ${(line.at / 1e6).toFixed(6)} s  ${line.reporter || SIDES[line.side]}: ${line.label}${line.window === null || line.window === undefined ? "" : `, window ${number(line.window)}`}`;
-    draw();
+    told.textContent = sentence(lines[index]);
+    drawing.redraw(false);
   };
-  area.addEventListener("keydown", (event) => {
-    const steps = { ArrowRight: 1, ArrowLeft: -1 };
-    if (event.key in steps && points.length) tell(Math.max(0, Math.min(points.length - 1, current + steps[event.key])));
-    else if (event.key === "+" || event.key === "=") zoom(0.5);
+  const drawing = chart(host, 340, {
+    scales: { x: { time: false, ...fixed(home.x.min, home.x.max) }, y: fixed(home.y.min, home.y.max) },
+    axes: [
+      axis({ size: 30, values: (_, ticks) => ticks.map((value) => `${short(value, ticks)} s`) }),
+      axis({ size: 84, incrs: WHOLE, values: (_, ticks) => ticks.map(number) }),
+    ],
+    series: [{}, ...seen.map(([kind]) => series(DRAWN[kind], spans))],
+    cursor: {
+      points: { show: false }, drag: { x: true, y: true, uni: 30, dist: 6 },
+      bind: { dblclick: () => () => look(home) },
+    },
+    hooks: {
+      setScale: [(u) => { range.textContent = `${u.scales.x.min.toFixed(3)} s to ${u.scales.x.max.toFixed(3)} s`; }],
+      setCursor: [(u) => {
+        const near = nearest(u, times, spans);
+        if (near >= 0 && near !== current) tell(near);
+      }],
+      draw: [(u) => current >= 0 && circle(u, times[current], spans[current][0])],
+    },
+  }, [times, ...seen.map(([kind]) => columns[kind])]);
+  host.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (step) {
+      let next = current + step;
+      while (next >= 0 && next < spans.length && !spans[next]) next += step;
+      if (next >= 0 && next < spans.length) tell(next);
+    } else if (event.key === "+" || event.key === "=") zoom(0.5);
     else if (event.key === "-") zoom(2);
-    else if (event.key === "0") look({ ...home });
+    else if (event.key === "0") look(home);
     else return;
     event.preventDefault();
   });
-  pointing(area, () => view, look, (px, py) => {
-    let best = -1, least = NEAR * NEAR;
-    points.forEach((point, index) => {
-      const distance = (x(point[0]) - px) ** 2 + (y(Math.max(point[1], Math.min(point[3] ?? point[1], view.y0 + ((PLOT.bottom - py) / (PLOT.bottom - PLOT.top)) * (view.y1 - view.y0)))) - py) ** 2;
-      if (distance < least) [best, least] = [index, distance];
-    });
-    if (best >= 0 && best !== current) tell(best);
-  });
-  draw();
   const button = (text, action) => make("button", { type: "button", click: action }, text);
   const tools = make(
-    "div", { class: "tools" }, button("Zoom in", () => zoom(0.5)), button("Zoom out", () => zoom(2)), button("Everything", () => look({ ...home })),
-    ceiling > home.y1 ? button("Up to the window's edge", () => look({ ...home, y1: 1.08 * ceiling })) : null,
+    "div", { class: "tools" }, button("Zoom in", () => zoom(0.5)), button("Zoom out", () => zoom(2)), button("Everything", () => look(home)),
+    ceiling > home.y.max ? button("Up to the window's edge", () => look({ x: home.x, y: { min: home.y.min, max: 1.08 * ceiling } })) : null,
+    range,
   );
-  return make("div", {}, make("div", { class: "scroll" }, area), told, tools, key(found));
+  return make("div", {}, make("div", { class: "scroll" }, host), told, tools, make("p", { class: "quiet keys" }, seen.map(([kind]) => entry(DRAWN[kind]))));
 }
 
-// Drag chooses a part to zoom into, a move without a button asks what is near.
-function pointing(area, view, look, ask) {
-  let begun = null, box = null;
-  const place = (event) => {
-    const point = new DOMPoint(event.clientX, event.clientY).matrixTransform(area.getScreenCTM().inverse());
-    return [Math.max(PLOT.left, Math.min(PLOT.right, point.x)), Math.max(PLOT.top, Math.min(PLOT.bottom, point.y))];
-  };
-  area.addEventListener("pointerdown", (event) => {
-    if (event.button) return;
-    begun = place(event);
-    area.setPointerCapture(event.pointerId);
-  });
-  area.addEventListener("pointermove", (event) => {
-    const [px, py] = place(event);
-    if (!begun) {
-      ask(px, py);
-      return;
-    }
-    if (!box) area.append((box = drawn("rect", { class: "chosen" })));
-    fill(box, { x: Math.min(px, begun[0]), y: Math.min(py, begun[1]), width: Math.abs(px - begun[0]), height: Math.abs(py - begun[1]) }, []);
-  });
-  const finish = (event) => {
-    const [from, upto] = [begun, place(event)];
-    begun = box = null;
-    if (!from || Math.abs(from[0] - upto[0]) < 6 || Math.abs(from[1] - upto[1]) < 6) return;
-    const { x0, x1, y0, y1 } = view();
-    const sx = (x1 - x0) / (PLOT.right - PLOT.left), sy = (y1 - y0) / (PLOT.bottom - PLOT.top);
-    const [left, right] = [from[0], upto[0]].sort((a, b) => a - b), [high, low] = [from[1], upto[1]].sort((a, b) => a - b);
-    look({ x0: x0 + (left - PLOT.left) * sx, x1: x0 + (right - PLOT.left) * sx, y0: y0 + (PLOT.bottom - low) * sy, y1: y0 + (PLOT.bottom - high) * sy });
-  };
-  area.addEventListener("pointerup", finish);
-  area.addEventListener("pointercancel", () => { begun = box = null; });
+function sentence(line) {
+  const known = line.window === null || line.window === undefined ? "" : `, window ${number(line.window)}`;
+  return `${line.frame}  ${(line.at / 1e6).toFixed(6)} s  ${line.reporter || SIDES[line.side]}: ${line.label}${known}`;
 }
 
-function inside({ marks, acked, edge }, view, x, y, point) {
-  const bars = (list) => list.map(([at, begin, , end]) => `M${x(at).toFixed(1)} ${y(begin).toFixed(1)}V${Math.min(y(end), y(begin) - 2).toFixed(1)}`).join("");
-  const stairs = (list) => list.map(([at, value], index) => `${index ? "H" : "M"}${x(at).toFixed(1)}${index ? "V" : " "}${y(value).toFixed(1)}`).join("");
-  const shapes = (list, shape) => list.map(([at, value]) => `M${x(at).toFixed(1)} ${y(value).toFixed(1)}${shape}`).join("");
-  const path = (kind, d) => (d ? drawn("path", { class: kind, d }) : null);
-  const drawing = [
-    path("edge", stairs(edge)), path("acked", stairs(acked)),
-    path("sent", bars(marks.data)), path("copy", bars(marks.copy)), path("again", bars(marks.again)),
-    ...Object.entries(SHAPES).map(([name, { kind, d }]) => path(kind, shapes(marks[name], d))),
-    point ? drawn("circle", { class: "here", cx: x(point[0]), cy: y(point[1]), r: 8 }) : null,
-  ].filter(Boolean);
-  const width = PLOT.right - PLOT.left, height = PLOT.bottom - PLOT.top;
-  const clipped = drawn("svg", { x: PLOT.left, y: PLOT.top, width, height, viewBox: `${PLOT.left} ${PLOT.top} ${width} ${height}` }, drawing);
-  return [...axes(view, x, y), clipped];
+function series({ steps, d, stroke, fill, width, dash }, spans) {
+  const paths = steps ? uPlot.paths.stepped({ align: 1 }) : d ? signs(d) : bars(spans);
+  return { paths, spanGaps: true, points: { show: false }, stroke: stroke && colour(stroke), fill: fill && colour(fill), width: width || 0, dash };
 }
 
-const SHAPES = {
-  ends: { kind: "ends", d: "m-4 -4h8v8h-8z", text: "SYN or FIN" },
-  zero: { kind: "zero", d: "m-6 -8h12l-6 9z", text: "window 0" },
-  probe: { kind: "probe", d: "m0 -6l6 6l-6 6l-6 -6z", text: "probe, keepalive" },
-  reset: { kind: "reset", d: "m-6 -6l12 12m0 -12l-12 12", text: "RST" },
-  icmp: { kind: "icmp", d: "m0 -7l7 12h-14z", text: "ICMP" },
+// A stroke from first to last byte of each segment, of two pixels at least.
+const bars = (spans) => (u, index, from, upto) => {
+  const stroke = new Path2D();
+  for (let at = from; at <= upto; at++) {
+    if (u.data[index][at] === null) continue;
+    const x = u.valToPos(u.data[0][at], "x", true), [begin, end] = spans[at].map((value) => u.valToPos(value, "y", true));
+    stroke.moveTo(x, begin);
+    stroke.lineTo(x, Math.min(end, begin - 2 * uPlot.pxRatio));
+  }
+  return { stroke };
 };
 
-function axes(view, x, y) {
-  const lines = [];
-  for (const value of ticks(view.x0, view.x1, 8)) {
-    if (value < view.x0) continue;
-    lines.push(drawn("line", { class: "grid", x1: x(value), x2: x(value), y1: PLOT.top, y2: PLOT.bottom }));
-    lines.push(drawn("text", { x: x(value), y: PLOT.bottom + 18, "text-anchor": "middle" }, `${short(value, view.x1 - view.x0)} s`));
+const signs = (d) => (u, index, from, upto) => {
+  const all = new Path2D(), sign = new Path2D(d), size = uPlot.pxRatio;
+  for (let at = from; at <= upto; at++) {
+    const value = u.data[index][at];
+    if (value !== null) all.addPath(sign, new DOMMatrix([size, 0, 0, size, u.valToPos(u.data[0][at], "x", true), u.valToPos(value, "y", true)]));
   }
-  for (const value of ticks(view.y0, view.y1, 6, 1)) {
-    lines.push(drawn("line", { class: "grid", x1: PLOT.left, x2: PLOT.right, y1: y(value), y2: y(value) }));
-    lines.push(drawn("text", { x: PLOT.left - 6, y: y(value) + 4, "text-anchor": "end" }, number(Math.round(value) || 0)));
-  }
-  return lines;
+  return { stroke: all, fill: all };
+};
+
+// The packet that the pointer is near to, or -1.
+function nearest(u, times, spans) {
+  const { left, top } = u.cursor;
+  let best = -1, least = left < 0 ? 0 : NEAR * NEAR;
+  spans.forEach((span, at) => {
+    if (!span) return;
+    const [low, high] = span.map((value) => u.valToPos(value, "y"));
+    const distance = (u.valToPos(times[at], "x") - left) ** 2 + (Math.max(high, Math.min(low, top)) - top) ** 2;
+    if (distance < least) [best, least] = [at, distance];
+  });
+  return best;
 }
 
-function ticks(low, high, count, least = 0) {
-  const rough = (high - low) / count, power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= Math.max(rough, least)) || least;
-  const found = [];
-  for (let value = Math.ceil(low / step) * step; value <= high; value += step) found.push(value);
-  return found;
+function circle(u, time, value) {
+  const x = u.valToPos(time, "x", true), y = u.valToPos(value, "y", true), { left, top, width, height } = u.bbox;
+  if (x < left || x > left + width || y < top || y > top + height) return;
+  u.ctx.beginPath();
+  u.ctx.arc(x, y, 8 * uPlot.pxRatio, 0, 2 * Math.PI);
+  u.ctx.lineWidth = 2 * uPlot.pxRatio;
+  u.ctx.strokeStyle = colour("--ink")();
+  u.ctx.stroke();
 }
 
-const short = (value, span) => (Math.round(value * 1e6) / 1e6).toFixed(Math.max(0, Math.min(6, 1 - Math.floor(Math.log10(span / 8)))));
+// As many decimals as tell one tick from the next.
+const short = (value, ticks) => value.toFixed(Math.max(0, Math.min(6, Math.ceil(-Math.log10((ticks[1] - ticks[0]) || 1)))));
 
-function key({ marks, edge, acked }) {
-  const entry = (kind, d, text) => make("span", {}, drawn("svg", { class: "plot key", viewBox: "0 0 22 16", "aria-hidden": "true" }, drawn("path", { class: kind, d })), ` ${text}`);
-  return make(
-    "p", { class: "quiet keys" },
-    marks.data.length ? entry("sent", "M11 2V14", "sent") : null,
-    marks.again.length ? entry("again", "M11 2V14", "sent again") : null,
-    marks.copy.length ? entry("copy", "M11 2V14", "copy") : null,
-    acked.length ? entry("acked", "M1 12H11V4H21", "acknowledged") : null,
-    edge.length ? entry("edge", "M1 12H11V4H21", "edge of the window") : null,
-    ...Object.entries(SHAPES).map(([name, { kind, d, text }]) => (marks[name].length ? entry(kind, `M11 8${d}`, text) : null)),
-  );
+function entry({ text, steps, d, stroke, fill, width, dash }) {
+  const path = drawn("path", { d: steps ? "M1 12H11V4H21" : d ? `M11 8${d.replace("M", "m")}` : "M11 2V14", "stroke-width": width, "stroke-dasharray": dash && dash.join(" ") });
+  path.style.stroke = stroke ? `var(${stroke})` : "none";
+  path.style.fill = fill ? `var(${fill})` : "none";
+  return make("span", {}, drawn("svg", { viewBox: "0 0 22 16", "aria-hidden": "true" }, path), ` ${text}`);
 }
