@@ -22,6 +22,8 @@ DEBIAN = {
     "ip": "iproute2",
     "sysctl": "procps",
     "tshark": "tshark",
+    "chromium": "chromium",
+    "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf": "fonts-dejavu-core",
     "curl": "curl",
     "nginx": "nginx-light",
     "openssl": "openssl",

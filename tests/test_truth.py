@@ -70,6 +70,9 @@ OUGHT = {
     "nat-forgot-resets": "reset-from-between",
     "premature-eof-client-hello": "tls-handshake-refused",
     "premature-eof-idle-close": "premature-eof",
+    "premature-eof-mid-answer": "eof-in-message",
+    "eof-in-tls-record": "eof-in-tls-record",
+    "tls-alert-unrecognized-name": "tls-handshake-refused",
     "premature-eof-ipv6": "premature-eof",
     "premature-eof-second-request": "premature-eof",
     "server-killed": "rst-after-fin",
@@ -91,7 +94,6 @@ HARMLESS = {
 
 AT_MOST_POSSIBLE = {
     "clean-notification-then-close": "a last message and one without an answer are the same packets",
-    "clean-quit-no-answer": "a goodbye and a request without an answer are the same packets",
     "clean-upload-server-closes": "an upload and a request without an answer are the same packets",
     "udp-refused-unconnected": "whether a UDP socket is connected is not on the wire",
 }

@@ -108,8 +108,10 @@ def draw(report: Report) -> dict[int, Picture]:
     from analyzer.pipeline import pictures
     from analyzer.reports.groups import worth_a_picture
 
-    wanted = worth_a_picture(report)
-    return pictures(report, wanted) if wanted else {}
+    try:
+        return pictures(report, worth_a_picture(report))
+    except UserError:  # only tshark can read it, or it is gone: what was kept is shown
+        return {}
 
 
 def write_copies(reports: Outputs, report: Report) -> None:

@@ -40,6 +40,8 @@ _COLUMNS: dict[str, DTypeLike] = {
     "reporter_hi": np.uint64,
     "reporter_lo": np.uint64,
     "tunnel": np.uint64,
+    "promised": np.int64,
+    "cut": np.bool_,
 }
 
 PLACE = "payload_at"

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.decode.ip import TCP, Packets
+from analyzer.decode.promised import promised
 from analyzer.decode.rows import PLACE, Columns, Rows
 from analyzer.decode.spans import Bools, Rejects, Spans, gather, take
 from analyzer.model.columns import Flag, Layout, Option, Undecoded
@@ -84,13 +85,16 @@ def decode(packets: Packets, rejects: Rejects, rows: Rows) -> None:
     if keep is not None:
         packets, header = packets.take(keep), take(header, keep)
         room, size = room.take(keep), size.take(keep)
+    spans = packets.spans
+    told = promised(spans.buffer, spans.at + size, np.minimum(spans.end, spans.stop), room - size)
     rows.add(
-        packets.spans.index,
+        spans.index,
         {"protocol": TCP, "payload": room - size, **{name: header[name] for name in _DIRECT}},
-        {PLACE: packets.spans.at + size},
+        {PLACE: spans.at + size},
         packets.endpoints(),
         packets.carrier(),
-        _options(packets.spans, header, size),
+        _options(spans, header, size),
+        {} if told is None else {"promised": told},
     )
 
 

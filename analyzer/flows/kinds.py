@@ -32,6 +32,7 @@ def kinds(batch: Batch, marks: Marks, sides: Sides, before: Rows, after: Rows) -
         (Kind.REPEATED, _probed_before(batch, sides, before)),
         (Kind.ZERO_WINDOW, _first_zeros(batch, marks, sides, before)),
         (Kind.UNANSWERED, _unanswered(batch, marks, sides, before)),
+        (Kind.CUT, np.flatnonzero(batch.rows.cut)),
     ):
         found[rows] |= kind
     found[marks.copy] = Kind.COPY

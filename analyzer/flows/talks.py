@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.flows.members import SLACK_NS, Members
-from analyzer.model.columns import TCP, Flag, PacketColumns
+from analyzer.model.columns import UDP, Flag, PacketColumns
 from analyzer.model.flow import SERVER
 from analyzer.model.seq import distance
 from analyzer.model.summary import Summary
@@ -17,6 +17,8 @@ from analyzer.model.talk import KEPT, Said, Talk
 _BUDGET = 256 << 20
 """Bytes kept of all flows that are open at a time."""
 _FAR = 1 << 30
+_LONGEST_REASON = 255
+"""Bytes of a reset's payload that are looked at."""
 _EARLY = 256
 """Segments of a direction that are kept although one before them is missing."""
 
@@ -51,13 +53,16 @@ class Talks:
         """Take the rows' payload, at ``places`` in the buffer; ``captured`` bytes of it: int64 (n,)."""
         memory = buffer.data
         for index, found in self._members.rows_of(columns):
-            rows = found[~columns.is_icmp[found] & (columns.protocol[found] == TCP)]
+            rows = found[~columns.is_icmp[found]]
+            if not len(rows):
+                continue
             pair = self._open.get(index)
             if pair is None:
                 if self._kept > _BUDGET:
                     self.unread += 1
                     continue
-                pair = self._open[index] = _Pair()
+                first = (columns.capture, int(columns.number[rows[0]]))
+                pair = self._open[index] = _Pair(first, datagrams=self._flows[index].protocol == UDP)
             flow = self._flows[index]
             server = ~(
                 (columns.src_hi[rows] == np.uint64(flow.client_hi))
@@ -81,8 +86,7 @@ class Talks:
             pair = self._open.pop(index, None)
             if pair:
                 self._kept -= pair.kept
-                if talk := pair.talk():
-                    yield self._flows[index], talk
+                yield self._flows[index], pair.talk()
 
 
 class _Direction:
@@ -127,20 +131,27 @@ class _Direction:
 class _Pair:
     """Both directions of a flow."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: tuple[int, int], *, datagrams: bool) -> None:
+        self._begin = first
+        self._datagrams = datagrams
         self._sides = (_Direction(), _Direction())
         self._first: int | None = None
+        self._reset = b""
         self.kept = 0
 
     def add(self, side: int, seq: int, ack: int, flags: int, payload: int, data: memoryview) -> int:
         """Take a segment of an end; how many bytes more are kept."""
         own, other = self._sides[side], self._sides[1 - side]
+        if self._datagrams:
+            own.base = seq if not own.total else None  # the first alone
         if flags & Flag.SYN:
             if own.base is None:
                 own.base = (seq + 1) % 2**32
                 seq = own.base
             if flags & Flag.ACK and other.base is None:
                 other.base = ack
+        if flags & Flag.RST and len(data):
+            self._reset = bytes(data[:_LONGEST_REASON])
         if flags & Flag.RST or not payload:
             return 0
         self._first = side if self._first is None else self._first
@@ -151,9 +162,16 @@ class _Pair:
         self.kept += more
         return more
 
-    def talk(self) -> Talk | None:
-        """What was said; None where the beginning of the connection was not seen."""
-        if not all(side.placed for side in self._sides):
-            return None
+    def talk(self) -> Talk:
+        """What was said."""
+        if not self._datagrams and not all(side.placed for side in self._sides):
+            return Talk(Said(), Said(), reset=self._reset, placed=False, first=self._begin)
         client, server = (Said(bytes(side.data), max(side.total, 0), side.heard or 0) for side in self._sides)
-        return Talk(client, server, server_first=self._first == SERVER)
+        return Talk(
+            client,
+            server,
+            server_first=self._first == SERVER,
+            reset=self._reset,
+            first=self._begin,
+            datagrams=self._datagrams,
+        )

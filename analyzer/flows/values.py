@@ -23,6 +23,7 @@ from analyzer.model.flow import (
     Totals,
     address_text,
 )
+from analyzer.model.summary import Summary
 from analyzer.model.tunnel import tunnel_text
 
 
@@ -122,6 +123,28 @@ def flow_value(slot: Rows) -> Flow:
         capture=int(slot["capture"]),
         start=int(slot["start"]),
         tunnel=tunnel_text(int(slot["tunnel"])),
+    )
+
+
+def flow_of(summary: Summary, capture: int) -> Flow:
+    """The flow that left this; ``capture`` is the index of the capture in which it began."""
+    client, server = (
+        Endpoint(address_text(summary.version, hi, lo), port)
+        for hi, lo, port in (
+            (summary.client_hi, summary.client_lo, summary.client_port),
+            (summary.server_hi, summary.server_lo, summary.server_port),
+        )
+    )
+    return Flow(
+        id=summary.flow,
+        protocol=_PROTOCOLS[summary.protocol],
+        version=summary.version,
+        client=client,
+        server=server,
+        client_guessed=summary.client_guessed,
+        capture=capture,
+        start=summary.start,
+        tunnel=tunnel_text(summary.tunnel),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import reduce
 from operator import or_
 
@@ -12,6 +12,7 @@ from analyzer.model.event import (
     EVENTS,
     Activity,
     DatagramError,
+    DatagramUnanswered,
     EndOfFile,
     Event,
     GaveUp,
@@ -52,7 +53,7 @@ class Matcher:
 def _finding(rule: Rule, event: Event) -> Finding:
     views = {
         name: getattr(event, name, None)
-        for name in ("socket", "segment", "icmp", "retry", "probe", "wait", "message", "flow")
+        for name in ("socket", "segment", "icmp", "retry", "probe", "wait", "message", "query", "flow")
     }
     icmp = event.icmp if isinstance(event, (IcmpReceived, DatagramError)) else None
     return Finding(
@@ -64,7 +65,7 @@ def _finding(rule: Rule, event: Event) -> Finding:
         refines=rule.refines,
         severity=rule.severity,
         title=rule.title,
-        summary=rule.summary.format(**views).strip(),
+        summary=_summary(rule, event, views),
         explanation=rule.explanation,
         fix=rule.fix,
         frames=event.frames,
@@ -76,6 +77,13 @@ def _finding(rule: Rule, event: Event) -> Finding:
         reset_reason=reset_reasons(event),
         evidence=_evidence(event),
     )
+
+
+def _summary(rule: Rule, event: Event, views: Mapping[str, object]) -> str:
+    """The rule's sentence with the event's figures, and what a reset itself says."""
+    text = rule.summary.format(**views).strip()
+    says = event.segment.says if isinstance(event, ResetReceived) else ""
+    return f"{text} The reset says why: {says}.".strip() if says else text
 
 
 def _table(outcome: Outcome, event: Event) -> CallTable | None:
@@ -119,6 +127,10 @@ def _evidence(event: Event) -> dict[str, object]:
     if isinstance(event, (EndOfFile, GaveUp)):
         waited = {"waited_seconds": round(event.wait.seconds, 3), "acknowledged": event.wait.acknowledged}
         return {**waited, **_said(event.message)}
+    if isinstance(event, DatagramUnanswered):
+        return {"question": event.query.question, "datagrams": event.query.count}
+    if isinstance(event, ResetReceived) and event.segment.says:
+        return {"reset_says": event.segment.says}
     return {}
 
 

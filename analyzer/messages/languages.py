@@ -10,6 +10,8 @@ from analyzer.data import load
 from analyzer.messages.facts import Facts
 from analyzer.model.talk import Talk
 
+_ENCRYPTED = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+"""What lines of text never hold: TLS has begun, after STARTTLS and the like."""
 _ENDING = 64
 """Bytes at the end among which the last words are looked for."""
 
@@ -49,7 +51,15 @@ def read_language(talk: Talk) -> Facts | None:
     for language in languages():
         if _is_spoken(language, talk):
             return _facts(language, talk)
+    said = talk.client
+    if said.whole and _farewell().search(said.data, max(0, said.total - _ENDING)):
+        return Facts("unknown", "not-due", "goodbye")
     return None
+
+
+@cache
+def _farewell() -> re.Pattern[bytes]:
+    return re.compile(load("languages")["farewell"].encode("latin-1") + rb"\Z")
 
 
 def _is_spoken(language: Language, talk: Talk) -> bool:
@@ -68,4 +78,6 @@ def _facts(language: Language, talk: Talk) -> Facts:
         return Facts(language.name)
     if language.goodbye and language.goodbye.search(talk.client.data, max(0, talk.client.total - _ENDING)):
         return Facts(language.name, "not-due", "goodbye")
-    return Facts(language.name, "due", "no-answer") if language.answers else Facts(language.name)
+    if language.answers and not _ENCRYPTED.search(talk.client.data):
+        return Facts(language.name, "due", "no-answer")
+    return Facts(language.name)

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
+from analyzer.messages.dns import read_dns
 from analyzer.messages.facts import Facts
 from analyzer.messages.http import is_http, read_http
 from analyzer.messages.languages import read_language
+from analyzer.messages.reset import reset_says
 from analyzer.messages.tls import is_tls, read_tls
-from analyzer.model.event import MessageView
+from analyzer.model.event import UNREAD, MessageView
 from analyzer.model.talk import Talk
 
 
 def read(talk: Talk) -> MessageView:
     """The facts; of a language that is not known, whether the server's last words answer the client's."""
+    says = reset_says(talk.reset)
+    if not talk.placed:
+        return replace(UNREAD, reset_says=says)
     facts = _facts(talk)
     if facts.answer == "unknown" and talk.server.total and 0 < talk.client.total <= talk.server.heard:
         facts = Facts(**{**asdict(facts), "answer": "complete", "because": "answered"})
-    return MessageView(**asdict(facts), server_asks=talk.server_first, told=_told(facts), read=True)
+    return MessageView(
+        **asdict(facts), server_asks=talk.server_first, told=_told(facts), reset_says=says, read=True
+    )
 
 
 def _told(facts: Facts) -> str:
@@ -25,11 +32,14 @@ def _told(facts: Facts) -> str:
         return f"The request: {facts.request}."
     if facts.protocol == "tls":
         name = f", server name {facts.server_name}" if facts.server_name else ""
-        return f"TLS{name}."
+        alert = f"; alert of the {facts.alert_from}: {facts.alert}" if facts.alert else ""
+        return f"TLS{name}{alert}."
     return "" if facts.protocol == "unknown" else f"The protocol: {facts.protocol}."
 
 
 def _facts(talk: Talk) -> Facts:
+    if talk.datagrams:
+        return read_dns(talk)
     if is_tls(talk):
         return read_tls(talk)
     if is_http(talk):

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TypeVar
+from typing import TypeGuard
 
-from analyzer.model.event import Doubt, EndOfFile, GaveUp, MessageView
-
-E = TypeVar("E", bound=EndOfFile | GaveUp)
+from analyzer.model.event import Doubt, EndOfFile, Event, GaveUp, MessageView, ResetReceived
 
 _SETTLED = {Doubt.NEVER_ANSWERED, Doubt.MAYBE_ONE_WAY, Doubt.MAYBE_FAREWELL, Doubt.NOT_READ}
 """Once a protocol has told that an answer was due."""
 
+Weighed = EndOfFile | GaveUp | ResetReceived
 
-def weigh(event: E, message: MessageView) -> E:
+
+def depends_on_payload(event: Event) -> TypeGuard[Weighed]:
+    """Whether what was said may change what is to be said of the event."""
+    if isinstance(event, ResetReceived):
+        return event.segment.payload > 0
+    return isinstance(event, EndOfFile | GaveUp)
+
+
+def weigh(event: Weighed, message: MessageView) -> Weighed:
     """The event as it is once what both ends said is known."""
+    if isinstance(event, ResetReceived):
+        return replace(event, segment=replace(event.segment, says=message.reset_says))
     doubts = set(event.doubts)
     if message.answer in ("due", "cut"):
         doubts -= _SETTLED

@@ -122,6 +122,8 @@ class PacketColumns:
     reporter_hi: NDArray[np.uint64]  # source address of the ICMP message, 0 otherwise
     reporter_lo: NDArray[np.uint64]
     tunnel: NDArray[np.uint64]  # what the packet travels in, see model.tunnel; 0 for none
+    promised: NDArray[np.int64]  # bytes that its sender says there will be from this payload's begin on; 0
+    cut: NDArray[np.bool_]  # a FIN that comes before all that was promised; flows.promises sets it
 
     def __len__(self) -> int:
         return len(self.number)

@@ -116,6 +116,10 @@ class ResetView:
         "seconds that its receiver had been open when it arrived; 0 where that is unknown"
     )
     silence: float = said("seconds since its sender was last heard of; 0 where it never was")
+    payload: int = said("bytes of payload that it carries")
+    says: str = said(
+        "the reason that stands in its payload (draft-ietf-tcpm-rst-diagnostic-payload), in words; empty"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,10 +247,21 @@ class MessageView:
     alert_from: str = said("who sent it", "", *SIDES)
     server_asks: bool = said("the server spoke first")
     told: str = said("what was asked, as a sentence; empty where nothing is known")
+    reset_says: str = said("the reason that stands in the payload of a reset, in words; empty")
     read: bool = said("what both ends said was read")
 
 
-UNREAD = MessageView("unknown", "unknown", "unknown", "", 0, False, "none", "", "", "", False, "", False)
+@dataclass(frozen=True, slots=True)
+class QueryView:
+    """A question in a datagram, to which no datagram came back."""
+
+    protocol: str = said("recognised by what was asked, never by a port", "unknown", "dns")
+    question: str = said("what was asked: name and type")
+    count: int = said("datagrams that asked")
+    seconds: float = said("seconds that nothing came after the last of them; 5 where it was longer")
+
+
+UNREAD = MessageView("unknown", "unknown", "unknown", "", 0, False, "none", "", "", "", False, "", "", False)
 """Before anything was read."""
 
 
@@ -355,10 +370,10 @@ class ZeroWindow(Event):
 
 @dataclass(frozen=True, slots=True)
 class EndOfFile(Event):
-    """The other end's FIN reached this end while an answer to it was due. Told of clients only."""
+    """The other end's FIN reached this end while an answer to it, or its rest, was due. Of clients only."""
 
     name = "end_of_file"
-    triggers = Kind.UNANSWERED | Kind.RST
+    triggers = Kind.UNANSWERED | Kind.CUT | Kind.RST
 
     wait: WaitView
     message: MessageView
@@ -373,6 +388,16 @@ class GaveUp(Event):
 
     wait: WaitView
     message: MessageView
+
+
+@dataclass(frozen=True, slots=True)
+class DatagramUnanswered(Event):
+    """No datagram came back to a client that had sent some; told of questions to port 53 alone."""
+
+    name = "datagram_unanswered"
+    triggers = 0
+
+    query: QueryView
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,6 +421,7 @@ EVENTS: dict[str, type[Event]] = {
         ZeroWindow,
         EndOfFile,
         GaveUp,
+        DatagramUnanswered,
     )
 }
 
@@ -412,4 +438,4 @@ def _hints(event: type) -> dict[str, type]:
     return get_type_hints(event)
 
 
-_VARIABLES = ("socket", "segment", "icmp", "retry", "probe", "wait", "message", "flow")
+_VARIABLES = ("socket", "segment", "icmp", "retry", "probe", "wait", "message", "query", "flow")

@@ -74,7 +74,9 @@ class Kind:
     ZERO_WINDOW = 0x100  # announces that it has no room, for the first time in a row
     UNANSWERED = 0x200  # the first FIN or RST that comes while an answer to the client was due
 
-    ALL = 0x3FF
+    CUT = 0x1000  # a FIN before all that its sender had said it would send
+
+    ALL = 0x13FF
 
     SHOWN = 0x400  # wanted for a picture of its flow, whatever it carries
     COPY = 0x800  # a packet that the capture holds already

@@ -29,8 +29,17 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """Both directions; ``server_first`` where the server said something before the client did."""
+    """Both directions; ``server_first`` where the server said something before the client did.
+
+    ``first`` is where its first frame stands: the capture's index, and the number. Of datagrams
+    (``datagrams``) what is said is that of each end's first one. ``reset`` is the payload of the last reset
+    that had one; ``placed``: the beginning was seen, so that what was said could be put in order.
+    """
 
     client: Said
     server: Said
     server_first: bool = False
+    reset: bytes = b""
+    placed: bool = True
+    first: tuple[int, int] = (0, 0)
+    datagrams: bool = False

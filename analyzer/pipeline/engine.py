@@ -13,19 +13,22 @@ import numpy as np
 from analyzer.decode.fragments import Fragments
 from analyzer.decode.packets import decode
 from analyzer.flows.keys import Sorted
+from analyzer.flows.promises import Promises
 from analyzer.flows.tracker import MAX_QUIET, Tracker
+from analyzer.flows.values import flow_of
 from analyzer.matching.match import Matcher
-from analyzer.messages import weigh
+from analyzer.messages import Weighed, depends_on_payload, weigh
 from analyzer.model.blocks import FrameBlock, Source
 from analyzer.model.columns import Undecoded
-from analyzer.model.event import Doubt, EndOfFile, Event, GaveUp, MessageView, Withdrawn
+from analyzer.model.event import Doubt, Event, Withdrawn
 from analyzer.model.finding import Finding, FlowResult, LadderLine, News
 from analyzer.model.flow import CLIENT, MAX_FLOWS, SERVER, Flow, FlowEnd, Kind, Segment
 from analyzer.model.host import DEFAULT_HOST, Host, System, taken_for
 from analyzer.model.report import Totals
 from analyzer.model.summary import Summary, SummaryRows, summaries
 from analyzer.pipeline.front import Front
-from analyzer.pipeline.messages import KeptBlocks
+from analyzer.pipeline.messages import Heard, KeptBlocks
+from analyzer.sockets.datagrams import may_ask, unanswered
 from analyzer.sockets.shadow import ShadowFlow
 from analyzer.sources.reading import link_type_name
 from analyzer.verdicts.aftermath import settle
@@ -48,7 +51,7 @@ class _Watched:
     shadow: ShadowFlow
     findings: dict[str, list[Finding]] = field(default_factory=dict)
     """By the key of the event that they tell of."""
-    waits: dict[str, EndOfFile | GaveUp] = field(default_factory=dict)
+    waits: dict[str, Weighed] = field(default_factory=dict)
     """Events, by their keys, that are judged once more when it is known what both ends said."""
     noted: int = 0
     """The deadline that is in the heap."""
@@ -70,7 +73,7 @@ class _Undecided:
     summary: Summary
 
 
-ReadMessages = Callable[[Sequence[Summary]], Mapping[int, MessageView]]
+ReadMessages = Callable[[Sequence[Summary]], Mapping[int, Heard]]
 """Reads what both ends of these flows said: by the flow's number, those that could be read."""
 
 
@@ -101,9 +104,12 @@ class Engine:
         triggers = Kind.ALL if keep_all else matcher.triggers
         self._tracker = Tracker(triggers, all_flows=all_flows, max_flows=max_flows)
         self._all_flows = all_flows
+        self._promises = Promises()
         self._clean: list[FlowResult] = []
         self._undecided: list[_Undecided] = []
         self._undecided_rows: list[SummaryRows] = []
+        self._questions: list[tuple[Summary, float]] = []
+        """Flows of datagrams that may ask and had no answer, and the seconds of silence after them."""
         self._watched: dict[int, _Watched] = {}
         self._deadlines: list[tuple[int, int]] = []
         self._results: list[FlowResult] = []
@@ -140,7 +146,7 @@ class Engine:
         self._packets += ordered.rows.packets
         self._undecoded += ordered.rows.undecoded
         self._shortened += ordered.rows.shortened
-        tracked = self._tracker.follow(ordered)
+        tracked = self._tracker.follow(self._promises.marked(ordered))
         for flow in tracked.flows:
             self._watch(flow)
         for segment in tracked.segments:
@@ -199,6 +205,8 @@ class Engine:
         settled, self._harmless = settle(results, self.services)
         systems = (taken_for(self._hosts[CLIENT]), taken_for(self._hosts[SERVER]))
         quiet = [self._told(*quiet, systems, [], ()) for quiet in self._tracker.take_quiet_flows()]
+        told = {result.flow.id for result in results}  # questions, whose flows are quiet
+        quiet = [result for result in quiet if result.flow.id not in told]
         return sorted([*settled, *self._clean, *quiet], key=lambda result: result.flow.id)
 
     def add_to(self, totals: Totals) -> None:
@@ -272,7 +280,7 @@ class Engine:
             watched.findings.pop(event.key, None)  # taken back, or told anew
             watched.waits.pop(event.key, None)
             if not isinstance(event, Withdrawn):
-                if isinstance(event, EndOfFile | GaveUp):
+                if depends_on_payload(event):
                     watched.waits[event.key] = event
                 if self._keep_events:
                     self.events.append(event)
@@ -308,6 +316,9 @@ class Engine:
             elif (result := self._result(watched, end, known[end.flow])) and result.verdicts:
                 failed.append(result.flow.id)
         for rows in parts:
+            self._questions += [
+                (summary, (self._tracker.clock - summary.end) / 1e9) for summary in may_ask(rows)
+            ]
             if undecided:
                 waiting = np.isin(rows["flow"], np.fromiter(undecided, np.int64))
                 self._undecided_rows.append(rows[waiting])
@@ -321,7 +332,12 @@ class Engine:
     def _decide(self, read: ReadMessages | None) -> None:
         """Judge the flows of which it matters what both ends said, as far as that can be read."""
         undecided, self._undecided = self._undecided, []
-        known = read([one.summary for one in undecided]) if undecided and read else {}
+        questions, self._questions = self._questions, []
+        wanted = [*(one.summary for one in undecided), *(summary for summary, _ in questions)]
+        known = read(wanted) if wanted and read else {}
+        for summary, seconds in questions:
+            if heard := known.get(summary.flow):
+                self._ask(summary, seconds, heard)
         failed = []
         for one in undecided:
             self._weigh(one.watched, known.get(one.end.flow))
@@ -332,12 +348,26 @@ class Engine:
             self.services.add(rows, failed)
         self._undecided_rows = []
 
-    def _weigh(self, watched: _Watched, message: MessageView | None) -> None:
+    def _ask(self, summary: Summary, seconds: float, heard: Heard) -> None:
+        """Datagrams of a client without an answer, now that it is known what they say."""
+        systems = (taken_for(self._hosts[CLIENT]), taken_for(self._hosts[SERVER]))
+        event = unanswered(summary, seconds, heard.message, heard.number, systems[CLIENT].name)
+        if self._keep_events:
+            self.events.append(event)
+        flow = flow_of(summary, heard.capture)
+        found = self._matcher.match(event)
+        if found:
+            result = self._told(flow, summary.end, summary.packets, systems, found, (), summary)
+            self._results.append(result)
+            if self._keep_news:
+                self._news.append(News(result, ended=True))
+
+    def _weigh(self, watched: _Watched, heard: Heard | None) -> None:
         """Match the events once more, now that it is known what both ends said."""
-        if message is None:
+        if heard is None:
             return
         for key, event in watched.waits.items():
-            weighed = weigh(event, message)
+            weighed = weigh(event, heard.message)
             if self._keep_events:
                 self.events.append(weighed)
             watched.findings[key] = self._matcher.match(weighed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from analyzer.decode.fragments import Fragments
 from analyzer.decode.packets import decode_with_payload
@@ -17,6 +18,14 @@ KEPT_BYTES = 64 << 20
 """How much of what came last is kept in memory where nothing can be read a second time."""
 _JOINED = 4096
 """Frames from which on a block is not joined with the next one."""
+
+
+class Heard(NamedTuple):
+    """What both ends of a flow said, and where its first frame stands: index of the capture, number."""
+
+    message: MessageView
+    capture: int
+    number: int
 
 
 class KeptBlocks:
@@ -40,7 +49,7 @@ class KeptBlocks:
             self._bytes -= block.buffer.nbytes
             self._gone = max(self._gone, int(block.times.max()))
 
-    def read(self, flows: Sequence[Summary]) -> dict[int, MessageView]:
+    def read(self, flows: Sequence[Summary]) -> dict[int, Heard]:
         """What both ends of these flows said, of those whose beginning is still kept."""
         whole = [flow for flow in flows if flow.start > self._gone]
         self._missed.update({flow.flow for flow in flows} - {flow.flow for flow in whole})
@@ -75,7 +84,7 @@ class MessageReader:
     """Reads blocks once more, for some flows; ``found`` by the flow's number."""
 
     def __init__(self, flows: Sequence[Summary]) -> None:
-        self.found: dict[int, MessageView] = {}
+        self.found: dict[int, Heard] = {}
         self._talks = Talks(flows)
         self._fragments = Fragments()
 
@@ -88,7 +97,7 @@ class MessageReader:
             if len(block):
                 self._note(int(block.times.max()))
 
-    def finish(self) -> dict[int, MessageView]:
+    def finish(self) -> dict[int, Heard]:
         """All that was found."""
         self._note(1 << 63)
         return self.found
@@ -100,4 +109,4 @@ class MessageReader:
 
     def _note(self, clock: int) -> None:
         for summary, talk in self._talks.over(clock):
-            self.found[summary.flow] = read(talk)
+            self.found[summary.flow] = Heard(read(talk), *talk.first)

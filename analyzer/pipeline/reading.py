@@ -11,13 +11,12 @@ from analyzer.errors import UserError
 from analyzer.flows.keys import Sorted
 from analyzer.model.blocks import FrameBlock
 from analyzer.model.capture import Capture
-from analyzer.model.event import MessageView
 from analyzer.model.finding import FlowResult
 from analyzer.model.report import Totals
 from analyzer.model.summary import Summary
 from analyzer.parallel import Arrays, KilledError, ahead, can_fork, processors
 from analyzer.pipeline.engine import Engine, ReadMessages
-from analyzer.pipeline.messages import MessageReader
+from analyzer.pipeline.messages import Heard, MessageReader
 from analyzer.sources.inputs import Input, beginning, open_input
 from analyzer.sources.open import CaptureSource
 from analyzer.sources.scapy_packets import ScapySource
@@ -118,14 +117,14 @@ class Reading:
         if joined.captures:
             joined.captures[0].problems.extend(joined.engine.problems())
 
-    def _messages(self, joined: _Joined, flows: Sequence[Summary]) -> dict[int, MessageView]:
+    def _messages(self, joined: _Joined, flows: Sequence[Summary]) -> dict[int, Heard]:
         """Read the files once more, for what both ends of these flows said."""
         reader = MessageReader(flows)
         problems = joined.captures[0].problems
-        for index in joined.indices:
+        for index, before in joined.places():
             try:
                 with open_input(self._files[index], index) as source:
-                    reader.take(source.blocks())
+                    reader.take(_counted_on(block, before) for block in source.blocks())
             except UserError as error:
                 problems.append(f"{_not_again(len(flows))} ({error.what})")
                 return {}
@@ -133,6 +132,11 @@ class Reading:
         if reader.unread:
             problems.append(_not_again(reader.unread))
         return found
+
+
+def _counted_on(block: FrameBlock, before: int) -> FrameBlock:
+    """The frames, whose numbers run on over the files of a capture."""
+    return replace(block, first_number=block.first_number + before) if before else block
 
 
 def _not_again(flows: int) -> str:
@@ -187,9 +191,7 @@ class _Joined:
         front = self.engine.front
         for block in source.blocks():
             self.seam.note(block)
-            if self._before:
-                block = replace(block, first_number=block.first_number + self._before)
-            for ordered in front.take(block):
+            for ordered in front.take(_counted_on(block, self._before)):
                 yield ordered, source.taken
         for ordered in front.rest():
             yield ordered, source.taken
@@ -211,10 +213,9 @@ class _Joined:
                 for name in (entry.name for entry in fields(Capture)):
                     setattr(source.capture, name, getattr(capture, name))
 
-    @property
-    def indices(self) -> list[int]:
-        """The indices of its captures, in their order."""
-        return self._places.captures
+    def places(self) -> Iterator[tuple[int, int]]:
+        """The indices of its captures, in their order, and how many frames stand before each."""
+        return zip(self._places.captures, self._places.before, strict=True)
 
     def finish(self, read: ReadMessages) -> list[FlowResult]:
         """All results, with the numbers that the frames have in their files."""

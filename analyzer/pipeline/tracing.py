@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analyzer.matching.match import Matcher
-from analyzer.model.event import Event, MessageView
+from analyzer.model.event import Event
 from analyzer.model.finding import FlowResult
 from analyzer.model.rule import Rule
 from analyzer.model.summary import Summary
 from analyzer.pipeline.engine import Engine
-from analyzer.pipeline.messages import MessageReader
+from analyzer.pipeline.messages import Heard, MessageReader
 from analyzer.sources.open import CaptureSource, open_capture
 from analyzer.sources.transcript import TranscriptSource, parse
 
@@ -27,7 +27,7 @@ def trace(
     def opened() -> TranscriptSource | CaptureSource:
         return TranscriptSource(parse(packets, name)) if packets else open_capture(capture, 0)
 
-    def messages(flows: Sequence[Summary]) -> dict[int, MessageView]:
+    def messages(flows: Sequence[Summary]) -> dict[int, Heard]:
         reader = MessageReader(flows)
         with opened() as again:
             reader.take(again.blocks())

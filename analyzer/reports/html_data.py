@@ -120,6 +120,8 @@ def _flow(
         plain["in"] = pool.add([_safe(report.captures[index].path) for index in result.captures])
     if picture:
         plain["full"] = 1
+    if result.messages:
+        plain["said"] = [[one.number, one.side, pool.add(_safe(one.text))] for one in result.messages]
     if flow.client_guessed:
         plain["guessed"] = 1
     if result.summary and result.summary.completed:

@@ -10,6 +10,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.widgets import Footer, OptionList, Static, TabbedContent, TabPane
 from textual.widgets.option_list import Option
@@ -80,7 +81,7 @@ class FlowScreen(Screen[None]):
         try:
             picture = self._browsed.picture(self._result)
         except UserError as error:
-            self.app.call_from_thread(self.notify, printable(str(error)), severity="warning")
+            self.app.call_from_thread(self._say, str(error))
             return
         if picture:
             self.app.call_from_thread(self._drawn, picture)
@@ -132,16 +133,18 @@ class FlowScreen(Screen[None]):
     def action_export(self) -> None:
         """Write the flow into a capture of its own."""
         if self._browsed.export is None:
-            self.notify(
-                "What comes from an interface cannot be exported: live -w keeps it.", severity="warning"
-            )
+            self._say("What comes from an interface cannot be exported: live -w keeps it.")
             return
         try:
             name = self._browsed.export(self._result)
         except UserError as error:
-            self.notify(printable(str(error)), severity="error")
+            self._say(str(error))
         else:
-            self.notify(printable(f"Written: {name}"))
+            self._say(f"Written: {name}", severity="information")
+
+    def _say(self, text: str, *, severity: SeverityLevel = "warning") -> None:
+        """A file name in it is no markup."""
+        self.notify(printable(text), severity=severity, markup=False)
 
 
 class Plot(Static, can_focus=True):

@@ -76,6 +76,9 @@ def page(result: FlowResult) -> Iterable[str]:
             yield from (f"In logs: {line}" for line in log_lines(item, flow)[:5])
         yield f"Why: {' '.join(finding.explanation.split())}"
         yield f"Do: {' '.join(finding.fix.split())}"
+    if result.messages:
+        yield ""
+    yield from (f"Said in frame {one.number} by the {SIDES[one.side]}: {one.text}" for one in result.messages)
     yield ""
     yield f"Wireshark: {display_filter(flow)}"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from analyzer.cli.output import Target, opened
+from analyzer.errors import UserError
 from analyzer.reports.formats import FORMATS, writer
 from tests.captures import sample
 from tests.cli.test_cli import Capsys, told
@@ -134,3 +135,15 @@ def test_json_lines_are_the_verdicts_and_the_totals(capsys: Capsys) -> None:
     assert {key: last[key] for key in ("totals", "captures", "incidents")} == {
         key: document[key] for key in ("totals", "captures", "incidents")
     }
+
+
+def test_a_page_of_what_the_own_decoder_cannot_open_shows_what_was_kept(
+    capsys: Capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cannot(*_: object) -> None:
+        raise UserError("not-a-capture", "trace.snoop", "this is no capture")
+
+    monkeypatch.setattr("analyzer.pipeline.pictures", cannot)
+    page = tmp_path / "page.html"
+    assert told(capsys, "analyze", FAILED, "-o", f"html={page}") == (0, "", "")
+    assert "rst-after-fin" in page.read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import reduce
 
@@ -475,6 +476,8 @@ def blank(packet: Packet, carrier: Packet) -> Row:
         "reporter_hi": 0,
         "reporter_lo": 0,
         "tunnel": 0,
+        "promised": 0,
+        "cut": 0,
     }
 
 
@@ -494,6 +497,8 @@ def read_tcp(frame: bytes, packet: Packet) -> Row:
         "payload": packet.stop - at - size,
     }
     read_options(frame[at + 20 : at + size], row)
+    end = promised_end(frame[at + size : packet.stop], row["payload"])
+    row["promised"] = end if end > row["payload"] else 0
     return row
 
 
@@ -548,6 +553,24 @@ def read_options(options: bytes, row: Row) -> None:
         layout += "6"
     if is_syn:
         row["layout"] = int(layout[:10] or "0", 8)
+
+
+def promised_end(payload: bytes, length: int) -> int:
+    """Where what its sender is at ends, from the payload's begin on; ``length`` is that on the wire."""
+    head, blank_line, _ = payload[:4096].partition(b"\r\n\r\n")
+    if re.match(rb"HTTP/1\.[01] [2-5]\d\d[ \r]", payload) and blank_line:
+        stated = re.search(rb"\n(?i:content-length)[ \t]*:[ \t]*(\d{1,15})[ \t]*\r?\n", head + b"\r\n")
+        return len(head) + 4 + int(stated[1]) if stated else 0
+    end = records = 0
+    while end + 5 <= len(payload) and records < 16 and (end < length or not end):
+        kind, major, minor = payload[end : end + 3]
+        size = number(payload, end + 3, 2)
+        if not 20 <= kind <= 23 or major != 3 or minor > 4 or size > 1 << 15:
+            break
+        if kind == 21 and size == 2 and end + 7 <= len(payload) and payload[end + 6]:
+            return 1 << 20
+        end, records = end + 5 + size, records + 1
+    return end
 
 
 def read_udp(frame: bytes, packet: Packet) -> Row:

@@ -18,6 +18,7 @@ GREETING = b"J\x00\x00\x00\x0a8.0.36\x00"
     [
         (b"EHLO me\r\nQUIT\r\n", b"220 mail\r\n250 ok\r\n", "smtp", "not-due"),
         (b"EHLO me\r\nMAIL FROM:<a>\r\n", b"220 mail\r\n250 ok\r\n", "smtp", "due"),
+        (b"EHLO me\r\nSTARTTLS\r\n\x16\x03\x01", b"220 mail\r\n220 go\r\n", "smtp", "unknown"),
         (b"USER me\r\nquit\r\n", b"220 files\r\n331 ok\r\n", "ftp", "not-due"),
         (b"SSH-2.0-me\r\nabc", b"SSH-2.0-you\r\n", "ssh", "unknown"),
         (b"\0\0\0\x08\x04\xd2\x16\x2f", b"N", "postgresql", "unknown"),

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from analyzer.messages import read
-from tests.messages.said import Wire, talk
+from tests.lab.tls.wire import Wire
+from tests.messages.said import talk, talk_of
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 
@@ -25,7 +26,7 @@ def test_a_client_hello_without_an_answer(wire: Wire) -> None:
     with pytest.raises(ssl.SSLWantReadError):
         hello.client.do_handshake()
     hello.carry()
-    found = read(hello.talk())
+    found = read(talk_of(hello))
     assert (found.protocol, found.answer, found.because) == ("tls", "due", "no-answer")
     assert (found.handshake, found.server_name) == ("client-hello", "lab.example")
     assert found.told == "TLS, server name lab.example."
@@ -45,21 +46,21 @@ def test_a_farewell_is_no_alert(wire: Wire) -> None:
 
 
 def test_a_connection_that_is_never_used(wire: Wire) -> None:
-    found = read(wire.talk())
+    found = read(talk_of(wire))
     assert (found.handshake, found.answer, found.because) == ("complete", "not-due", "unused")
 
 
 def test_a_request_may_be_anything(wire: Wire) -> None:
     wire.client.write(b"GET / HTTP/1.1\r\n\r\n")
     wire.carry()
-    assert (read(wire.talk()).handshake, read(wire.talk()).answer) == ("complete", "unknown")
+    assert (read(talk_of(wire)).handshake, read(talk_of(wire)).answer) == ("complete", "unknown")
 
 
 def test_the_clients_farewell(wire: Wire) -> None:
     wire.client.write(b"x" * 100)
     wire.carry()
     wire.farewell(wire.client)
-    assert read(wire.talk()).because == "goodbye"
+    assert read(talk_of(wire)).because == "goodbye"
 
 
 def test_a_record_that_ends_early(wire: Wire) -> None:
@@ -67,14 +68,14 @@ def test_a_record_that_ends_early(wire: Wire) -> None:
     wire.carry()
     wire.server.write(b"y" * 5000)
     wire.carry()
-    assert not read(wire.talk()).in_record
-    cut = read(wire.talk(server=-1000))
+    assert not read(talk_of(wire)).in_record
+    cut = read(talk_of(wire, server=-1000))
     assert (cut.in_record, cut.answer, cut.because) == (True, "cut", "record-cut")
-    in_its_header = read(wire.talk(server=len(wire.said["server"]) - 5000 - 22 - 16))
+    in_its_header = read(talk_of(wire, server=len(wire.said["server"]) - 5000 - 22 - 16))
     assert in_its_header.handshake == "complete"
 
 
 def test_what_was_not_captured_is_not_judged(wire: Wire) -> None:
-    all_of_it = wire.talk()
+    all_of_it = talk_of(wire)
     short = replace(all_of_it, server=replace(all_of_it.server, total=all_of_it.server.total + 500))
     assert (read(short).answer, read(short).in_record) == ("unknown", False)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import analyzer
+from analyzer.model.application import Message
 from analyzer.model.finding import FlowResult
 from analyzer.model.report import Report
 from analyzer.reports.groups import groups
@@ -63,7 +64,9 @@ def poisoned(report: Report) -> Report:
     def flow(result: FlowResult) -> FlowResult:
         findings = tuple(replace(f, summary=HOSTILE, title=HOSTILE) for f in result.findings)
         ladder = tuple(replace(line, label=HOSTILE) for line in result.ladder)
-        return replace(result, flow=replace(result.flow, tunnel=HOSTILE), findings=findings, ladder=ladder)
+        said = (Message(0, 1, 0, "http", "request", HOSTILE),)
+        poisoned_flow = replace(result.flow, tunnel=HOSTILE)
+        return replace(result, flow=poisoned_flow, findings=findings, ladder=ladder, messages=said)
 
     for capture in report.captures:
         capture.path = HOSTILE

@@ -16,6 +16,7 @@ from textual.widgets import DataTable, Input, OptionList
 import analyzer
 from analyzer.cli.rule_options import RuleOptions
 from analyzer.cli.view import browsed
+from analyzer.errors import UserError
 from analyzer.model.finding import News
 from analyzer.view.app import Browser, Told
 from analyzer.view.flow_screen import FlowScreen, Plot
@@ -158,6 +159,27 @@ def test_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(list(tmp_path.iterdir())) == 1
 
     play(given, act)
+
+
+def test_hostile_names_are_no_markup_and_end_nothing() -> None:
+    name = "[/bold][red]x[@click=app.quit]y[/]\x1b[2J"
+    result = analyzer.analyze(FAILED).flows[0]
+    endless = replace(result, flow=replace(result.flow, tunnel=name))
+    said: list[str] = []
+
+    async def act(pilot: Pilot[None], app: Browser) -> None:
+        said.append(shown(app)[0])
+        await pilot.press("enter", "e")
+        await settled(pilot, app)
+        said.extend(note.message for note in app._notifications)
+        assert isinstance(app.screen, FlowScreen)
+
+    def export(_: object) -> str:
+        raise UserError("unwritable", name, "cannot be written")
+
+    play(Browsed(name, results=[endless], export=export), act)
+    assert len(said) == 2
+    assert all("[/bold][red]x[@click=app.quit]y[/]\\x1b[2J" in line for line in said)
 
 
 def test_what_goes_on_is_followed_also_below_an_open_flow() -> None:

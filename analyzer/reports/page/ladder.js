@@ -57,7 +57,8 @@ function ladder(flow, keep, unfold) {
   let y = TOP, folded = 0, before = null, states = ["", ""];
   const flush = (at) => {
     if (folded) {
-      body.push(fold(folded, y, () => unfold(at - folded, at)));
+      const from = at - folded;
+      body.push(fold(folded, y, () => unfold(from, at)));
       y += STEP - 4;
       folded = 0;
     }

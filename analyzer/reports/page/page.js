@@ -264,6 +264,9 @@ function detail(id) {
   const flow = data.flows[id];
   const box = make("div", { class: "detail" });
   box.append(...(flow.v.length ? flow.v.map((verdict) => verdictBox(flow, verdict)) : warnings(flow)));
+  if (flow.said) {
+    box.append(make("h3", {}, "What the programs said last"), make("ul", { class: "mono" }, flow.said.map(([frame, side, text]) => make("li", {}, `frame ${frame}, ${SIDES[side]}: ${pooled(text)}`))));
+  }
   if (flow.l.length) box.append(ladderBox(flow));
   if (flow.full && packets(flow).some((line) => line.length && line.seq !== null)) box.append(plotBox(flow));
   for (const verdict of flow.v) box.append(callsBox(verdict));
@@ -384,9 +387,13 @@ function follow() {
   shownOf.set(group, Math.max(shownOf.get(group) || 0, group.flows.indexOf(id) + 1));
   shownGroups = Math.max(shownGroups, data.groups.indexOf(group) + 1);
   show();
+  document.getElementById(`flow-${id}`).scrollIntoView();
+  focusOn(id);
+}
+
+function focusOn(id) {
   const row = document.getElementById(`flow-${id}`);
-  row.scrollIntoView();
-  row.querySelector("button").focus({ preventScroll: true });
+  if (row) row.querySelector("button").focus({ preventScroll: true });
 }
 
 const theme = document.getElementById("theme");
@@ -405,4 +412,6 @@ if (ids.length) {
   show();
   addEventListener("hashchange", follow);
   follow();
+  // Once it has loaded a browser goes to the target by itself, and takes the focus away.
+  addEventListener("load", () => setTimeout(() => focusOn(location.hash.replace("#flow-", ""))));
 }

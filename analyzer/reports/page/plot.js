@@ -102,7 +102,7 @@ function plot(flow, lines, side) {
     "div", { class: "tools" }, button("Zoom in", () => zoom(0.5)), button("Zoom out", () => zoom(2)), button("Everything", () => look({ ...home })),
     ceiling > home.y1 ? button("Up to the window's edge", () => look({ ...home, y1: 1.08 * ceiling })) : null,
   );
-  return make("div", {}, area, told, tools, key(found));
+  return make("div", {}, make("div", { class: "scroll" }, area), told, tools, key(found));
 }
 
 // Drag chooses a part to zoom into, a move without a button asks what is near.

@@ -54,7 +54,8 @@ class Answers:
 
     def left_unanswered(self, sender: ShadowSocket, segment: Segment) -> Iterator[Told]:
         """A FIN, or the client's reset, in place of an answer."""
-        if not segment.kinds & Kind.UNANSWERED or not self._roles_are_known():
+        cut = sender.side == SERVER and segment.kinds & Kind.CUT
+        if not (segment.kinds & Kind.UNANSWERED or cut) or not self._roles_are_known():
             return
         own, peer = self._pair.totals
         if sender.side == CLIENT:

@@ -94,6 +94,8 @@ class Resets:
             receiver_unseen=not own.last_number,
             since_open=self._since_open(segment, receiver),
             silence=(segment.time - peer.last_time) / SECOND if peer.last_number else 0.0,
+            payload=segment.payload,
+            says="",
         )
         before, receiver.state = receiver.state, judged.state
         event = self._pair.event(

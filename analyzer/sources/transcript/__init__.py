@@ -12,7 +12,8 @@ which may be a datagram: [udp (LEN)].
 SENDER is `client`, `server` or, for icmp, `router`. FLAGS are S F R P . U E W, where `.` is ACK. Numbers
 count from the sender's initial sequence number, those of `ack` and `sack` from the receiver's; SYN and FIN
 are not counted in LEN. `+0.2` is the time since the line before. `end` says when the capture stops. A first
-line `ipv6` makes all of it IPv6. TEXT is what the payload begins with, in ASCII, with
+line `ipv6` makes all of it IPv6, a line `port 53` before the
+first packet gives the server another port than 80. TEXT is what the payload begins with, in ASCII, with
 \\r \\n \\t \\0 \\\\ \\" and \\xNN; what is left of LEN are `x`.
 """
 

@@ -71,6 +71,7 @@ class _Builder:
 
     def __init__(self, transcript: Transcript) -> None:
         self._version = transcript.version
+        self._ports = {**PORTS, "server": transcript.port}
         self._addresses = ADDRESSES[transcript.version]
         self._initial = dict(zip(PORTS, transcript.initial, strict=True))
         self._counts: Counter[str] = Counter()
@@ -110,14 +111,14 @@ class _Builder:
     def _datagram(self, step: Datagram) -> bytes:
         """The IP packet of a datagram."""
         header = self._ip(step.sender, step.receiver, UDP, step.ttl, self._id_of(step))
-        ports = {"sport": PORTS[step.sender], "dport": PORTS[step.receiver]}
+        ports = {"sport": self._ports[step.sender], "dport": self._ports[step.receiver]}
         return bytes(header / self._inet.UDP(**ports) / step.text.ljust(step.length, b"x"))
 
     def _tcp(self, step: Segment) -> Any:
         """The TCP header and payload of a segment."""
         header = self._inet.TCP(
-            sport=PORTS[step.sender],
-            dport=PORTS[step.receiver],
+            sport=self._ports[step.sender],
+            dport=self._ports[step.receiver],
             seq=self._number(step.sender, step.span.begin),
             ack=0 if step.ack is None else self._number(step.receiver, step.ack),
             flags=step.flags,

@@ -34,6 +34,7 @@ from analyzer.sources.transcript.steps import (
     MODULUS,
     MTU,
     OTHER,
+    PORTS,
     STEP,
     TTL,
     WINDOW,
@@ -96,7 +97,7 @@ def parse(
         mistakes.append(Mistake(1, 1, 1, "there is no packet in it", SEGMENT_HINT))
     if mistakes:
         raise TranscriptError(name, mistakes)
-    return Transcript(name, reader.version, tuple(reader.steps), initial)
+    return Transcript(name, reader.version, tuple(reader.steps), initial, reader.port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,7 @@ class _Reader:
 
     def __init__(self, version: int) -> None:
         self.version = version
+        self.port = PORTS["server"]
         self.steps: list[Step] = []
         self._clock: int | None = None
         self._begun = False
@@ -176,6 +178,9 @@ class _Reader:
         first, self._begun = not self._begun, True
         if line.peek() == "ipv6":
             self._read_version(line, first)
+            return
+        if line.peek() == "port":
+            self._read_port(line)
             return
         if self.steps and isinstance(self.steps[-1], End):
             raise _WrongError(line.take(""), "nothing may follow the line `end`")
@@ -193,6 +198,16 @@ class _Reader:
             raise _WrongError(word, "`ipv6` must be the first line: it is meant for all packets")
         line.finish()
         self.version = 6
+
+    def _read_port(self, line: _Line) -> None:
+        word = line.take("")
+        if self.steps:
+            raise _WrongError(word, "`port` must stand before the first packet: it is meant for all of them")
+        number = line.take("the server's port")
+        line.finish()
+        if not NUMBER.fullmatch(number.text) or not 0 < int(number.text) <= 0xFFFF:
+            raise _WrongError(number, f"{number} is no port", "write for example: port 53")
+        self.port = int(number.text)
 
     def _read_time(self, line: _Line) -> int:
         """The time of this line, from that of the line before."""

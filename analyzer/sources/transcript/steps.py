@@ -113,3 +113,4 @@ class Transcript:
     version: int
     steps: tuple[Step, ...]
     initial: tuple[int, int] = INITIAL
+    port: int = PORTS["server"]

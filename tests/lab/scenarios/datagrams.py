@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.lab.stage import Stage
+from tests.lab.stage import BEACON_PORT, Stage
 
 from .registry import AT_THE_CLIENT, AT_THE_ENDS, BEFORE_FILTER, EVERYWHERE, SLOW_PATH, scenario
 
@@ -31,6 +31,30 @@ def refused_waiting(stage: Stage) -> None:
     stage.client.do("send")
     stage.pause()
     stage.client.run("so_error", "close")
+
+
+DNS_QUESTION = "\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03www\x07example\x00\x00\x01\x00\x01"
+
+
+@scenario(
+    "dns-unanswered",
+    "a resolver asks twice, as with timeout:2 attempts:2, and a firewall drops its questions",
+    captures=AT_THE_CLIENT,
+    seconds=14,
+)
+def dns_unanswered(stage: Stage) -> None:
+    stage.port = 53
+    stage.listen_datagrams()
+    stage.server.do("beacon_receiver", local=stage.addresses.server, port=BEACON_PORT)
+    stage.filter("udp dport PORT drop")
+    stage.open(datagram=True)
+    stage.connect()
+    for _ in range(2):
+        stage.client.do("send", text=DNS_QUESTION)
+        stage.client.do("recv", patience=2000)
+    stage.client.run("close")
+    stage.network.pause(4)
+    stage.beacon()
 
 
 @scenario("udp-connection-refused-later", "the server answers, then closes; the client asks again", seconds=4)

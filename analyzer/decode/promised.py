@@ -1,0 +1,76 @@
+"""What a payload says of what is to come after it: RFC 9112 section 6.3, RFC 8446 sections 5 and 6."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.decode.spans import gather
+
+_STATUS = re.compile(rb"HTTP/1\.[01] [2-5][0-9]{2}[ \r]")
+_LENGTH = re.compile(rb"\n(?i:content-length)[ \t]*:[ \t]*([0-9]{1,15})[ \t]*\r?\n")
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
+_LONGEST_HEAD = 4096
+_RECORD = np.dtype([("type", "u1"), ("major", "u1"), ("minor", "u1"), ("length", ">u2")])
+_ALERT = 21
+_RECORDS = 16
+"""TLS records of one segment that are looked at."""
+_TO_COME = 1 << 20
+"""Bytes that stand for an answer that does not come any more, after an alert."""
+
+
+def promised(
+    buffer: NDArray[np.uint8], at: NDArray[np.int64], end: NDArray[np.int64], payload: NDArray[np.int64]
+) -> NDArray[np.int64] | None:
+    """How many bytes from ``at`` on there will be, as payloads say of which more is to come than they hold.
+
+    ``end`` is one behind the last byte captured, ``payload`` the length on the wire; all int64 (n,). 0 where
+    nothing is said; None where nothing is anywhere. An HTTP response is as long as its head and its
+    Content-Length, a TLS record as its header says; after a TLS alert that is no farewell the answer is
+    still to come.
+    """
+    first = buffer.take(at, mode="clip")
+    found = np.zeros(len(at), np.int64)
+    heads = np.flatnonzero((first == ord("H")) & (end - at >= 12))
+    memory = buffer.data
+    for row, begin, stop in zip(heads.tolist(), at[heads].tolist(), end[heads].tolist(), strict=True):
+        found[row] = _of_response(memory[begin : min(stop, begin + _LONGEST_HEAD)])
+    records = np.flatnonzero((first >= 20) & (first <= 23) & (end - at >= 5))
+    if len(records):
+        found[records] = _of_records(buffer, at[records], end[records], payload[records])
+    found[found <= payload] = 0
+    return found if found.any() else None
+
+
+def _of_response(data: memoryview) -> int:
+    if not _STATUS.match(data):
+        return 0
+    head = _HEAD_END.search(data)
+    length = _LENGTH.search(data, 0, head.end()) if head else None
+    return head.end() + int(length[1]) if head and length else 0
+
+
+def _of_records(
+    buffer: NDArray[np.uint8], at: NDArray[np.int64], end: NDArray[np.int64], payload: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Where the last TLS record that begins in each payload ends, as bytes from the payload's begin."""
+    found = np.zeros(len(at), np.int64)
+    rows, ahead = np.arange(len(at)), np.zeros(len(at), np.int64)
+    for _ in range(_RECORDS):
+        place = at[rows] + ahead
+        header = gather(buffer, _RECORD, place)
+        length = header["length"].astype(np.int64)
+        is_record = (header["type"] >= 20) & (header["type"] <= 23) & (header["major"] == 3)
+        is_record &= (header["minor"] <= 4) & (length <= 1 << 15)
+        alert = is_record & (header["type"] == _ALERT) & (length == 2) & (place + 7 <= end[rows])
+        refusal = alert & (buffer.take(place + 6, mode="clip") != 0)
+        found[rows[is_record]] = (ahead + 5 + length)[is_record]
+        found[rows[refusal]] = _TO_COME
+        ahead = ahead + 5 + length
+        on = is_record & ~refusal & (at[rows] + ahead + 5 <= end[rows]) & (ahead < payload[rows])
+        rows, ahead = rows[on], ahead[on]
+        if not len(rows):
+            break
+    return found

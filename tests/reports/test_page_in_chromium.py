@@ -1,0 +1,393 @@
+"""The page in Chromium: everything on it is clicked, typed into and looked at.
+
+Skipped where there is no Chromium or no Playwright. What a browser says on its console, a request to
+anywhere, and an error of the script fail every test.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import analyzer
+from analyzer.matching.load import load_rules, rules_folder
+from analyzer.model.report import Report
+from analyzer.pipeline import pictures
+from analyzer.reports.groups import groups, worth_a_picture
+from analyzer.reports.html import write as write_page
+from tests import crowd
+from tests.captures import sample
+from tests.crowd import ACK, BEGIN, PSH, RST, Ends, Talk
+from tests.reports.test_html import HOSTILE, poisoned
+
+playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+
+SCREENS = Path(__file__).with_name("screens")
+QUIET = [
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--force-device-scale-factor=1",
+    "--hide-scrollbars",
+]
+Page = Any
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    root = hasattr(os, "geteuid") and os.geteuid() == 0
+    with playwright.sync_playwright() as started:
+        line = [*QUIET, *(["--no-sandbox"] if root else [])]
+        found = started.chromium.launch(executable_path=CHROMIUM, headless=True, args=line)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def shown(browser: Any, tmp_path: Path) -> Iterator[Any]:
+    """Opens a report as a page."""
+    complaints: list[str] = []
+    contexts = []
+
+    def show(report: Report, fragment: str = "", *, dark: bool = False, **options: Any) -> Page:
+        path = tmp_path / "page.html"
+        with path.open("w", encoding="utf-8") as out:
+            drawn = pictures(report, worth_a_picture(report)) if is_file(report) else {}
+            write_page(report, out, drawn, load_rules(rules_folder()))
+        context = browser.new_context(
+            viewport={"width": 1200, "height": 900}, color_scheme="dark" if dark else "light", **options
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("dialog", lambda dialog: complaints.append("a dialog"))
+        page.on("request", lambda request: asked(request.url))
+        page.goto(f"{path.as_uri()}{fragment}")
+        return page
+
+    def asked(url: str) -> None:
+        if not url.startswith(("file:", "data:")):
+            complaints.append(f"asks for {url}")
+
+    yield show
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def is_file(report: Report) -> bool:
+    return all(Path(capture.path).is_file() for capture in report.captures)
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    return analyzer.analyze(crowd.write(tmp_path_factory.mktemp("many") / "many.pcap", crowd.crowd(3000)))
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """A connection of 900 packets, and a reset at its end."""
+    talk = Talk(Ends("10.0.0.1", 4000, "10.0.0.2", 80), BEGIN).open()
+    for _ in range(448):
+        talk.send(0, PSH | ACK, 100).send(1, ACK)
+    frames = talk.send(1, RST | ACK).frames
+    return analyzer.analyze(crowd.write(tmp_path_factory.mktemp("long") / "long.pcap", [frames]))
+
+
+def test_each_filter_narrows_the_list_and_can_be_taken_back(shown: Any, many: Report) -> None:
+    page = shown(many)
+    status = page.locator(".tools output")
+    whole = status.inner_text()
+    found = groups(many)
+    assert page.locator(".group").count() == len(found)
+    for facet, value in (
+        ("errno", "ECONNRESET"),
+        ("service", "10.0.8.15:9092"),
+        ("rule", "connection-refused"),
+    ):
+        button = page.locator(f'[data-key="{facet} {value}"]')
+        count = button.locator("span").inner_text()
+        button.click()
+        assert page.locator(f'[data-key="{facet} {value}"]').get_attribute("aria-pressed") == "true"
+        assert status.inner_text().startswith(f"{count} of ")
+        page.get_by_role("button", name="Show all").click()
+        assert status.inner_text() == whole
+    bars = page.locator('.bars button[tabindex]:not([tabindex="-1"]), .bars button:not([tabindex])')
+    bars.first.click()
+    assert " of " in status.inner_text()
+    page.locator('.bars button[aria-pressed="true"]').click()
+    assert status.inner_text() == whole
+
+
+def test_search_and_order(shown: Any, many: Report) -> None:
+    page = shown(many)
+    page.get_by_role("searchbox").fill("10.0.8.15 econnreset")
+    playwright.expect(page.locator(".group")).to_have_count(1)
+    assert "ECONNRESET" in page.locator(".group").inner_text()
+    page.get_by_role("searchbox").fill("nothing like this")
+    page.get_by_text("No connection fits these filters.").wait_for()
+    page.get_by_role("button", name="Show all").click()
+    titles = page.locator(".group strong")
+    before = titles.all_inner_texts()
+    page.get_by_label("Order").select_option("client")
+    assert sorted(titles.all_inner_texts()) == sorted(before)
+    page.locator(".group h2 button").first.click()
+    clients = page.locator(".group").first.locator(".flow .mono").all_inner_texts()
+    assert clients == sorted(clients, key=lambda text: [int(n) for n in re.findall(r"\d+", text)])
+
+
+def test_details_are_built_when_they_are_opened(shown: Any, many: Report) -> None:
+    page = shown(many)
+    assert page.locator(".flow, svg").count() == 0
+    page.locator(".group h2 button").first.click()
+    assert page.locator(".flow").count() == 50
+    assert page.locator("svg").count() == 0
+    page.get_by_role("button", name=re.compile("Show more")).first.click()
+    assert page.locator(".flow").count() > 50
+    page.locator(".flow h3 button").first.click()
+    assert page.locator("svg.ladder").count() == 1
+    page.locator(".flow h3 button").first.click()
+    assert page.locator("svg.ladder").count() == 0
+
+
+def test_a_link_opens_its_flow(shown: Any, many: Report) -> None:
+    index = many.flows.index(groups(many)[0].members[57])
+    page = shown(many, f"#flow-{index}")
+    row = page.locator(f"#flow-{index}")
+    assert row.locator("svg.ladder").count() == 1
+    assert page.locator(".flow.open").count() == 1
+    assert row.locator("button").first.evaluate("it => it === document.activeElement")
+    row.get_by_text("Link to this connection").click()
+    assert page.url.endswith(f"#flow-{index}")
+
+
+def test_everything_of_a_flow(shown: Any) -> None:
+    page = shown(
+        analyzer.analyze(sample("rst-after-fin-send-first")),
+        permissions=["clipboard-write", "clipboard-read"],
+    )
+    detail = page.locator(".detail")
+    assert detail.locator(".said p").first.inner_text() == (
+        'The client\'s send() failed with EPIPE (32, "Broken pipe") and the signal SIGPIPE.'
+    )
+    ladder = detail.locator("svg.ladder")
+    assert ladder.locator(".arrow").count() == 15
+    assert ladder.locator(".band").count() == 2
+    assert ladder.locator(".reset .arrow").count() == 1
+    states = ladder.locator(".state text").all_text_contents()
+    assert states[-5:] == ["CLOSE_WAIT", "FIN_WAIT_1", "FIN_WAIT_2", "CLOSED", "CLOSED"]
+    assert ladder.get_by_text("PSH data 49:65, 16 bytes, ack 50").count() == 1
+    assert ladder.get_by_text("client's send(): EPIPE with SIGPIPE").count() == 1
+    detail.get_by_text("Frames as a table").click()
+    table = detail.get_by_role("region", name="Frames")
+    assert table.locator("tbody tr").count() == 15
+    cells = table.locator("tr.decides td").all_inner_texts()
+    assert cells[:4] == ["16", "0.442693", "client", "PSH data 49:65, 16 bytes, ack 50"]
+    assert cells[4:9] == ["49", "50", "16", "64512", "CLOSE_WAIT"]
+    detail.get_by_text("The rule rst-after-fin").click()
+    assert "What the program gets" in detail.locator("pre.rule").inner_text()
+    detail.get_by_role("button", name="Copy the display filter").click()
+    detail.get_by_text("Copied").wait_for()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == "ip.addr==10.9.0.1 && ip.addr==10.9.1.2 && tcp.port==50835 && tcp.port==8036"
+
+
+def test_icmp_comes_from_a_third_line(shown: Any) -> None:
+    page = shown(analyzer.analyze(sample("icmp-host-unreachable-connect")))
+    assert page.locator("svg.ladder .third").count() == 1
+    assert page.locator("svg.ladder .icmp").text_content().endswith("ICMP 3/1 from 10.9.0.254")
+    assert page.locator("svg.plot").count() == 0  # nothing was sent
+
+
+def test_long_runs_are_folded_and_unfold(shown: Any, long: Report) -> None:
+    page = shown(long)
+    arrows = page.locator("svg.ladder .arrow")
+    few = arrows.count()
+    assert few < 24
+    fold = page.locator("svg.ladder .fold").first
+    fold.focus()
+    page.keyboard.press("Enter")
+    assert arrows.count() == few + 200
+    page.get_by_role("button", name=re.compile(r"Show all \d+ segments")).click()
+    assert arrows.count() > 700
+    assert page.get_by_text("packets are not in this page").count() > 50
+    page.get_by_role("button", name="Fold what is everyday").click()
+    assert arrows.count() == few
+
+
+def test_the_plot_zooms_and_tells(shown: Any, long: Report) -> None:
+    page = shown(long)
+    plot = page.get_by_role("application")
+    plot.scroll_into_view_if_needed()
+    told = page.locator(".plots output")
+
+    def first_tick() -> str:
+        return str(plot.locator("text").first.text_content())
+
+    whole = plot.inner_html()
+    box = plot.bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.7, steps=4)
+    assert plot.locator(".chosen").count() == 1
+    page.mouse.up()
+    assert plot.locator(".chosen").count() == 0
+    assert plot.inner_html() != whole
+    assert first_tick() != "0.00 s"
+    page.get_by_role("button", name="Everything").click()
+    assert plot.inner_html() == whole
+    sent = plot.locator(".sent")
+    assert len(re.findall("M", sent.get_attribute("d"))) > 300
+    plot.focus()
+    page.keyboard.press("ArrowRight")
+    assert told.inner_text().split()[:3] == ["1", "0.000000", "s"]
+    page.keyboard.press("+")
+    assert plot.inner_html() != whole
+    page.keyboard.press("0")
+    page.mouse.move(box["x"] + box["width"] * 0.95, box["y"] + box["height"] * 0.08)
+    assert re.match(r"\d+ +0\.8\d+ s", told.inner_text())
+    page.get_by_role("button", name="Data of the server").click()
+    assert page.get_by_role("button", name="Data of the server").get_attribute("aria-pressed") == "true"
+    assert page.get_by_role("application").locator(".sent").count() == 0
+
+
+def test_zero_windows_probes_and_retransmissions_have_their_signs(shown: Any) -> None:
+    page = shown(analyzer.analyze(sample("zero-window-timeout")))
+    plot = page.get_by_role("application")
+    for kind, signs in (("zero", 2), ("probe", 4), ("again", 1), ("acked", 1), ("edge", 1)):
+        path = plot.locator(f".{kind}")
+        assert path.count() == 1, kind
+        assert len(re.findall("M", path.get_attribute("d"))) == signs, kind
+
+
+def test_light_dark_and_print(shown: Any, many: Report) -> None:
+    page = shown(many, dark=True)
+    background = "getComputedStyle(document.body).backgroundColor"
+    dark = page.evaluate(background)
+    page.get_by_role("button", name="Light or dark").click()
+    assert page.evaluate(background) != dark
+    light = page.evaluate(background)
+    page.get_by_role("button", name="Light or dark").click()
+    ink = "getComputedStyle(document.body).color"
+    assert page.evaluate(ink) == "rgb(230, 233, 236)"
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate(ink) == "rgb(28, 32, 36)"  # paper is white
+    assert light != dark
+    assert not page.locator(".facets").is_visible()
+    assert page.locator(".group").first.is_visible()
+
+
+def test_a_narrow_screen_scrolls_pictures_and_not_the_page(shown: Any) -> None:
+    page = shown(analyzer.analyze(sample("zero-window-timeout")))
+    page.set_viewport_size({"width": 400, "height": 800})
+    page.get_by_text("Frames as a table").click()
+    assert page.evaluate("document.documentElement.scrollWidth") == 400
+
+
+def test_without_a_script_the_kinds_of_failure_are_there(shown: Any, many: Report) -> None:
+    page = shown(many, java_script_enabled=False)
+    assert page.locator("noscript tbody tr").count() == len(groups(many))
+
+
+def test_hostile_text_is_shown_and_runs_nothing(shown: Any) -> None:
+    page = shown(poisoned(analyzer.analyze(sample("rst-after-fin-send-first"))), "#flow-0")
+    assert page.locator("img").count() == 0
+    assert page.locator("script").count() == 2
+    assert "<img src=x onerror=alert(2)>" in page.locator("main").inner_text()
+    assert HOSTILE[:20] in page.locator("header").inner_text()
+
+
+def test_the_policy_refuses_other_scripts(browser: Any, shown: Any) -> None:
+    page = shown(analyzer.analyze(sample("rst-after-fin-send-first")))
+    markup = (
+        Path(page.url.removeprefix("file://"))
+        .read_text()
+        .replace("</main>", "<script>document.title = 'ran'</script></main>")
+    )
+    other = Path(page.url.removeprefix("file://")).with_name("other.html")
+    other.write_text(markup)
+    context = browser.new_context()
+    refused = context.new_page()
+    refused.goto(other.as_uri())
+    assert refused.title() != "ran"
+    context.close()
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_accessibility(shown: Any, many: Report, dark: bool) -> None:
+    axe = pytest.importorskip("axe_playwright_python", reason="axe-core is not installed")
+    source = (Path(axe.__file__).parent / "axe.min.js").read_text()
+    page = shown(many, "#flow-0", dark=dark, bypass_csp=True)
+    page.get_by_text("Frames as a table").first.click()
+    page.locator(".group h2 button").last.click()
+    page.locator(".group").last.locator(".flow h3 button").first.click()
+    page.evaluate(source)
+    found = page.evaluate("axe.run()")["violations"]
+    assert [
+        (one["impact"], one["id"], [node["html"][:90] for node in one["nodes"][:3]])
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ] == []
+
+
+def test_ten_thousand_failures_make_few_elements(shown: Any, tmp_path: Path) -> None:
+    capture = crowd.write(tmp_path / "outage.pcap", crowd.outage(10_000))
+    page = shown(analyzer.analyze(capture))
+    assert page.locator(".tools output").inner_text() == "10,000 connections"
+    assert page.locator("*").count() < 700
+    page.get_by_role("searchbox").fill("10.0.1.7:")
+    playwright.expect(page.locator(".tools output")).to_contain_text(" of ")
+    assert page.locator("*").count() < 1500
+
+
+SAME = """async ([one, other]) => {
+  const pixels = async (data) => {
+    const image = new Image();
+    image.src = `data:image/jpeg;base64,${data}`;
+    await image.decode();
+    const canvas = new OffscreenCanvas(60, 45), drawing = canvas.getContext("2d");
+    drawing.imageSmoothingQuality = "high";
+    drawing.drawImage(image, 0, 0, 60, 45);
+    return [image.width, image.height, drawing.getImageData(0, 0, 60, 45).data];
+  };
+  const [a, b] = [await pixels(one), await pixels(other)];
+  const size = Math.max(Math.abs(a[0] - b[0]) / b[0], Math.abs(a[1] - b[1]) / b[1]);
+  let sum = 0;
+  for (let at = 0; at < a[2].length; at++) sum += Math.abs(a[2][at] - b[2][at]);
+  return [size, sum / a[2].length];
+}"""
+"""How much two pictures differ: in size, and on average in each channel of each of 60x45 tiles (0 to 255)."""
+SIZE, COLOUR = 0.06, 6.0
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("name", ["overview", "ladder", "plot"])
+def test_it_looks_as_it_did(
+    shown: Any, browser: Any, many: Report, name: str, dark: bool, request: pytest.FixtureRequest
+) -> None:
+    page = shown(many if name == "overview" else analyzer.analyze(sample("zero-window-timeout")), dark=dark)
+    places = {"overview": "body", "ladder": "svg.ladder", "plot": "svg.plot[role]"}
+    picture = page.locator(places[name]).screenshot(type="jpeg", quality=60, mask=[page.locator(".captures")])
+    stored = SCREENS / f"{name}-{'dark' if dark else 'light'}.jpg"
+    if request.config.getoption("--update-snapshots"):
+        SCREENS.mkdir(exist_ok=True)
+        stored.write_bytes(picture)
+    context = browser.new_context()
+    pair = [base64.b64encode(data).decode() for data in (picture, stored.read_bytes())]
+    size, colour = context.new_page().evaluate(SAME, pair)
+    context.close()
+    assert size <= SIZE
+    assert colour <= COLOUR
