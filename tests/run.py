@@ -7,11 +7,13 @@ Elsewhere those tests are skipped, and pytest's last lines say why.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,6 +37,7 @@ DEBIAN = {
     "/usr/sparc64-linux-gnu/include/asm/errno.h": "linux-libc-dev-sparc64-cross",
 }
 """Programs and files that tests use, and the Debian package of each."""
+POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 def main() -> int:
@@ -71,11 +74,28 @@ def _debian_packages() -> None:
     if not missing or not shutil.which("apt-get") or os.geteuid() != 0:
         return
     quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["update"], ["install", "--yes", "--no-install-recommends", *missing]):
-        done = subprocess.run(["apt-get", "-qq", *command], env=quiet, stdout=subprocess.DEVNULL, check=False)
-        if done.returncode:
-            print(f"apt-get {command[0]} failed: tests that need {missing} are skipped", file=sys.stderr)
-            return
+    with _services_not_started():
+        for command in (["update"], ["install", "--yes", "--no-install-recommends", *missing]):
+            done = subprocess.run(
+                ["apt-get", "-qq", *command], env=quiet, stdout=subprocess.DEVNULL, check=False
+            )
+            if done.returncode:
+                print(f"apt-get {command[0]} failed: tests that need {missing} are skipped", file=sys.stderr)
+                return
+
+
+@contextlib.contextmanager
+def _services_not_started() -> Iterator[None]:
+    """Debian starts what it installs (nginx, redis), unless this file says no; the tests start their own."""
+    if POLICY.exists():
+        yield
+        return
+    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink()
 
 
 if __name__ == "__main__":

@@ -9,10 +9,26 @@ import pytest
 from analyzer.model.finding import Confidence
 from tests.lab.score import SAMPLES, WANTED, WORDS, Score, score
 
+DIFFER = {"nat-forgot-answer-untranslated": "the client's last packets never reach the server's side"}
+"""Scenarios of which some place sees other packets, without which it cannot say the same."""
+
 
 @cache
 def samples() -> Score:
     return score(sorted(SAMPLES.glob("*/*.truth.json")))
+
+
+def test_the_samples_are_many_and_a_quarter_of_them_is_clean() -> None:
+    places: dict[str, set[str]] = {}
+    ipv6 = set()
+    for entry in samples().judged:
+        places.setdefault(entry.scenario, set()).add(entry.vantage)
+        if ":" in entry.connection["client"][0]:
+            ipv6.add(entry.scenario)
+    assert len(places) >= 80
+    assert sum(name.startswith("clean-") for name in places) >= len(places) / 4
+    assert len(ipv6) >= len(places) / 5
+    assert sum(len(seen) > 1 for seen in places.values()) > 0.8 * len(places)
 
 
 def test_errnos_are_right(capsys: pytest.CaptureFixture[str]) -> None:
@@ -43,7 +59,9 @@ def test_the_reason_of_a_reset_is_among_the_candidates() -> None:
 
 def test_the_place_of_the_capture_does_not_matter() -> None:
     assert samples().places.total > 250
-    assert samples().places.misses == []
+    assert {miss.partition("/")[0] for miss in samples().places.misses} <= set(DIFFER), (
+        samples().places.misses
+    )
 
 
 @pytest.mark.parametrize("word", list(Confidence))

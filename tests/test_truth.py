@@ -30,7 +30,7 @@ UNDECIDABLE = {
 """Failures that their captures cannot show from any place, and why."""
 
 NOT_YET: dict[str, str] = {
-    "next-hop-dead-stale": "ARP that nobody answers is not decoded",
+    "next-hop-dead-stale": "ARP in vain is told of as a problem of the capture alone",
 }
 """Failures that are not found yet, and why."""
 

@@ -42,8 +42,7 @@ class End:
         """The calls that the verdict speaks of, made from its time on."""
         since = verdict.time / 1e9 - self._slack(verdict)
         calls = [call for call in self.calls if call["t"] >= since and call["call"] in verdict.table.calls]
-        begun = verdict.time / 1e9 + UNDER_WAY_S
-        while calls and calls[0]["t"] < begun and _had_begun(calls[0], verdict):
+        while calls and _under_way(calls[0], verdict) and _had_begun(calls[0], verdict):
             del calls[0]
         return [call for call in calls if not is_buffered(call)]
 
@@ -52,7 +51,7 @@ class End:
         if not verdict.rule.endswith(("timeout", "soft")):
             return SLACK_S
         began = min(call["t"] for call in self.calls)
-        return TIMER_SLACK * (verdict.time / 1e9 - began)
+        return float(TIMER_SLACK * (verdict.time / 1e9 - began))
 
     def judge(self) -> str:
         """``right``, ``unproven``, ``missed``, ``false alarm: ...``, ``wrong: ...`` or ``quiet``."""
@@ -75,6 +74,13 @@ class End:
 def is_buffered(call: dict[str, Any]) -> bool:
     """Data that had arrived before is read first, which says nothing about the error."""
     return bool(call["call"] == "recv" and call["result"] == "OK")
+
+
+def _under_way(call: dict[str, Any], verdict: Verdict) -> bool:
+    """It returned shortly after the error; or a send(), which waits for nothing but room, was made before."""
+    when = verdict.time / 1e9
+    sent_before = call["call"] == "send" and call.get("began", when) < when
+    return bool(call["t"] < when + UNDER_WAY_S or sent_before)
 
 
 def _had_begun(call: dict[str, Any], verdict: Verdict) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from analyzer.checks.expectations import Expectation
     from analyzer.checks.judge import Judge
     from analyzer.model.checked import Checked, CheckRun
+    from analyzer.model.report import Report
     from analyzer.model.rule import Rule
 
 EXIT_FINDINGS = 1
@@ -73,7 +75,7 @@ def command(
     """Fail if a connection failed: for builds and tests that record their traffic.
 
     CAPTURE is a file as `analyze` reads it; DIR is searched for *.pcap, *.pcapng and *.cap, compressed ones
-    too. Each capture is judged by itself.
+    too. Each capture has a result of its own, also the files of a rotation, which are judged together.
 
     Exit status: 0 if nothing was found at or above --fail-on and all expectations were met; 1 if not; 2 if
     the command was not used rightly, a capture cannot be read, or there is none.
@@ -127,20 +129,33 @@ def check(
 ) -> CheckRun:
     """Analyze and judge each capture; one that cannot be read is an error of its own.
 
+    Files of a rotation have a result each as well, with what is decided in them: a connection that began in
+    the file before is known from there.
     ``only`` is what counts, ``hosts`` what is known of client and server.
     """
     from analyzer.model.checked import Checked
-    from analyzer.pipeline import analyze
+    from analyzer.pipeline import analyze, parts
+
+    def read(*names: str) -> Report:
+        return analyze(*names, rules=rules, client=hosts[0], server=hosts[1], only=only)
 
     expected = {path: expectations(path) for path in paths}  # what is wrong in them is said before any work
-    checked: list[Checked] = []
+    reports: dict[str, Report] = {}
+    errors: dict[str, UserError] = {}
     for path in paths:
         try:
-            report = analyze(path, rules=rules, client=hosts[0], server=hosts[1], only=only)
+            reports[path] = read(path)
         except UserError as error:
-            checked.append(Checked(path, None, error=error))
-        else:
-            checked.append(judge.judge(path, report, expected[path]))
+            errors[path] = error
+    rotated = parts(reports, lambda names: read(*names)) if len(reports) > 1 else {}
+    checked: list[Checked] = []
+    for path in paths:
+        if path in errors:
+            checked.append(Checked(path, None, error=errors[path]))
+            continue
+        part = rotated.get(path)
+        told = judge.judge(path, part.report if part else reports[path], expected[path])
+        checked.append(replace(told, carries_on=part.before) if part else told)
     return judge.run(checked, rules)
 
 
@@ -234,10 +249,9 @@ def _updated(run: CheckRun, rules: Sequence[Rule], judge: Judge) -> CheckRun:
 
 def _with_baseline(run: CheckRun, judge: Judge, path: str) -> CheckRun:
     """Write what counts, and what an older baseline knew and is still there; judge by that."""
-    from dataclasses import replace
-
     from analyzer.checks.baseline import as_json, read_baseline
     from analyzer.model.checked import Standing
+    from analyzer.reports.words import count
 
     counted = [
         problem
@@ -247,7 +261,7 @@ def _with_baseline(run: CheckRun, judge: Judge, path: str) -> CheckRun:
     ]
     text = as_json(counted)
     Path(path).write_text(text, encoding="utf-8")
-    complain(f"wrote {path}: {len({problem.key for problem in counted})} problems")
+    complain(f"wrote {path}: {count(len({problem.key for problem in counted}), 'problem')}")
     written = read_baseline(text, path)
     captures = [replace(capture, problems=written.mark(capture.problems)) for capture in run.captures]
     judge.baseline = written

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.decode import icmp, ip, link, tcp, tunnels, udp
+from analyzer.decode import icmp, ip, link, neighbours, tcp, tunnels, udp
 from analyzer.decode.fragments import First, Fragments, Later, first_fragments, later_fragments
 from analyzer.decode.link import Located
 from analyzer.decode.rows import PLACE, Rows
@@ -109,6 +109,7 @@ def _columns(
         clock_end=int(clock[-1]) if len(clock) else 0,
         undecoded=rejects.counts(),
         shortened=shortened,
+        neighbours=neighbours.read(block, rejects.index_of(Undecoded.OTHER_PROTOCOL)),
         number=index + block.first_number,
         time=block.times.copy() if every else block.times.take(index),
         clock=clock if every else clock.take(index),

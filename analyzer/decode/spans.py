@@ -85,6 +85,10 @@ class Rejects:
         counts = np.bincount(self._reasons, minlength=_DECODED + 1)
         return counts[:_DECODED].astype(np.int64)
 
+    def index_of(self, reason: Undecoded) -> NDArray[np.int64]:
+        """The frames that were refused for it, int64 (k,)."""
+        return np.flatnonzero(self._reasons == reason).astype(np.int64)
+
     def sift(self, spans: Spans, *tests: Test) -> NDArray[np.intp] | None:
         """Refuse the frames that fail a test, each for the first that it fails.
 

@@ -144,6 +144,7 @@ def _options(spans: Spans, header: NDArray[np.void], size: NDArray[np.int64]) ->
         spans.buffer,
         begin + np.where(usual[rest], 32, _FIXED),
         np.minimum(begin + size[rest], spans.end[rest]),
+        is_syn[rest],
     )
     return _merge(values, rest, found, is_syn)
 
@@ -158,20 +159,24 @@ def _merge(values: Columns, rest: NDArray[np.intp], found: _Options, is_syn: Boo
     native["options"][rest] |= found.options
     sack_edge = np.zeros(len(is_syn), dtype=np.uint32)
     sack_edge[rest] = found.sack_edge
+    columns = {**native, "sack_edge": sack_edge}
     syn = is_syn[rest]
-    every = _Options.none(len(is_syn))
-    every.mss[rest[syn]] = found.mss[syn]
-    every.scale[rest[syn]] = found.scale[syn]
-    every.layout[rest[syn]] = found.layout[syn]
-    of_syn: Columns = {"mss": every.mss, "scale": every.scale, "layout": every.layout}
-    return {**native, **of_syn, "sack_edge": sack_edge}
+    if syn.any():
+        every = _Options.none(len(is_syn))
+        every.mss[rest[syn]] = found.mss[syn]
+        every.scale[rest[syn]] = found.scale[syn]
+        every.layout[rest[syn]] = found.layout[syn]
+        columns |= {"mss": every.mss, "scale": every.scale, "layout": every.layout}
+    return columns
 
 
-def _walk(buffer: NDArray[np.uint8], at: NDArray[np.int64], limit: NDArray[np.int64]) -> _Options:
+def _walk(
+    buffer: NDArray[np.uint8], at: NDArray[np.int64], limit: NDArray[np.int64], is_syn: Bools
+) -> _Options:
     """Read the options from ``at`` to ``limit``, int64 (k,), one option of each packet a step.
 
     Ends without complaint at what is cut or makes no sense. Of several options of one kind the last
-    counts, as in Linux.
+    counts, as in Linux. Their order is noted of SYNs only.
     """
     found = _Options.none(len(at))
     rows = np.arange(len(at))
@@ -185,9 +190,10 @@ def _walk(buffer: NDArray[np.uint8], at: NDArray[np.int64], limit: NDArray[np.in
         size = buffer[np.minimum(at + 1, limit - 1)].astype(np.int64)
         size[kind == _NOP] = 1
         is_whole = (kind != _END) & ((size >= 2) | (kind == _NOP)) & (at + size <= limit)
-        if step < Layout.MOST:
-            cut = ~is_whole & (kind != _END)
-            found.layout[rows] = found.layout[rows] * 8 + np.where(cut, _DIGIT[_OTHER], _DIGIT[kind])
+        syn = np.flatnonzero(is_syn[rows]) if step < Layout.MOST else ()
+        if len(syn):
+            digit = _DIGIT[np.where(is_whole[syn] | (kind[syn] == _END), kind[syn], _OTHER)]
+            found.layout[rows[syn]] = found.layout[rows[syn]] * 8 + digit
         _read(buffer, at, np.where(is_whole, kind, _END), size, rows, found)
         at = np.where(is_whole, at + size, limit)
     return found

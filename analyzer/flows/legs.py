@@ -15,6 +15,7 @@ from analyzer.flows.copies import COPY_NS
 from analyzer.flows.keys import scramble
 from analyzer.flows.table import Rows
 from analyzer.model.columns import Flag, PacketColumns
+from analyzer.model.records import take, where
 from analyzer.model.summary import ENDS, LEG, LegRows
 
 LEG_NS = COPY_NS
@@ -41,13 +42,13 @@ class Legs:
 
         Writes the number of that flow, plus one, into ``first_leg`` of the slots (g,).
         """
-        noted, rows = _noted(batch, slots)
+        noted, rows = self._noted(batch, slots)
         sizes = np.diff(np.append(batch.starts, len(batch.rows)))
         legs = np.zeros(0, LEG)
         if len(noted):
             every = np.concatenate([self._recent, noted])
             order = np.lexsort([every["number"], every["hash"]])
-            every = every[order]
+            every = take(every, order)
             near = _near(every)
             head = np.maximum.accumulate(np.where(near, 0, np.arange(len(every))))
             for name in _FIRST:
@@ -61,25 +62,40 @@ class Legs:
             slots["first_leg"][batch.group[own[begins]]] = legs["flow"][:, 0] + 1
             self._recent = every
         if len(self._recent):
-            self._recent = self._recent[self._recent["clock"] > batch.rows.clock.max() - LEG_NS]
+            self._recent = where(self._recent, self._recent["clock"] > batch.rows.clock.max() - LEG_NS)
         return legs
 
+    def _noted(self, batch: Batch, slots: Rows) -> tuple[Rows, NDArray[np.int64]]:
+        """The SYNs of the batch that may be one packet with another one, and their rows: int64 (k,).
 
-def _noted(batch: Batch, slots: Rows) -> tuple[Rows, NDArray[np.int64]]:
-    """The SYNs of the batch that can be told from others, and their rows: int64 (k,)."""
-    columns = batch.rows
-    syn = (columns.flags & (Flag.SYN | Flag.ACK)) == Flag.SYN
-    syn[batch.handed] = False
-    rows = np.flatnonzero(syn & ~columns.is_icmp & (columns.has_ts | (columns.ip_id != 0)))
-    noted = np.zeros(len(rows), _RECENT)
-    if len(rows):
-        of = slots[batch.group[rows]]
+        That is those of which a second one is known, and those of the end, whose second one may follow.
+        """
+        columns = batch.rows
+        syn = (columns.flags & (Flag.SYN | Flag.ACK)) == Flag.SYN
+        syn[batch.handed] = False
+        rows = np.flatnonzero(syn & ~columns.is_icmp & (columns.has_ts | (columns.ip_id != 0)))
+        hashes = _hashes(columns, rows)
+        chosen = _is_twice(np.concatenate([self._recent["hash"], hashes]))[len(self._recent) :]
+        chosen |= columns.clock[rows] > columns.clock.max() - LEG_NS
+        rows = rows[chosen]
+        noted = np.zeros(len(rows), _RECENT)
+        group = batch.group[rows]
         for name in _FIRST:
-            noted[name] = of[name][:, None]
+            noted[name] = slots[name][group][:, None]
         for name in ("number", "time", "clock"):
             noted[name] = getattr(columns, name)[rows]
-        noted["hash"] = _hashes(columns, rows)
-    return noted, rows
+        noted["hash"] = hashes[chosen]
+        return noted, rows
+
+
+def _is_twice(hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Which of them occur more than once: bool (n,)."""
+    order = np.argsort(hashes)
+    ordered = hashes[order]
+    at = np.flatnonzero(ordered[1:] == ordered[:-1])
+    twice = np.zeros(len(hashes), np.bool_)
+    twice[order[at]] = twice[order[at + 1]] = True
+    return twice
 
 
 def _hashes(columns: PacketColumns, rows: NDArray[np.int64]) -> NDArray[np.uint64]:

@@ -132,14 +132,16 @@ class QuietRows:
         marks = _marked(flows)
         return together([_of(chunk, marks) for chunk in self._chunks])
 
+    @property
+    def has_grown(self) -> bool:
+        """Whether half as much was added as was left the last time: only then it pays to look for more."""
+        return len(self) >= self._left + self._left // 2 + _LEAST
+
     def keep_only(self, flows: NDArray[np.int64]) -> None:
         """Drop what belongs to other flows: those that ended, or whose rows were taken.
 
-        Nothing happens until half as much again was added as was left the last time: so this stays cheap.
         Chunk by chunk, so that never all of them are there twice.
         """
-        if len(self) < self._left + self._left // 2 + _LEAST:
-            return
         marks = _marked(flows)
         chunks, self._chunks = self._chunks[::-1], []
         while chunks:

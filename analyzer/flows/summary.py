@@ -74,6 +74,19 @@ def note_answers(batch: Batch, after: Rows) -> None:
     after["reset_by"][batch.group[resets], batch.side[resets]] = True
 
 
+def note_mss(batch: Batch, after: Rows) -> None:
+    """Remember the MSS of each side's SYN in ``after`` (slots, (g,))."""
+    told = np.flatnonzero((batch.rows.flags & Flag.SYN) != 0)
+    told = told[batch.rows.mss[told] > 0]
+    after["mss"][batch.group[told], batch.side[told]] = batch.rows.mss[told]
+
+
+def unsplit(slots: Rows) -> int:
+    """How many of these flows hold a segment that is larger than its receiver takes (its MSS)."""
+    limit = slots["mss"][:, ::-1]
+    return int(((limit > 0) & (slots["largest"] > limit)).any(axis=1).sum())
+
+
 def note_ttls(batch: Batch, state: State, after: Rows) -> None:
     """Remember the first TTL of each side, and that of its first reset, in ``after`` (slots, (g,))."""
     resets = np.flatnonzero(batch.rows.flags & Flag.RST)

@@ -24,15 +24,18 @@ from analyzer.flows.state import follow
 from analyzer.flows.summary import (
     note_answers,
     note_idle_close,
+    note_mss,
     note_pauses,
     note_sizes,
     note_ttls,
     summary_rows,
+    unsplit,
 )
-from analyzer.flows.table import FlowTable, Rows, put, take
+from analyzer.flows.table import FlowTable, Rows, put
 from analyzer.flows.values import flow_ends, flow_value, quiet_flows, segment_rows
 from analyzer.model.columns import TCP, Flag, PacketColumns
 from analyzer.model.flow import MAX_FLOWS, Flow, FlowEnd, Kind, QuietFlow, Segment
+from analyzer.model.records import take
 from analyzer.model.summary import LegRows, Summary, SummaryRows, summaries
 
 SIGNIFICANT = Kind.ALL & ~(Kind.RESENT | Kind.PROBE)
@@ -84,6 +87,7 @@ class Tracker:
         self.guessed_flows = 0
         self.unseen = 0
         self.one_sided_flows = 0
+        self.unsplit_flows = 0
         self.shortened_flows = 0
         self.evicted_flows = 0
 
@@ -139,7 +143,7 @@ class Tracker:
         syn = (columns.flags[rows] & (Flag.SYN | Flag.ACK)) == Flag.SYN
         anew = syn & ~columns.is_icmp[rows] & (columns.seq[rows] != opened)
         long_ago = columns.time[rows] - slots["clock"] > LINGER_NS
-        over = is_over(slots) & ((slots["protocol"] == TCP) | long_ago)
+        over = is_over(self._table.slots, found) & ((slots["protocol"] == TCP) | long_ago)
         return bool((~anew & ~over).any())
 
     def tick(self, clock: int) -> list[FlowEnd]:
@@ -279,6 +283,7 @@ class Tracker:
             self._legs_found.append(legs)
         note_answers(batch, after)
         note_sizes(batch, after)
+        note_mss(batch, after)
         note_ttls(batch, state, after)
         note_idle_close(batch, state, before, after)
         note_pauses(batch, state, before, after)
@@ -324,7 +329,7 @@ class Tracker:
         self._swept = self._clock
         live = self._table.live()
         idle = live[self._clock - self._table.slots["clock"][live] > LINGER_NS]
-        over = idle[is_over(take(self._table.slots, idle))]
+        over = idle[is_over(self._table.slots, idle)]
         ended = self._ends(over, self._clock, closed=True)
         self._release(over)
         self._forget_quiet()
@@ -336,8 +341,9 @@ class Tracker:
         most = self._max_flows - self._max_flows // 16
         if len(live) <= most:
             return []
-        oldest = np.lexsort([self._table.slots["flow"][live], self._table.slots["clock"][live]])
-        chosen = live[oldest[: len(live) - most]]
+        chosen = live[
+            _oldest(self._table.slots["clock"][live], self._table.slots["flow"][live], len(live) - most)
+        ]
         self.evicted_flows += len(chosen)
         ended = self._ends(chosen, self._clock, closed=False)
         self._release(chosen)
@@ -346,6 +352,8 @@ class Tracker:
 
     def _forget_quiet(self) -> None:
         """Drop the rows of flows that are over, or watched by now."""
+        if not self._quiet.has_grown:
+            return
         live = self._table.live()
         quiet = live[~self._table.slots["watched"][live]]
         self._quiet.keep_only(self._table.slots["flow"][quiet])
@@ -363,6 +371,7 @@ class Tracker:
         for part in np.split(slots, range(_AT_ONCE, len(slots), _AT_ONCE)) if len(slots) else ():
             ended = take(self._table.slots, part)
             self.one_sided_flows += _one_sided(ended)
+            self.unsplit_flows += unsplit(ended)
             self._summaries.append(summary_rows(ended))
         is_watched = self._table.slots["watched"][slots]
         if self._all_flows:
@@ -394,6 +403,13 @@ def _kept(
     return kept, int((before["significant"][places] + first[places] > MAX_QUIET).sum())
 
 
+def _oldest(clock: NDArray[np.int64], flow: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Places of the ``count`` lowest of ``clock`` (n,), of equal ones those with the lowest ``flow``."""
+    last = np.partition(clock, count - 1)[count - 1]
+    older, equal = np.flatnonzero(clock < last), np.flatnonzero(clock == last)
+    return np.concatenate([older, equal[np.argsort(flow[equal])[: count - len(older)]]])
+
+
 def _one_sided(slots: Rows) -> int:
     """How many of these flows show packets of one end only, which did more than ask for a connection."""
     heard = slots["last_number"] != 0
@@ -405,7 +421,8 @@ _ENOUGH = 3
 """Rows that tell something: fewer are what a connection had left when the capture began."""
 
 
-def is_over(slots: Rows) -> NDArray[np.bool_]:
-    """Which flows ended: bool (n,). UDP has no end, so that a long pause is one."""
-    over: NDArray[np.bool_] = slots["reset"] | slots["finished"].all(axis=1) | (slots["protocol"] != TCP)
+def is_over(slots: Rows, index: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of these flows ended: bool (n,). UDP has no end, so that a long pause is one."""
+    over: NDArray[np.bool_] = slots["reset"][index] | slots["finished"][index].all(axis=1)
+    over |= slots["protocol"][index] != TCP
     return over

@@ -57,17 +57,18 @@ def _totals(
     ``group`` int64 (k,) is the group of each chosen row.
     """
     side = state.sides[index]
-    totals = {
-        "seq_end": side.seq.before.take(chosen),
-        "has_seq": side.seq.known.take(chosen),
-        "ack": side.ack.before.take(chosen),
-        "has_ack": side.ack.known.take(chosen),
-    }
+    totals: dict[str, NDArray[Any]] = {}
+    for top, name, known in ((side.seq, "seq_end", "has_seq"), (side.ack, "ack", "has_ack")):
+        is_known = top.known.take(chosen)
+        if is_known.any():
+            totals[name], totals[known] = top.before.take(chosen), is_known
     carried = _Carried(before, group, index)
     opened = side.opened.take(group)
     first_time = batch.rows.time.take(opened, mode="clip")
     opened_time = carried["opened_time"]
-    totals["opened_time"] = np.where((opened_time == 0) & (opened < chosen), first_time, opened_time)
+    opened_time = np.where((opened_time == 0) & (opened < chosen), first_time, opened_time)
+    if opened_time.any():
+        totals["opened_time"] = opened_time
     for name in SUMS:
         if name in side.sums:
             totals[name] = side.sums[name].take(chosen) + carried[name]

@@ -103,7 +103,7 @@ def _reset_sender(event: Event) -> str:
         return SIDES[event.side]
     if not isinstance(event, ResetReceived):
         return ""
-    return "middle" if event.segment.ttl_differs else SIDES[1 - event.side]
+    return "middle" if event.segment.ttl_differs or event.segment.too_soon else SIDES[1 - event.side]
 
 
 def _filled_in(result: str, event: Event) -> str:

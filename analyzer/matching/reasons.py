@@ -17,7 +17,7 @@ def reset_reasons(event: Event) -> tuple[str, ...]:
     """Linux's names of the reasons, the most probable first; none where a device between sent it."""
     if isinstance(event, KeepaliveTimeout):
         return (load("reset_reasons")["keepalive"],)
-    if not isinstance(event, ResetReceived) or event.segment.ttl_differs:
+    if not isinstance(event, ResetReceived) or event.segment.ttl_differs or event.segment.too_soon:
         return ()
     seen = _features(event)
     for case, reasons in _cases():

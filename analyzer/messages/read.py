@@ -9,7 +9,7 @@ from analyzer.messages.facts import Facts
 from analyzer.messages.http import is_http, read_http
 from analyzer.messages.languages import read_language
 from analyzer.messages.reset import reset_says
-from analyzer.messages.tls import is_tls, read_tls
+from analyzer.messages.tls import farewell, is_tls, read_tls
 from analyzer.model.event import UNREAD, MessageView
 from analyzer.model.talk import Talk
 
@@ -23,7 +23,12 @@ def read(talk: Talk) -> MessageView:
     if facts.answer == "unknown" and talk.server.total and 0 < talk.client.total <= talk.server.heard:
         facts = Facts(**{**asdict(facts), "answer": "complete", "because": "answered"})
     return MessageView(
-        **asdict(facts), server_asks=talk.server_first, told=_told(facts), reset_says=says, read=True
+        **asdict(facts),
+        server_asks=talk.server_first,
+        told=_told(facts),
+        farewell=farewell(talk.client),
+        reset_says=says,
+        read=True,
     )
 
 

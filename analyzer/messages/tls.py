@@ -13,6 +13,8 @@ _LONGEST = (1 << 14) + 2048  # RFC 5246 section 6.2.3
 _CLIENT_HELLO, _SERVER_HELLO = 1, 2
 _CLOSE_NOTIFY = 0
 _SEALED_ALERT = 2 + 1 + 16  # TLS 1.3: alert, type, tag of an AEAD
+_ALERTS = (2 + 16, _SEALED_ALERT, 8 + 2 + 16)
+"""Bytes of an encrypted alert: TLS 1.2 with ChaCha20 (RFC 7905), TLS 1.3, TLS 1.2 with AES-GCM (RFC 5288)."""
 _FINISHED = (4 + 32 + 1 + 16, 4 + 48 + 1 + 16)  # TLS 1.3: SHA-256 and SHA-384
 _RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")  # RFC 8446 4.1.3
 _SERVER_NAME, _SUPPORTED_VERSIONS = 0, 43
@@ -76,6 +78,18 @@ def read_tls(talk: Talk) -> Facts:
     if facts.handshake == "server-hello":
         return _with(facts, answer="due", because="no-answer")
     return facts
+
+
+def farewell(said: Said) -> str:
+    """Whether what was said ends with a record that is as short as an encrypted alert: unknown, yes, no."""
+    if not said.whole:
+        return "unknown"
+    for length in _ALERTS:
+        last = said.data[-5 - length :]
+        begins_so = last[:1] in (bytes([_ALERT]), bytes([_DATA])) and last[1:2] == b"\x03"
+        if begins_so and int.from_bytes(last[3:5]) == length == len(last) - 5:
+            return "yes"
+    return "no"
 
 
 def _with(facts: Facts, **changed: str | bool) -> Facts:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TypeGuard
 
 from analyzer.model.event import Doubt, EndOfFile, Event, GaveUp, MessageView, ResetReceived
+from analyzer.model.flow import CLIENT, SIDES
 
 _SETTLED = {Doubt.NEVER_ANSWERED, Doubt.MAYBE_ONE_WAY, Doubt.MAYBE_FAREWELL, Doubt.NOT_READ}
 """Once a protocol has told that an answer was due."""
@@ -16,14 +17,16 @@ Weighed = EndOfFile | GaveUp | ResetReceived
 def depends_on_payload(event: Event) -> TypeGuard[Weighed]:
     """Whether what was said may change what is to be said of the event."""
     if isinstance(event, ResetReceived):
-        return event.segment.payload > 0
+        return event.segment.payload > 0 or event.socket.said_farewell
     return isinstance(event, EndOfFile | GaveUp)
 
 
 def weigh(event: Weighed, message: MessageView) -> Weighed:
     """The event as it is once what both ends said is known."""
     if isinstance(event, ResetReceived):
-        return replace(event, segment=replace(event.segment, says=message.reset_says))
+        farewell = message.farewell if event.socket.role == SIDES[CLIENT] else "unknown"
+        segment = replace(event.segment, says=message.reset_says, after_farewell=farewell)
+        return replace(event, segment=segment)
     doubts = set(event.doubts)
     if message.answer in ("due", "cut"):
         doubts -= _SETTLED

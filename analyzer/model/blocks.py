@@ -45,13 +45,11 @@ class FrameBlock:
         return len(self.offsets)
 
     def copied(self) -> FrameBlock:
-        """The same frames in a buffer of their own."""
-        lengths, memory = self.captured, self.buffer.data
-        begins = self.offsets.tolist()
-        data = [memory[at : at + size] for at, size in zip(begins, lengths.tolist(), strict=True)]
-        buffer = np.frombuffer(b"".join([*data, bytes(SLACK)]), np.uint8)
+        """The same frames, of which there is one at least, in a buffer of their own; copied in one piece."""
+        begin, end = int(self.offsets.min()), int((self.offsets + self.captured).max())
+        buffer = np.concatenate([self.buffer[begin:end], np.zeros(SLACK, np.uint8)])
         columns = {name: getattr(self, name).copy() for name in _COLUMNS[1:]}
-        return replace(self, buffer=buffer, offsets=np.cumsum(lengths) - lengths, **columns)
+        return replace(self, buffer=buffer, offsets=self.offsets - begin, **columns)
 
 
 _COLUMNS = ("offsets", "captured", "original", "times", "link_types")

@@ -95,13 +95,17 @@ class ExpectationResult:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """One capture. ``error`` where it could not be read, or not to its end; then ``report`` may be None."""
+    """One capture. ``error`` where it could not be read, or not to its end; then ``report`` may be None.
+
+    ``carries_on`` is the path of the file before it, where they are pieces of one capture.
+    """
 
     path: str
     report: Report | None
     problems: tuple[Problem, ...] = ()
     expectations: tuple[ExpectationResult, ...] = ()
     error: UserError | None = None
+    carries_on: str = ""
 
     @property
     def new(self) -> tuple[Problem, ...]:

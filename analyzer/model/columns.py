@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
 from typing import Any, ClassVar
 
@@ -68,6 +68,26 @@ class Undecoded(IntEnum):
     LENGTH_BEYOND_FRAME = 7
 
 
+NEIGHBOUR = np.dtype(
+    [
+        ("frame", "i8"),
+        ("time", "i8"),
+        ("version", "u1"),
+        ("asks", "?"),
+        ("asker_hi", "u8"),
+        ("asker_lo", "u8"),
+        ("target_hi", "u8"),
+        ("target_lo", "u8"),
+    ]
+)
+"""ARP or neighbour discovery: ``asker`` asks for ``target``, or ``target`` answers (``asker`` is 0). The
+frame's number, nanoseconds, addresses as in PacketColumns."""
+
+
+def _nobody() -> NDArray[np.void]:
+    return np.zeros(0, NEIGHBOUR)
+
+
 @dataclass(frozen=True, slots=True)
 class PacketColumns:
     """Rows in file order. TCP, UDP, and ICMP errors that quote a TCP or UDP packet.
@@ -81,7 +101,8 @@ class PacketColumns:
 
     ``packets`` is the number of frames of the block, decoded or not; ``clock_end`` the largest time seen in
     the block (nanoseconds); ``undecoded`` int64 (len(Undecoded),) counts the frames that became no row;
-    ``shortened`` those that are shorter than the IP packet in them states, although captured whole.
+    ``shortened`` those that are shorter than the IP packet in them states, although captured whole;
+    ``neighbours`` are NEIGHBOUR rows (any number) of those that look for a hardware address.
     """
 
     capture: int
@@ -124,6 +145,7 @@ class PacketColumns:
     tunnel: NDArray[np.uint64]  # what the packet travels in, see model.tunnel; 0 for none
     promised: NDArray[np.int64]  # bytes that its sender says there will be from this payload's begin on; 0
     cut: NDArray[np.bool_]  # a FIN that comes before all that was promised; flows.promises sets it
+    neighbours: NDArray[np.void] = field(default_factory=_nobody)
 
     def __len__(self) -> int:
         return len(self.number)
@@ -137,7 +159,7 @@ class PacketColumns:
 ROW_FIELDS = tuple(
     f.name
     for f in fields(PacketColumns)
-    if f.name not in ("capture", "packets", "clock_end", "undecoded", "shortened")
+    if f.name not in ("capture", "packets", "clock_end", "undecoded", "shortened", "neighbours")
 )
 """Names of the columns with one value a row."""
 
@@ -181,5 +203,6 @@ def joined(parts: Sequence[PacketColumns]) -> PacketColumns:
         clock_end=int(ends[-1]),
         undecoded=np.sum([part.undecoded for part in parts], axis=0),
         shortened=sum(part.shortened for part in parts),
+        neighbours=np.concatenate([part.neighbours for part in parts]),
         **columns,
     )

@@ -111,12 +111,21 @@ class ResetView:
     new_syn: bool = said("its sender had tried to open a new connection in the place of this one")
     left_data: bool = said("its receiver had not acknowledged all that its sender had sent")
     left_out_timestamps: bool = said("it has ACK but no timestamps, which both ends had agreed on")
+    too_soon: bool = said(
+        "it answers data sooner than the handshake's round trip allows: something nearer sent it"
+    )
     receiver_unseen: bool = said("no segment of its receiver was captured but resets")
     since_open: float = said(
         "seconds that its receiver had been open when it arrived; 0 where that is unknown"
     )
     silence: float = said("seconds since its sender was last heard of; 0 where it never was")
     payload: int = said("bytes of payload that it carries")
+    after_farewell: str = said(
+        "its receiver's last bytes are a TLS record that is as short as a close_notify",
+        "unknown",
+        "yes",
+        "no",
+    )
     says: str = said(
         "the reason that stands in its payload (draft-ietf-tcpm-rst-diagnostic-payload), in words; empty"
     )
@@ -189,6 +198,7 @@ class ProbeView:
         "when this system gives up a keepalive with its default count, if nobody answers: date and time, "
         "UTC; empty where that is past, or unknown"
     )
+    soft_errno: str = said("errno of an ICMP error kept since the other end was heard of; empty: none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +257,9 @@ class MessageView:
     alert_from: str = said("who sent it", "", *SIDES)
     server_asks: bool = said("the server spoke first")
     told: str = said("what was asked, as a sentence; empty where nothing is known")
+    farewell: str = said(
+        "the client's last bytes are a TLS record as short as a close_notify", "unknown", "yes", "no"
+    )
     reset_says: str = said("the reason that stands in the payload of a reset, in words; empty")
     read: bool = said("what both ends said was read")
 
@@ -261,7 +274,9 @@ class QueryView:
     seconds: float = said("seconds that nothing came after the last of them; 5 where it was longer")
 
 
-UNREAD = MessageView("unknown", "unknown", "unknown", "", 0, False, "none", "", "", "", False, "", "", False)
+UNREAD = MessageView(
+    "unknown", "unknown", "unknown", "", 0, False, "none", "", "", "", False, "", "unknown", "", False
+)
 """Before anything was read."""
 
 

@@ -5,6 +5,7 @@ from analyzer.pipeline.copying import annotate, carve
 from analyzer.pipeline.engine import Engine
 from analyzer.pipeline.files import analyze
 from analyzer.pipeline.front import BATCH_ROWS
+from analyzer.pipeline.parts import parts
 from analyzer.pipeline.pictures import pictures
 from analyzer.pipeline.reading import Progress
 from analyzer.pipeline.tracing import trace
@@ -19,6 +20,7 @@ __all__ = [
     "annotate",
     "carve",
     "interface_names",
+    "parts",
     "pictures",
     "trace",
     "watch",

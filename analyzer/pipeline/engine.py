@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
@@ -13,8 +13,9 @@ import numpy as np
 from analyzer.decode.fragments import Fragments
 from analyzer.decode.packets import decode
 from analyzer.flows.keys import Sorted
+from analyzer.flows.neighbours import Neighbours
 from analyzer.flows.promises import Promises
-from analyzer.flows.tracker import MAX_QUIET, Tracker
+from analyzer.flows.tracker import Tracker
 from analyzer.flows.values import flow_of
 from analyzer.matching.match import Matcher
 from analyzer.messages import Weighed, depends_on_payload, weigh
@@ -28,9 +29,9 @@ from analyzer.model.report import Totals
 from analyzer.model.summary import Summary, SummaryRows, summaries
 from analyzer.pipeline.front import Front
 from analyzer.pipeline.messages import Heard, KeptBlocks
+from analyzer.pipeline.problems import problems
 from analyzer.sockets.datagrams import may_ask, unanswered
 from analyzer.sockets.shadow import ShadowFlow
-from analyzer.sources.reading import link_type_name
 from analyzer.verdicts.aftermath import settle
 from analyzer.verdicts.decide import decide, without_refined
 from analyzer.verdicts.ladder import ladder
@@ -125,6 +126,7 @@ class Engine:
         self._packets = 0
         self._undecoded = np.zeros(len(Undecoded), np.int64)
         self._shortened = 0
+        self._neighbours = Neighbours()
 
     def run(self, source: Source, read: ReadMessages | None = None) -> list[FlowResult]:
         """Read a source to its end; ``read`` as for ``finish``."""
@@ -146,6 +148,7 @@ class Engine:
         self._packets += ordered.rows.packets
         self._undecoded += ordered.rows.undecoded
         self._shortened += ordered.rows.shortened
+        self._neighbours.add(ordered.rows.neighbours)
         tracked = self._tracker.follow(self._promises.marked(ordered))
         for flow in tracked.flows:
             self._watch(flow)
@@ -223,52 +226,11 @@ class Engine:
                 name = reason.name.lower().replace("_", "-")
                 totals.undecoded[name] = totals.undecoded.get(name, 0) + count
 
-    def problems(self) -> Iterator[str]:
+    def problems(self) -> list[str]:
         """What this capture cannot show, as sentences."""
-        tracker = self._tracker
-        if self.front.unknown_links:
-            names = ", ".join(link_type_name(number) for number in sorted(self.front.unknown_links))
-            count = int(self._undecoded[Undecoded.UNKNOWN_LINK_TYPE])
-            yield f"{count} frames have a link type that is not known, and were not looked at: {names}"
-        if self._shortened:
-            yield (
-                f"{self._shortened} frames are shorter than the IP packets in them: something cut them and "
-                "did not keep their lengths, which are taken from the packets"
-            )
-        if tracker.guessed_flows:
-            yield (
-                f"{tracker.guessed_flows} of {tracker.tcp_flows} TCP connections began before the capture: "
-                "which end is the client is a guess"
-            )
-        if tracker.one_sided_flows:
-            yield (
-                f"{tracker.one_sided_flows} of {tracker.tcp_flows} TCP connections show packets of one end "
-                "only: the capture did not see the other direction, or nobody answered"
-            )
-        if tracker.evicted_flows:
-            yield (
-                f"more than {self._max_flows:,} flows were open at a time (--max-flows): "
-                f"{tracker.evicted_flows:,} that had been silent longest were let go; what came later in "
-                "them counts as another connection"
-            )
-        if tracker.shortened_flows:
-            yield (
-                f"in {tracker.shortened_flows} connections over {MAX_QUIET} segments mattered before the "
-                "first one that a rule looks for: those after the first were not looked at"
-            )
-        if tracker.copies:
-            yield (
-                f"{tracker.copies} packets were captured more than once (a mirror port, several interfaces "
-                "or both sides of a router): their copies count for nothing"
-            )
-        if tracker.unseen:
-            yield (
-                f"{tracker.unseen} segments acknowledge bytes that are not in the capture: "
-                "it lost packets, or did not see one direction"
-            )
-
-        if self.front.kept:
-            yield from self.front.kept.problems()
+        undecoded = {reason: int(self._undecoded[reason]) for reason in Undecoded}
+        found = problems(self.front, self._tracker, undecoded, self._shortened, self._max_flows)
+        return [*found, *self._neighbours.problems()]
 
     def _watch(self, flow: Flow) -> None:
         self._watched[flow.id] = _Watched(ShadowFlow(flow, *self._hosts))

@@ -30,6 +30,7 @@ def _capture(capture: Checked) -> dict[str, Any]:
     return {
         "path": capture.path,
         "state": words.state(capture),
+        "carries_on": capture.carries_on or None,
         "error": f"{capture.error.where}: {capture.error.what}" if capture.error else None,
         "problems": [_problem(problem) for problem in capture.problems],
         "expectations": [_expectation(expectation) for expectation in capture.expectations],

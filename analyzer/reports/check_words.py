@@ -53,6 +53,8 @@ def sure(problem: Problem) -> str:
 def frames(problem: Problem) -> str:
     """``frames 16 17``."""
     numbers = problem.verdict.frames if problem.verdict else problem.finding.frames
+    if not numbers:
+        return "frames of another file"
     more = " ..." if len(numbers) > 6 else ""
     return f"frame{'' if len(numbers) == 1 else 's'} {' '.join(map(str, numbers[:6]))}{more}"
 
@@ -84,6 +86,8 @@ def state(capture: Checked) -> str:
 
 def outcome(capture: Checked) -> str:
     """How much was found, in a line."""
+    if capture.report is None:
+        return "not read"
     parts = [count(len(capture.new), "problem")] if capture.new else []
     if capture.unmet:
         parts.append(f"{count(len(capture.unmet), 'expectation')} not met")
@@ -91,7 +95,8 @@ def outcome(capture: Checked) -> str:
         parts.append("there is no connection in it, so nothing was judged")
     standings = Counter(problem.standing for problem in capture.problems)
     parts += [f"{standings[kind]} {word}" for kind, word in _STANDINGS.items() if standings[kind]]
-    return ", ".join(parts) or "nothing found"
+    found = ", ".join(parts) or "nothing found"
+    return f"{found} (carries on {printable(capture.carries_on)})" if capture.carries_on else found
 
 
 def total(run: CheckRun) -> str:

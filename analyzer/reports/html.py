@@ -123,7 +123,7 @@ def _paragraph(report: Report, found: list[Group]) -> str:
     else:
         parts.append("No program got an error that these captures show.")
     if warned:
-        parts.append(f"{count(warned, 'more connection')} had trouble and no error.")
+        parts.append(f"{count(warned, 'more connection')} had trouble, and no error that is known.")
     if report.left_out.failed:
         parts.append(f"A filter leaves out {count(report.left_out.failed, 'connection')} that failed.")
     return printable(" ".join(parts))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from analyzer.data import load
+from analyzer.model.checked import FIRST_LOCAL_PORT
 from analyzer.model.log_line import LogLine
 from analyzer.model.rule import CALLS, Rule
 from analyzer.reports.layout import INDENT, labelled, wrapped
@@ -118,6 +119,8 @@ def _behind(
         yield from labelled("wire" if index == 0 else "", cause)
     if "host" in entry:
         yield from labelled("host", entry["host"])
+    if "apart" in entry:
+        yield from labelled("apart", entry["apart"])
     if "books" in entry:
         yield from labelled("but", entry["books"])
     giving = rules_giving(result, rules, calls)
@@ -135,7 +138,7 @@ def _behind(
 def _capture(reading: LogLine) -> Iterable[str]:
     yield ""
     yield from labelled("capture", tcpdump(reading), whole=True)
-    yield from labelled("", "errnoscope analyze trace.pcap", whole=True)
+    yield from labelled("", "errnoscope analyze trace.pcap --log LOGFILE", whole=True)
 
 
 def tcpdump(reading: LogLine) -> str:
@@ -144,9 +147,10 @@ def tcpdump(reading: LogLine) -> str:
     parts = [f"host {hosts[0]}"] if len(hosts) == 1 else []
     if len(hosts) > 1:
         parts = ["(" + " or ".join(f"host {host}" for host in hosts[:4]) + ")"]
-    if reading.ports:
-        ports = " or ".join(f"port {port}" for port in reading.ports[:4])
-        parts.append(f"({ports})" if len(reading.ports) > 1 and parts else ports)
+    lasting = [port for port in reading.ports if port < FIRST_LOCAL_PORT] or reading.ports
+    if lasting:  # a client's port will be another one the next time
+        ports = " or ".join(f"port {port}" for port in lasting[:4])
+        parts.append(f"({ports})" if len(lasting) > 1 and parts else ports)
     where = " and ".join(parts)
     wanted = f"({where}) or icmp or icmp6" if where else "tcp or icmp or icmp6"
     return f"tcpdump -i any -w trace.pcap {shlex.quote(wanted)}"
@@ -187,6 +191,7 @@ def plain_errno(name: str, rules: Sequence[Rule], calls: Sequence[str] = ()) -> 
         "calls": entry.get("calls", []),
         "wire": entry.get("wire", []),
         "host": entry.get("host", ""),
+        "apart": entry.get("apart", ""),
         "books": entry.get("books", ""),
         "rules": [rule.name for rule in rules_giving(name, rules, calls)],
     }

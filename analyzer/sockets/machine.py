@@ -32,7 +32,8 @@ class Fatal:
     """An event that ended the socket, to be withdrawn if the end shows life later. Times in nanoseconds.
 
     ``reset`` is the sequence number of the reset that it was; an acknowledgement beyond ``limit`` shows that
-    its receiver did not believe it. None where it was no reset.
+    its receiver did not believe it. None where it was no reset. ``alike`` counts the resets with that number
+    that may have arrived.
     """
 
     key: str
@@ -43,6 +44,7 @@ class Fatal:
     state_before: State
     closed_before: bool
     run_before: Run | None
+    alike: int = 1
 
 
 @dataclass(slots=True)

@@ -20,6 +20,8 @@ _MARGIN_NS = SECOND // 20
 _UNKNOWN_GRACE_NS = SECOND
 _NEAR_NS = SECOND // 500
 """An end that answers within 2 ms is so near that what is captured has as good as arrived."""
+DELAYED_ACK_NS = SECOND // 5
+"""An end acknowledges data that it has received within this time, as a rule (Linux TCP_DELACK_MAX)."""
 _SILENT_NS = SECOND // 2
 """An end that lives acknowledges within half a second (RFC 9293 section 3.8.6.3)."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from analyzer.model.columns import TCP
 from analyzer.model.flow import CLIENT, SERVER, Endpoint, address_text
+from analyzer.model.records import take, where
 from analyzer.model.summary import Summary, SummaryRows
 
 SECOND = 10**9
@@ -115,15 +117,15 @@ class Services:
         if not len(rows):
             return
         is_fine = ~np.isin(rows["flow"], np.fromiter(failed, np.int64))
-        fine, empty = rows[is_fine], is_empty(rows)
+        fine, empty = where(rows, is_fine), is_empty(rows)
         late = (rows["protocol"] == TCP) & rows["fin"].all(axis=1) & rows["reset"].any(axis=1)
         late &= is_fine & ~empty
         self.late_resets += int(late.sum())
-        self._moments.append(_moments(fine[is_reached(fine)], REACHED))
+        self._moments.append(_moments(where(fine, is_reached(fine)), REACHED))
         self._moments.append(_moments(rows[empty], EMPTY))
         self._services.append(_services(rows, is_fine))
         self._is_folded = False
-        if sum(map(len, self._moments)) > 2 * self._folded + _ENOUGH:
+        if sum(map(len, chain(self._moments, self._services))) > 2 * self._folded + _ENOUGH:
             self._fold()
 
     def merge(self, other: Services) -> None:
@@ -186,15 +188,15 @@ class Services:
         self._is_folded = True
         rows = np.concatenate([np.zeros(0, MOMENT), *self._moments])
         rows, starts = runs(rows, (*_PAIR_NAMES, "kind", "second"))
-        folded = rows[starts]
+        folded = take(rows, starts)
         if len(rows):
             folded["count"] = np.add.reduceat(rows["count"], starts)
             folded["first"] = np.minimum.reduceat(rows["first"], starts)
             folded["last"] = np.maximum.reduceat(rows["last"], starts)
-        self._moments, self._folded = [folded], len(folded)
+        self._moments = [folded]
         rows = np.concatenate([np.zeros(0, SERVICE), *self._services])
         rows, starts = runs(rows, _SERVICE_NAMES)
-        services = rows[starts]
+        services = take(rows, starts)
         if len(rows):
             services["flows"] = np.add.reduceat(rows["flows"], starts)
             services["survived"] = np.maximum.reduceat(rows["survived"], starts)
@@ -205,7 +207,7 @@ class Services:
             services["idle_closes"] = np.add.reduceat(rows["idle_closes"], starts)
             services["survivors"] = np.add.reduceat(rows["survivors"], starts)
             services["largest"] = np.maximum.reduceat(rows["largest"], starts, axis=0)
-        self._services = [services]
+        self._services, self._folded = [services], len(folded) + len(services)
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +277,7 @@ def runs(rows: NDArray[np.void], names: Sequence[str]) -> tuple[NDArray[np.void]
     if not len(rows):
         return rows, np.zeros(0, np.int64)
     keys = [_mixed([rows[name] for name in names])]
-    rows = rows[np.lexsort([rows["first"], *keys] if rows.dtype == MOMENT else keys)]
+    rows = take(rows, np.lexsort([rows["first"], *keys] if rows.dtype == MOMENT else keys))
     differs = np.zeros(len(rows), np.bool_)
     differs[0] = True
     for name in names:

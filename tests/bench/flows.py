@@ -25,7 +25,7 @@ SYN_TIMES = np.array([0.0, 1.0, 3.0, 7.0, 15.0, 31.0, 63.0])  # Linux, tcp_syn_r
 LOSS = 0.006  # of the data segments; half a percent of all packets
 COPIES = (2, 4)  # how often a data segment is sent in the mix retransmissions, at least and at most
 MIXES = ("realistic", "short", "elephants", "synflood", "retransmissions", "failing")
-_EACH = {"short": 10.0, "synflood": 1.0, "failing": 5.5}  # packets a flow, where the mix fixes that
+_EACH = {"short": 10.0, "synflood": 1.0, "failing": 5.4}  # packets a flow, where the mix fixes that
 
 _SHORTEST_GAP = 1.5  # an exchange with all its round trips and retransmissions fits into it
 _SERVICES = np.array([20080, 20443, 25432, 26379])  # no dissector claims these

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from analyzer.cli.check import find_captures
 from analyzer.reports.formats import CHECK_FORMATS
-from tests.captures import sample
+from tests.captures import SAMPLES, record_offsets, sample
 from tests.cli.test_cli import Capsys, command, told
 
 FAILED = sample("rst-after-fin-send-first")
@@ -243,12 +245,20 @@ def test_many_of_one_kind_are_told_once(capsys: Capsys, tmp_path: Path) -> None:
 
 
 def _other_port(record: bytes, port: int) -> bytes:
-    """A record of the sample with another port of the client; checksums are not looked at."""
+    """A record of the sample as of another connection: the client's port and its sequence numbers differ.
+
+    Checksums are not looked at.
+    """
     ip = 16 + 14  # behind the record's and Ethernet's headers
     if record[ip - 2 : ip] != b"\x08\x00":
         return record
-    place = ip + (20 if record[ip + 12 : ip + 16] == bytes([10, 9, 0, 1]) else 22)
-    return record[:place] + port.to_bytes(2, "big") + record[place + 2 :]
+    by_client = record[ip + 12 : ip + 16] == bytes([10, 9, 0, 1])
+    changed, tcp = bytearray(record), ip + 20
+    place, numbers = (tcp, tcp + 4) if by_client else (tcp + 2, tcp + 8)
+    number = int.from_bytes(record[numbers : numbers + 4], "big") + port * 1_000_003
+    changed[place : place + 2] = port.to_bytes(2, "big")
+    changed[numbers : numbers + 4] = (number % (1 << 32)).to_bytes(4, "big")
+    return bytes(changed)
 
 
 def test_a_capture_without_a_connection_says_so(capsys: Capsys, tmp_path: Path) -> None:
@@ -257,3 +267,46 @@ def test_a_capture_without_a_connection_says_so(capsys: Capsys, tmp_path: Path) 
     status, out, _ = told(capsys, "check", empty)
     assert status == 0
     assert "there is no connection in it, so nothing was judged" in " ".join(out.split())
+
+
+# Files of a rotation
+
+
+def test_a_failure_that_spans_files_is_told_of_in_one_of_them(capsys: Capsys) -> None:
+    files = sorted((SAMPLES / "rst-after-fin-rotated" / "client").glob("*.pcap"))
+    status, out, _ = told(capsys, "check", *files, "-o", "json")
+    captures = json.loads(out)["captures"]
+    assert status == 1
+    assert [capture["state"] for capture in captures] == ["passed"] * 4 + ["failed"]
+    (problem,) = captures[-1]["problems"]
+    assert (problem["rule"], problem["errno"], problem["confidence"]) == ("rst-after-fin", "EPIPE", "certain")
+    assert problem["frames"] == [1, 2]
+    assert [capture["carries_on"] for capture in captures] == [None, *map(str, files[:-1])]
+    assert f"1 problem (carries on {files[-2]})" in told(capsys, "check", *files)[1]
+
+
+@pytest.mark.parametrize(
+    "scenario", ["reset-by-peer-sending", "retransmission-timeout", "clean-request-response"]
+)
+def test_pieces_have_the_problems_of_the_whole_once(capsys: Capsys, tmp_path: Path, scenario: str) -> None:
+    data = sample(scenario).read_bytes()
+    offsets = record_offsets(data)
+    cuts = [offsets[0], offsets[len(offsets) // 3], offsets[2 * len(offsets) // 3], len(data)]
+    for number, (begin, end) in enumerate(pairwise(cuts)):
+        (tmp_path / f"trace.pcap{number}").write_bytes(data[:24] + data[begin:end])
+    pieces = json.loads(told(capsys, "check", tmp_path, "-o", "json")[1])["captures"]
+    (whole,) = json.loads(told(capsys, "check", sample(scenario), "-o", "json")[1])["captures"]
+    assert len(pieces) == 3
+
+    def keys(*captures: dict[str, Any]) -> list[str]:
+        return [problem["key"] for capture in captures for problem in capture["problems"]]
+
+    assert keys(*pieces) == keys(whole)
+
+
+def test_captures_of_one_moment_are_not_taken_for_a_rotation(capsys: Capsys, tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"trace{number}.pcap").write_bytes(FAILED.read_bytes())
+    captures = json.loads(told(capsys, "check", tmp_path, "-o", "json")[1])["captures"]
+    assert [len(capture["problems"]) for capture in captures] == [1, 1, 1]
+    assert {capture["carries_on"] for capture in captures} == {None}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer.flows.keys import key_order
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=60))
 def test_the_order_of_keys_is_numpys(halves: list[tuple[int, int]]) -> None:
     keys = np.array([begin << 48 | end for begin, end in halves], np.uint64)

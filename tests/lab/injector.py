@@ -2,7 +2,8 @@
 
 It watches the connections of that server port on the router's interfaces. Each line on its standard input is
 a list of segments to send, `{"as": "server", "shift": 0, "flags": "R", "ttl": 64}`, with numbers relative to
-what that end would send next. It answers each with a line.
+what that end would send next. It answers each with a line. One with `"when": "client"` waits for that
+end's next data.
 """
 
 import json
@@ -31,6 +32,7 @@ class Watch:
             sock.bind((interface, 0))
             self.sockets.append(sock)
         self.ends: dict[str, dict[str, Any]] = {}
+        self.waiting: list[dict[str, Any]] = []
 
     def take(self, packet: bytes) -> None:
         """One IP packet."""
@@ -58,6 +60,15 @@ class Watch:
             "ack": ack,
             "stamp": _timestamps(segment[20:offset]),
         }
+        if len(segment) > offset:
+            self.said("server" if sport == self.port else "client")
+
+    def said(self, side: str) -> None:
+        """That end sent data: send what waited for it."""
+        due = [request for request in self.waiting if request["when"] == side]
+        self.waiting = [request for request in self.waiting if request["when"] != side]
+        for request in due:
+            send(build(self.ends[request["as"]], request))
 
     def read(self) -> None:
         """All that has come."""
@@ -148,7 +159,10 @@ def main() -> None:
             requests = json.loads(line)
             watch.read()
             for request in requests:
-                send(build(watch.ends[request["as"]], request))
+                if "when" in request:
+                    watch.waiting.append(request)
+                else:
+                    send(build(watch.ends[request["as"]], request))
             print("sent", flush=True)
 
 

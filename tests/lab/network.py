@@ -45,9 +45,9 @@ IPV4 = Addresses("10.9.0.1", "10.9.0.254", "10.9.1.254", "10.9.1.2", 24)
 IPV6 = Addresses("fd00:9::1", "fd00:9::fe", "fd00:9:1::fe", "fd00:9:1::2", 64)
 
 
-def missing() -> list[str]:
-    """What this machine lacks for the lab; empty where the lab can run."""
-    lacks = [tool for tool in TOOLS if shutil.which(tool) is None]
+def missing(*programs: str) -> list[str]:
+    """What this machine lacks for the lab and these programs; empty where it can run."""
+    lacks = [tool for tool in (*TOOLS, *programs) if shutil.which(tool) is None]
     if os.geteuid() != 0:
         lacks.append("root rights")
     return lacks

@@ -51,7 +51,7 @@ class Program:
         self.side = side
         self.script: Step = connection[side]
         self.records = records
-        self.family = socket.AF_INET6 if ":" in plan["server"] else socket.AF_INET
+        self.family = socket.AF_INET6 if ":" in plan["client"] else socket.AF_INET
         self.sock = socket.socket(self.family, socket.SOCK_STREAM)
         self.shut = False
 
@@ -110,7 +110,7 @@ class Program:
         self.sock.bind((self.plan["client"], self.connection["client_port"]))
         self.set_options()
         how = self.script["connect"]
-        address = (self.plan["server"], self.connection["server_port"])
+        address = (self.connection["server_address"], self.connection["server_port"])
         began = time.time()
         if how["nonblocking"]:
             number = self.connect_nonblocking(address, how["patience"])
@@ -138,7 +138,7 @@ class Program:
         listener = self.sock
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.set_options()
-        listener.bind((self.plan["server"], self.connection["server_port"]))
+        listener.bind((self.connection["server_address"], self.connection["server_port"]))
         listener.listen(16)
         time.sleep(LISTENS_EARLIER_S + how["late"])
         if how["never"]:

@@ -12,6 +12,9 @@ Connection = dict[str, Any]
 FIRST_SERVER_PORT = 10_000
 FIRST_CLIENT_PORT = 33_000
 MOST = 20_000
+HOSTS = 200
+"""Addresses of the server, in turn: a client that meets many closed ports of one host is a port scan."""
+_NETWORKS = {4: "10.9.1.{}", 6: "fd00:9:1::{}"}
 SPREAD_S = 0.16
 """Mean time between two connections: about twenty live at once."""
 
@@ -29,6 +32,11 @@ ICMP_CODES = {
 }
 DIRECTIONS = ("to_server", "to_client")
 KINDS = {"plain": 52, "fault": 24, "refused": 5, "rejected": 6, "unanswered": 3, "late": 7, "never": 3}
+
+
+def server_address(number: int, version: int) -> str:
+    """The server's address for this connection: 10 to 209, also as IPv6 writes them."""
+    return _NETWORKS[version].format(10 + number % HOSTS)
 
 
 def faults(version: int) -> tuple[str, ...]:
@@ -78,6 +86,7 @@ def _connection(draw: _Draw, number: int, start: float) -> Connection:
         "kind": kind,
         "start": start,
         "client_port": FIRST_CLIENT_PORT + number,
+        "server_address": server_address(number, draw.version),
         "server_port": FIRST_SERVER_PORT + number,
         "client": _end(draw, client, faulty),
         "server": None if kind == "refused" else _end(draw, server, faulty),

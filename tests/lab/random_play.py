@@ -1,7 +1,7 @@
-"""Random connections, recorded with the truth: `python -m tests.lab.random_play --seed 1 --connections 500`.
+"""Random connections, recorded with the truth: `python -m tests.lab.random_play --seeds 1 2`.
 
-Both programs of each connection follow random scripts, over a path with random loss and faults. All of them
-are in one capture for each place, with one truth file beside it; then random_judge compares.
+Both programs of each connection follow random scripts, over a path with random loss and faults. All of a
+seed are in one capture for each place, with one truth file beside it; then random_judge compares all.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -18,14 +19,16 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
 from .capture import captures
-from .network import SLOW_DEVICE, VANTAGES, LabError, Network, missing, network, remove_stale, run
+from .network import SLOW_DEVICE, VANTAGES, LabError, Network, missing, network, remove_stale
+from .network import run as run_command
 from .random_judge import judge
-from .random_plan import DIRECTIONS, Connection, faults, make_plan
+from .random_plan import DIRECTIONS, HOSTS, Connection, faults, make_plan, server_address
 from .resets import Endpoint, Reset, reset_trace
 from .truth import kernel_version, write
 
@@ -35,6 +38,29 @@ TAIL_S = 9.0
 """The capture goes on for so long after the last program ended."""
 LONGEST_S = 30.0
 PORTS = {"to_server": "dport", "to_client": "sport"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: ``loss`` in percent of the packets, either way; ``delay`` in seconds, one way."""
+
+    seed: int
+    connections: int
+    loss: int = 0
+    delay: float = 0.0
+    ipv6: bool = False
+
+
+def varied(seed: int, connections: int) -> Run:
+    """A run whose path is drawn from its seed as well."""
+    dice = random.Random(seed)
+    return Run(
+        seed,
+        connections,
+        loss=dice.choice((0, 0, 1, 2, 5, 10)),
+        delay=dice.choice((0.0, 0.002, 0.005, 0.01, 0.02)),
+        ipv6=dice.random() < 0.5,
+    )
 
 
 def _sets(version: int) -> list[tuple[str, str, str]]:
@@ -54,6 +80,13 @@ def _set_name(what: str, direction: str) -> str:
     return f"{what.replace('-', '_')}_{direction}"
 
 
+def _addresses(net: Network) -> str:
+    """The `ip` commands that give the server's interface all its addresses."""
+    prefix, nodad = net.addresses.prefix, " nodad" if net.ipv6 else ""
+    all_of_them = (server_address(number, 6 if net.ipv6 else 4) for number in range(HOSTS))
+    return "".join(f"addr add {address}/{prefix} dev s0{nodad}\n" for address in all_of_them)
+
+
 def _filter(net: Network, loss: int, slow: bool) -> None:
     """The router's rules: faults by port, and loss."""
     only = f"iifname {SLOW_DEVICE} " if slow else ""
@@ -64,7 +97,7 @@ def _filter(net: Network, loss: int, slow: bool) -> None:
     if loss:
         lines.append(f"{only}meta l4proto tcp numgen random mod 100 < {loss} drop")
     body = "\n".join([*lines, "}"])
-    run(net.command("middle", "nft", "-f", "-"), f"table inet lab {{\n{body}\n}}\n")
+    run_command(net.command("middle", "nft", "-f", "-"), f"table inet lab {{\n{body}\n}}\n")
 
 
 def _switch(net: Network, connection: Connection, fault: dict[str, Any], how: str) -> None:
@@ -72,7 +105,7 @@ def _switch(net: Network, connection: Connection, fault: dict[str, Any], how: st
     port = connection["server_port"]
     names = [_set_name(fault["what"], direction) for direction in fault["directions"]]
     text = "".join(f"{how} element inet lab {name} {{ {port} }}\n" for name in names)
-    run(net.command("middle", "nft", "-f", "-"), text)
+    run_command(net.command("middle", "nft", "-f", "-"), text)
 
 
 def _agenda(plan: Sequence[Connection]) -> list[tuple[float, Connection, dict[str, Any], str]]:
@@ -114,7 +147,6 @@ def _play(net: Network, plan: list[Connection], folder: Path) -> None:
         "origin": origin,
         "seconds": plan[-1]["start"] + LONGEST_S,
         "client": net.addresses.client,
-        "server": net.addresses.server,
         "records": str(folder / "records"),
         "connections": plan,
     }
@@ -139,7 +171,7 @@ def _beacon(net: Network) -> None:
         "import socket,sys; s=socket.socket(socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET,"
         "socket.SOCK_DGRAM); s.sendto(b'beacon', (sys.argv[1], 9))"
     )
-    run(net.command("client", sys.executable, "-I", "-S", "-c", script, net.addresses.server))
+    run_command(net.command("client", sys.executable, "-I", "-S", "-c", script, net.addresses.server))
 
 
 def _calls(folder: Path) -> dict[tuple[int, str], list[dict[str, Any]]]:
@@ -162,7 +194,7 @@ def _truth(
     connections = []
     for planned in plan:
         client = (net.addresses.client, planned["client_port"])
-        server = (net.addresses.server, planned["server_port"])
+        server = (planned["server_address"], planned["server_port"])
         senders = (("client", client), ("server", server))
         connections.append(
             {
@@ -188,20 +220,22 @@ def _truth(
     }
 
 
-def record(arguments: argparse.Namespace, folder: Path, cancel: threading.Event) -> list[Path]:
+def record(run: Run, folder: Path, cancel: threading.Event) -> list[Path]:
     """Record one run into a folder; its truth files."""
-    plan = make_plan(arguments.seed, arguments.connections, 6 if arguments.ipv6 else 4)
-    about = {name: getattr(arguments, name) for name in ("seed", "loss", "delay", "ipv6")}
-    with reset_trace() as trace, network(cancel, arguments.ipv6, arguments.delay) as net:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "records").unlink(missing_ok=True)
+    plan = make_plan(run.seed, run.connections, 6 if run.ipv6 else 4)
+    with reset_trace() as trace, network(cancel, run.ipv6, run.delay) as net:
         net.sysctl("middle", "net.ipv4.icmp_ratelimit=0", "net.ipv4.icmp_msgs_per_sec=100000")
-        if arguments.ipv6:
+        if run.ipv6:
             net.sysctl("middle", "net.ipv6.icmp.ratelimit=0")
-        _filter(net, arguments.loss, bool(arguments.delay))
+        net.ip("server", _addresses(net))
+        _filter(net, run.loss, bool(run.delay))
         with captures(net, folder, dict.fromkeys(VANTAGES, ())) as running:
             _play(net, plan, folder)
             for capture in running.values():
                 capture.stop()
-        made = _truth(net, plan, folder, trace.read() if trace else None, about)
+        made = _truth(net, plan, folder, trace.read() if trace else None, asdict(run))
     return [write(made, vantage, folder / f"{vantage}.pcap") for vantage in VANTAGES]
 
 
@@ -211,8 +245,9 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Random connections, recorded and judged.")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--connections", type=int, default=500)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1], metavar="SEED", help="a run for each")
+    parser.add_argument("--connections", type=int, default=500, help="of each run")
+    parser.add_argument("--vary", action="store_true", help="draw loss, delay and IP version from the seed")
     parser.add_argument("--loss", type=int, default=0, help="percent of the packets, either way")
     parser.add_argument("--delay", type=float, default=0.0, help="seconds that the router holds a packet")
     parser.add_argument("--ipv6", action="store_true")
@@ -220,6 +255,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, help="folder for captures and truth, kept (implies --keep)")
     parser.add_argument("--keep", action="store_true", help="keep the temporary folder")
     return parser.parse_args()
+
+
+def _runs(arguments: argparse.Namespace) -> Iterator[Run]:
+    for seed in arguments.seeds:
+        if arguments.vary:
+            yield varied(seed, arguments.connections)
+        else:
+            yield Run(seed, arguments.connections, arguments.loss, arguments.delay, arguments.ipv6)
 
 
 def main() -> int:
@@ -234,10 +277,10 @@ def main() -> int:
     try:
         with contextlib.ExitStack() as stack:
             folder = arguments.out or _folder(stack, arguments.keep)
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "records").unlink(missing_ok=True)
-            truths = record(arguments, folder, threading.Event())
-            print(f"recorded in {folder}")
+            truths = []
+            for run in _runs(arguments):
+                truths += record(run, folder / str(run.seed), threading.Event())
+                print(f"recorded {run} in {folder / str(run.seed)}", flush=True)
             judge(truths, arguments.show)
     except LabError as error:
         print(error, file=sys.stderr)

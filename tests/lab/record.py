@@ -34,12 +34,14 @@ def _port(scenario: Scenario) -> int:
     return FIRST_PORT + list(SCENARIOS).index(scenario.name)
 
 
-def _play(scenario: Scenario, folder: Path, trace: ResetTrace | None, cancel: threading.Event) -> list[Path]:
+def _play(
+    scenario: Scenario, folder: Path, trace: ResetTrace | None, cancel: threading.Event, port: int
+) -> list[Path]:
     """Record one scenario into a folder."""
     began = time.time()
     with (
         network(cancel, scenario.ipv6, scenario.delay) as net,
-        stage(net, _port(scenario), scenario.delay) as ends,
+        stage(net, port, scenario.delay) as ends,
         captures(net, folder, scenario.captures) as running,
     ):
         scenario.play(ends)
@@ -54,14 +56,14 @@ def _play(scenario: Scenario, folder: Path, trace: ResetTrace | None, cancel: th
 
 
 def record_one(
-    scenario: Scenario, out: Path, trace: ResetTrace | None, cancel: threading.Event
+    scenario: Scenario, out: Path, trace: ResetTrace | None, cancel: threading.Event, port: int
 ) -> list[Path]:
     """Record one scenario; what was there before is replaced only when all went well."""
     with tempfile.TemporaryDirectory() as work:
         fresh = Path(work, scenario.name)
         fresh.mkdir()
         try:
-            truths = _play(scenario, fresh, trace, cancel)
+            truths = _play(scenario, fresh, trace, cancel, port)
         except LabError as error:
             raise LabError(f"{scenario.name}: {error}") from error
         target = out / scenario.name
@@ -76,7 +78,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def record(names: Sequence[str], out: Path) -> list[Path]:
     """Record these scenarios below `out`, some at a time; the truth files."""
-    lacks = missing()
+    lacks = missing(*dict.fromkeys(program for name in names for program in SCENARIOS[name].needs))
     if lacks:
         raise LabError(f"the lab needs: {', '.join(lacks)}")
     remove_stale()
@@ -84,7 +86,9 @@ def record(names: Sequence[str], out: Path) -> list[Path]:
     chosen = sorted((SCENARIOS[name] for name in names), key=lambda scenario: -scenario.seconds)
     long = sum(scenario.seconds > 3 for scenario in chosen)
     with reset_trace() as trace, concurrent.futures.ThreadPoolExecutor(WORKERS + long) as pool:
-        futures = [pool.submit(record_one, scenario, out, trace, cancel) for scenario in chosen]
+        futures = [
+            pool.submit(record_one, scenario, out, trace, cancel, _port(scenario)) for scenario in chosen
+        ]
         try:
             concurrent.futures.wait(futures)
         except BaseException:

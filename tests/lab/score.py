@@ -20,7 +20,7 @@ from analyzer.model.flow import Flow
 from analyzer.model.report import Report
 from analyzer.model.rule import Rule
 from analyzer.pipeline import analyze
-from tests.test_truth import AT_MOST_POSSIBLE, BLIND, UNDECIDABLE
+from tests.test_truth import AT_MOST_POSSIBLE, BLIND, HARMLESS, UNDECIDABLE
 from tests.truth import NO_ERROR, End, ends, is_buffered, load_truth
 
 SAMPLES = rules_folder().parent / "samples"
@@ -101,10 +101,12 @@ class Judged:
 
     @property
     def decidable(self) -> bool:
-        """Whether the packets that decide are in the capture and are told from others by anything."""
+        """Whether the packets that decide are in the capture and tell it from all else, and it did harm."""
         if self.run:
             return not self._shortened_connect()
-        return self.scenario not in UNDECIDABLE and self.vantage not in BLIND.get(self.scenario, set())
+        return self.scenario not in UNDECIDABLE | HARMLESS and self.vantage not in BLIND.get(
+            self.scenario, set()
+        )
 
     def _shortened_connect(self) -> bool:
         """As in the scenario connect-timeout: SYNs that stop early."""
@@ -243,7 +245,9 @@ class Score:
         """The figures, for people."""
         connections = {(entry.truth.parent, entry.number) for entry in self.judged}
         folders = {entry.truth.parent for entry in self.judged}
-        yield f"{len(folders)} recordings, {len(connections)} connections, {self.captures} captures"
+        clean = sum(folder.name.startswith("clean-") for folder in folders)
+        yield f"{len(folders)} recordings, {clean} of them clean"
+        yield f"{len(connections)} connections, {self.captures} captures"
         yield _line("right errno", self.errnos, f"{wanted['errnos']} % wanted")
         yield f"{'wrong and certain':24} {len(self.wrong_certain)}"
         yield _line("later calls right", self.later, f"{wanted['later calls']} % wanted")

@@ -15,9 +15,11 @@ from typing import Any
 
 from .network import SLOW_DEVICE, CancelledError, LabError, Network
 from .programs import RECORDED, UNDECIDED, Record
+from .strace import Watched, watched
 
 PROGRAMS = Path(__file__).with_name("programs.py")
 BEACON_PORT = 9999
+ONE_PORT = 41_000
 STEP = 0.05  # between two calls: time for what the first one caused
 Endpoint = tuple[str, int]
 
@@ -123,6 +125,8 @@ class Stage:
         self.client = End(network, "client")
         self.server = End(network, "server")
         self.server_runs = False
+        self.client_program: Watched | None = None  # in place of those that are told what to call
+        self.server_program: Watched | None = None
         self.helpers = contextlib.ExitStack()
         self.connections: list[Connection] = []
 
@@ -208,8 +212,33 @@ class Stage:
         """The router forwards everything."""
         self.network.filter([])
 
+    def watch(self, place: str, *command: str) -> Watched:
+        """Start a program that was not written for the lab, until the scenario ends."""
+        return self.helpers.enter_context(watched(self.network, place, command))
+
+    def one_port(self) -> None:
+        """The client has one port only: strace does not show that of a connection that never was."""
+        self.network.sysctl("client", f"net.ipv4.ip_local_port_range={ONE_PORT} {ONE_PORT}")
+
+    def _traced(self) -> None:
+        """The connections of the client's program to the server, from what strace saw."""
+        assert self.client_program is not None
+        server = (self.addresses.server, self.port)
+        accepted = self.server_program.connections() if self.server_program else []
+        for traced in self.client_program.connections():
+            if traced.peer != server:
+                continue
+            client = traced.local if traced.local[1] else (self.addresses.client, ONE_PORT)
+            calls = next((each.calls for each in accepted if each.accepted and each.peer == client), None)
+            if self.server_runs:
+                calls = self.server.calls
+            self.connections.append(Connection("tcp", client, server, traced.calls, calls))
+
     def finished(self) -> None:
         """Nothing more will be called: remember which calls have not returned."""
+        if self.client_program:
+            self._traced()
+            return
         ends = {"client": self.client.waiting, "server": self.server.waiting}
         if self.connections:
             self.connections[-1].waiting = {place: call for place, call in ends.items() if call is not None}

@@ -79,3 +79,15 @@ def test_what_was_not_captured_is_not_judged(wire: Wire) -> None:
     all_of_it = talk_of(wire)
     short = replace(all_of_it, server=replace(all_of_it.server, total=all_of_it.server.total + 500))
     assert (read(short).answer, read(short).in_record) == ("unknown", False)
+
+
+def test_last_bytes_that_are_as_short_as_a_farewell(wire: Wire) -> None:
+    wire.client.write(b"x" * 100)
+    wire.carry()
+    assert read(talk_of(wire)).farewell == "no"
+    wire.farewell(wire.client)
+    assert read(talk_of(wire)).farewell == "yes"
+    assert read(talk(b"one more order, and more")).farewell == "no"
+    whole = talk_of(wire)
+    short = replace(whole, client=replace(whole.client, total=whole.client.total + 1))
+    assert read(short).farewell == "unknown"

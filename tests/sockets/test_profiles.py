@@ -8,7 +8,7 @@ import pytest
 
 from analyzer.data import load
 from analyzer.model.rule import SYSTEMS
-from analyzer.sockets.profiles import profile
+from analyzer.sockets.profiles import numbers, profile
 from analyzer.sockets.retries import SECOND, Run, gives_up_at, is_exhausted, next_timer
 
 START = 1_700_000_000 * SECOND
@@ -124,3 +124,50 @@ def test_what_icmp_does_differs() -> None:
 def test_which_resets_are_believed_differs() -> None:
     believed = {name: profile(name).reset_result("before_next", "CLOSE_WAIT") for name in SYSTEMS}
     assert believed == {"linux": "reset", "freebsd": "dropped", "macos": "reset", "windows": "dropped"}
+
+
+def test_older_kernels_differ() -> None:
+    data = load("profiles/linux")
+    befores = [numbers(row["before"]) for row in data["versions"]]
+    assert befores == sorted(befores, reverse=True)
+    assert max(befores) < numbers(data["measured_on"])
+    before, since = profile("linux", version=(6, 4)).retry, profile("linux", version=(6, 5)).retry
+    assert (before.syn_linear, since.syn_linear) == (0, 4)
+    assert profile("linux", version=(6, 18)) == profile("linux")
+    believed = {
+        version: [profile("linux", version=version).reset_result(*seen) for seen in SEEN]
+        for version in ((3, 5), (4, 7), (4, 10), (4, 11), (6, 18))
+    }
+    assert believed == {
+        (3, 5): ["dropped", "dropped", "reset"],
+        (4, 7): ["dropped", "dropped", "challenge_ack"],
+        (4, 10): ["dropped", "reset", "challenge_ack"],
+        (4, 11): ["reset", "reset", "challenge_ack"],
+        (6, 18): ["reset", "reset", "challenge_ack"],
+    }
+
+
+SEEN = (("before_next", "CLOSE_WAIT"), ("sack_right_edge", "ESTABLISHED"), ("in_window", "ESTABLISHED"))
+
+
+@pytest.mark.parametrize(
+    ("version", "times", "end"),
+    [
+        ((6, 4), (1, 3, 7), 127),  # as tcp(7) says
+        ((5, 10), (1,), 127),  # nothing shows yet that the steps double
+        ((), (1, 3, 7), 127),  # the steps show that the kernel is older, or its linear ones turned off
+        ((), (1, 2, 3, 4, 5, 7), 131),
+        ((3, 6), (1, 3, 7), 63),  # 5 retries
+    ],
+)
+def test_when_connect_gives_up_by_kernel(version: tuple[int, ...], times: tuple[int, ...], end: int) -> None:
+    schedule = profile("linux", version=version).retry
+    assert seconds(gives_up_at(run_of("syn", *times), schedule)) == pytest.approx(end, abs=0.2)
+
+
+def test_a_setting_of_another_system_changes_nothing() -> None:
+    assert profile("freebsd", (("tcp_retries2", 3),)) == profile("freebsd")
+
+
+def test_which_number_counts_behind_data() -> None:
+    assert [name for name in SYSTEMS if profile(name).reset_at_last_ack] == ["freebsd", "macos"]

@@ -689,3 +689,28 @@ def test_batches_change_nothing(text: str, batch: int) -> None:
 def test_the_pipeline_tells_the_same(text: str) -> None:
     _, events = trace(load_rules(rules_folder()), packets=text)
     assert events == observe(text).events
+
+
+def test_nobody_can_read_an_end_of_file_that_comes_after_a_hole() -> None:
+    hole = [
+        "client > server P. 1:101(100) ack 1",
+        "server > client P. 51:101(50) ack 101",  # 1:51 got lost
+        "client > server P. 101:201(100) ack 1",
+        "server > client F. 101:101(0) ack 101",
+        "client > server . 201:201(0) ack 1",
+    ]
+    reset = "server > client R 1:1(0) win 0"
+    names = [event.name for event in observe(after_handshake(*hole, reset)).standing]
+    assert names == ["reset_received"]
+    filled = observe(after_handshake(*hole, "client > server . 201:201(0) ack 102"))
+    assert [event.name for event in filled.standing] == ["end_of_file"]
+
+
+def test_a_reset_that_icmp_returns_ended_nobody_unless_another_arrived() -> None:
+    closes = ["server > client F. 1:1(0) ack 1", "client > server . 1:1(0) ack 2"]
+    reset = ["client > server P. 1:11(10) ack 2", "server > client R 2:2(0) win 0"]
+    again = [reset[0].replace("1:11", "11:21"), reset[1]]
+    returned = "router > server icmp unreachable port_unreachable [2:2(0)]"
+    assert observe(after_handshake(*closes, *reset, returned)).withdrawn
+    assert not observe(after_handshake(*closes, *reset, *again, returned)).withdrawn
+    assert observe(after_handshake(*closes, *reset, *again, returned, returned)).withdrawn

@@ -65,8 +65,12 @@ class Answers:
                 yield self._gave_up(segment)
         elif segment.seq == peer.seq_end:  # else an answer was lost, and will come
             acknowledged = segment.ack if segment.flags & Flag.ACK else None
-            self._ended = self._end_of_file(segment.time, (segment.number,), acknowledged)
-            yield self._ended
+            ended = self._end_of_file(segment.time, (segment.number,), acknowledged)
+            if peer.gaps and own.has_ack and distance(own.ack, segment.seq) > 0:
+                self._crossed = ended  # something before it may be missing, so that nobody can read the end
+                return
+            self._ended = ended
+            yield ended
 
     def refuses_late_answer(self, segment: Segment) -> Iterator[Told]:
         """A client that had closed has no use for the answer that comes now."""

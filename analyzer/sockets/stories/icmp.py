@@ -31,7 +31,9 @@ class IcmpErrors:
         other = self._pair.other(socket)
         own, peer = self._pair.sent(socket)
         if other.fatal and other.fatal.reset == segment.seq:
-            yield from self._pair.revive(other)  # what could not be delivered is the reset
+            other.fatal.alike -= 1  # what could not be delivered is one of the resets
+            if not other.fatal.alike:
+                yield from self._pair.revive(other)
         effect = socket.profile.icmp_effect(segment.version, segment.icmp_type, segment.icmp_code)
         if self._pair.flow.protocol == "udp":
             yield from self._datagram(socket, segment, effect, own)

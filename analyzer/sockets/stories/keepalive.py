@@ -53,7 +53,7 @@ class Probes:
             if closed and elapsed >= STALL_NS and own.probe_number != self._stalled.get(socket.side):
                 self._stalled[socket.side] = own.probe_number
                 frames = (other.zero_number, own.probe_number)
-                view = ProbeView(count=own.probes, interval=0.0, seconds=elapsed / SECOND, gives_up_at="")
+                view = ProbeView(own.probes, 0.0, elapsed / SECOND, gives_up_at="", soft_errno="")
                 yield self._pair.event(ZeroWindow, socket, own.probe_time, frames, key, set(), probe=view)
 
     def asked(self, sender: ShadowSocket, segment: Segment) -> Iterator[Told]:
@@ -83,6 +83,7 @@ class Probes:
                 interval=run.last_interval / SECOND,
                 seconds=(run.last - peer.last_time) / SECOND,
                 gives_up_at=utc(end) if end else "",
+                soft_errno=socket.soft_errno,
             )
             key = _probes_key(socket)
             yield self._pair.event(ProbesUnanswered, socket, run.last, run.frames, key, set(), probe=view)
@@ -103,6 +104,7 @@ class Probes:
             interval=(reset.time - own.probe_time) / SECOND,
             seconds=(reset.time - heard) / SECOND if heard else 0.0,
             gives_up_at="",
+            soft_errno=socket.soft_errno,
         )
         doubts = set() if socket.probing else {Doubt.INTERVAL_UNPROVEN}
         key = f"keepalive {SIDES[socket.side]}"

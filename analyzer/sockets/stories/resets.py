@@ -14,12 +14,14 @@ from analyzer.model.seq import add, distance
 from analyzer.model.socket import State, Step
 from analyzer.sockets.machine import ShadowSocket
 from analyzer.sockets.pair import COPY_NS, Pair, Told
-from analyzer.sockets.resets import Judged, grace, judge
+from analyzer.sockets.resets import DELAYED_ACK_NS, Judged, grace, judge
 from analyzer.sockets.retries import SECOND
 from analyzer.sockets.stories.answers import Answers
 from analyzer.sockets.stories.keepalive import Probes
 from analyzer.sockets.stories.retransmissions import Retransmissions
 
+_FAR_NS = SECOND // 100
+"""A handshake that took so long did not do so because a machine was busy, as a rule."""
 _AFTER_FIN = (State.CLOSE_WAIT, State.CLOSING, State.LAST_ACK)
 
 
@@ -51,6 +53,8 @@ class Resets:
             yield from self._says_of_its_sender(sender, segment)
         if receiver.state is State.CLOSED:
             sender.closed |= not ttl_differs
+            if receiver.fatal and receiver.fatal.reset == segment.seq:
+                receiver.fatal.alike += 1
             return
         self._answers.fin_crossed(sender, segment)
         round_trip = self._pair.round_trip(receiver)
@@ -91,10 +95,12 @@ class Resets:
             sender_took_part=bool(peer.opened_time) or self._pair.flow.client_guessed,
             left_data=own.has_ack and peer.has_seq and distance(own.ack, peer.seq_end) > 0,
             left_out_timestamps=_left_out_timestamps(segment, sender, receiver),
+            too_soon=self._too_soon(segment, receiver, judged),
             receiver_unseen=not own.last_number,
             since_open=self._since_open(segment, receiver),
             silence=(segment.time - peer.last_time) / SECOND if peer.last_number else 0.0,
             payload=segment.payload,
+            after_farewell="unknown",
             says="",
         )
         before, receiver.state = receiver.state, judged.state
@@ -103,6 +109,20 @@ class Resets:
         )
         receiver.state = before
         return event
+
+    def _too_soon(self, segment: Segment, receiver: ShadowSocket, judged: Judged) -> bool:
+        """It answers the first data after a pause, so that there is nothing else that it could answer.
+
+        The handshake's round trip may have been the longer one, as when an address had to be looked up first:
+        therefore a quarter of it, and only where that end is far away.
+        """
+        own, peer = self._pair.sent(receiver)
+        round_trip = self._pair.round_trip(self._pair.other(receiver))
+        if judged.answers != "data" or round_trip is None or round_trip < _FAR_NS:
+            return False
+        alone = own.turn_time == own.last_data_time == own.last_time
+        paused = own.last_time - peer.last_time > round_trip + DELAYED_ACK_NS
+        return alone and paused and segment.time - own.last_time < round_trip // 4
 
     def _since_open(self, segment: Segment, receiver: ShadowSocket) -> float:
         """As long as the receiver had been open when it arrived, in seconds; 0 where nothing tells."""

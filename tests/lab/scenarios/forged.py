@@ -14,7 +14,7 @@ from tests.lab import injector
 from tests.lab.network import LabError, run
 from tests.lab.stage import Stage
 
-from .registry import EVERYWHERE, SLOW_PATH, scenario
+from .registry import BEFORE_FILTER, EVERYWHERE, SLOW_PATH, scenario
 
 Inject = Callable[..., None]
 
@@ -176,6 +176,30 @@ def client_only(stage: Stage) -> None:
     stage.pause(0.2)
     stage.server.run("send", "recv", "so_error", "close")
     stage.client.run("close")
+
+
+@scenario(
+    "reset-sooner-than-round-trip",
+    "a device drops a request after a pause and answers it in the server's name, with its TTL, at once",
+    captures=BEFORE_FILTER,
+    delay=0.02,
+    seconds=6,
+)
+@scenario(
+    "reset-sooner-than-round-trip-ipv6",
+    "as reset-sooner-than-round-trip; IPv6",
+    captures=BEFORE_FILTER,
+    delay=0.02,
+    ipv6=True,
+    seconds=6,
+)
+def too_soon(stage: Stage) -> None:
+    inject = _device(stage)
+    stage.established()
+    stage.pause(1)
+    stage.network.filter([f"tcp dport {stage.port} drop"])
+    inject({"as": "server", "flags": "R", "ttl": 62, "when": "client"})
+    stage.client.run("send", "recv", "recv", "send", "so_error", "close")
 
 
 DNAT = """

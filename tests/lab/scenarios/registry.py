@@ -23,7 +23,8 @@ BEFORE_FILTER: Mapping[str, tuple[str, ...]] = {"client": (), "middle": ()}  # t
 class Scenario:
     """One scenario; `seconds` is about how long it takes, `delay` how long the router holds a packet.
 
-    `captures` has tcpdump's options for each place; `edit` changes each capture once it is recorded.
+    `captures` has tcpdump's options for each place; `edit` changes each capture once it is recorded; `needs`
+    names the programs that must be installed.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Scenario:
     seconds: int = 2
     captures: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: EVERYWHERE)
     edit: Edit | None = None
+    needs: tuple[str, ...] = ()
 
     @property
     def slow(self) -> bool:
@@ -53,11 +55,12 @@ def scenario(
     seconds: int = 2,
     captures: Mapping[str, tuple[str, ...]] = EVERYWHERE,
     edit: Edit | None = None,
+    needs: tuple[str, ...] = (),
 ) -> Callable[[Play], Play]:
     """Register a scenario; decorators can be stacked."""
 
     def register(play: Play) -> Play:
-        SCENARIOS[name] = Scenario(name, description, play, ipv6, delay, seconds, captures, edit)
+        SCENARIOS[name] = Scenario(name, description, play, ipv6, delay, seconds, captures, edit, needs)
         return play
 
     return register

@@ -47,6 +47,29 @@ def keepalive_icmp(stage: Stage) -> None:
 
 
 @scenario(
+    "keepalive-after-icmp",
+    "ICMP host unreachable answers an acknowledgement, then nobody answers the keepalive probes",
+    delay=SLOW_PATH,
+    captures=BEFORE_FILTER,
+    seconds=10,
+)
+def keepalive_after_icmp(stage: Stage) -> None:
+    stage.established()
+    _keepalive(stage)
+    stage.filter("tcp dport PORT reject with icmp type host-unreachable")
+    stage.server.do("send")
+    stage.client.do("recv")
+    stage.pause(0.5)
+    stage.filter(*DROP)
+    stage.client.begin("recv")
+    stage.client.finish()
+    stage.client.run("recv", "send", "so_error", "close")
+    stage.unfilter()
+    stage.pause(3)
+    stage.beacon()
+
+
+@scenario(
     "keepalive-timeout-ipv6",
     "the path breaks on an idle connection with keepalive; the client sends later; IPv6",
     captures=BEFORE_FILTER,

@@ -1,0 +1,115 @@
+"""Who asks for whose hardware address, and who answers: ARP (RFC 826), neighbour discovery (RFC 4861).
+
+Only frames that became no row are looked at, on links that have such addresses.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.decode.spans import Spans, gather
+from analyzer.model.blocks import FrameBlock
+from analyzer.model.columns import NEIGHBOUR
+
+Rows = NDArray[np.void]
+
+_LINKS = {1: (14, 12), 113: (16, 14), 276: (20, 0)}
+"""Size of the link's header and where its EtherType stands: Ethernet, Linux cooked v1 and v2."""
+_ARP, _IPV6, _VLAN = 0x0806, 0x86DD, 0x8100
+_ARP_HEADER = np.dtype(
+    [
+        ("hardware", ">u2"),
+        ("protocol", ">u2"),
+        ("sizes", ">u2"),
+        ("operation", ">u2"),
+        ("sender_hardware", "V6"),
+        ("sender", ">u4"),
+        ("target_hardware", "V6"),
+        ("target", ">u4"),
+    ]
+)
+_IPV4_OVER_6_BYTES = (0x0800, 0x0604)
+_REQUEST, _REPLY = 1, 2
+_ND_HEADER = np.dtype(
+    [
+        ("first", "V6"),
+        ("next", "u1"),
+        ("hops", "u1"),
+        ("sender_hi", ">u8"),
+        ("sender_lo", ">u8"),
+        ("receiver", "V16"),
+        ("type", "u1"),
+        ("code", "u1"),
+        ("rest", "V6"),
+        ("target_hi", ">u8"),
+        ("target_lo", ">u8"),
+    ]
+)
+_ICMPV6, _LAST_HOP = 58, 255
+_SOLICITATION, _ADVERTISEMENT = 135, 136
+
+NOBODY = np.zeros(0, NEIGHBOUR)
+
+
+def read(block: FrameBlock, index: NDArray[np.int64]) -> Rows:
+    """What these frames of the block ask and answer, NEIGHBOUR rows in file order; ``index`` int64 (k,)."""
+    if not len(index):
+        return NOBODY
+    spans = Spans.of(block).take(index)
+    found = [
+        rows
+        for link, layout in _LINKS.items()
+        if len(part := np.flatnonzero(block.link_types[index] == link))
+        for rows in _of_link(block, spans.take(part), *layout)
+    ]
+    rows = np.concatenate([NOBODY, *found])
+    return rows[np.argsort(rows["frame"], kind="stable")]
+
+
+def _of_link(block: FrameBlock, spans: Spans, size: int, ethertype: int) -> tuple[Rows, Rows]:
+    kinds = spans.gather(">u2", ahead=ethertype).astype(np.uint16)
+    at = spans.at + size
+    tagged = kinds == _VLAN
+    kinds = np.where(tagged, gather(spans.buffer, ">u2", at + 2).astype(np.uint16), kinds)
+    spans = spans.moved(at + 4 * tagged)
+    arp = spans.take(np.flatnonzero(kinds == _ARP))
+    discovery = spans.take(np.flatnonzero(kinds == _IPV6))
+    return _arp(block, arp), _discovery(block, discovery)
+
+
+def _arp(block: FrameBlock, spans: Spans) -> Rows:
+    """Requests, but those that announce or probe an own address (RFC 5227); and replies."""
+    header = spans.gather(_ARP_HEADER)
+    plain = ~spans.lack(_ARP_HEADER.itemsize)
+    plain &= (header["protocol"] == _IPV4_OVER_6_BYTES[0]) & (header["sizes"] == _IPV4_OVER_6_BYTES[1])
+    asks = header["operation"] == _REQUEST
+    foreign = (header["sender"] != 0) & (header["sender"] != header["target"])
+    rows = _rows(block, spans, 4, asks)
+    rows["asker_lo"] = np.where(asks, header["sender"], 0)
+    rows["target_lo"] = np.where(asks, header["target"], header["sender"])
+    kept: Rows = rows[plain & ((asks & foreign) | (header["operation"] == _REPLY))]
+    return kept
+
+
+def _discovery(block: FrameBlock, spans: Spans) -> Rows:
+    """Solicitations, but those that look for a double of an own address; and advertisements."""
+    header = spans.gather(_ND_HEADER)
+    plain = ~spans.lack(_ND_HEADER.itemsize) & (header["next"] == _ICMPV6) & (header["hops"] == _LAST_HOP)
+    asks = header["type"] == _SOLICITATION
+    foreign = (header["sender_hi"] != 0) | (header["sender_lo"] != 0)
+    rows = _rows(block, spans, 6, asks)
+    for half in ("hi", "lo"):
+        rows[f"asker_{half}"] = np.where(asks, header[f"sender_{half}"], 0)
+        rows[f"target_{half}"] = header[f"target_{half}"]
+    kept: Rows = rows[plain & ((asks & foreign) | (header["type"] == _ADVERTISEMENT))]
+    return kept
+
+
+def _rows(block: FrameBlock, spans: Spans, version: int, asks: NDArray[np.bool_]) -> Rows:
+    rows = np.zeros(len(spans), NEIGHBOUR)
+    rows["frame"] = spans.index + block.first_number
+    rows["time"] = block.times[spans.index]
+    rows["version"] = version
+    rows["asks"] = asks
+    return rows

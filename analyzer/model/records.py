@@ -1,0 +1,21 @@
+"""Rows of structured arrays, handled as opaque bytes: field by field NumPy takes thirty times as long."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Records = NDArray[np.void]
+"""A structured array: (n,)."""
+
+
+def take(rows: Records, index: NDArray[Any]) -> Records:
+    """These rows, in this order: ``rows[index]`` for an index of whole numbers (k,)."""
+    return rows.view(f"V{rows.dtype.itemsize}").take(index).view(rows.dtype)
+
+
+def where(rows: Records, mask: NDArray[np.bool_]) -> Records:
+    """The rows where ``mask`` (n,) holds: ``rows[mask]``."""
+    return take(rows, np.flatnonzero(mask))

@@ -1,0 +1,105 @@
+"""ARP and neighbour discovery that nobody answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from analyzer.pipeline import analyze
+from tests.captures import frames_of, sample
+from tests.sources.build import SECOND, Frame
+from tests.sources.build import pcapng as write_pcapng
+
+ASKED = {
+    "next-hop-dead": "10.9.0.254",
+    "next-hop-dead-stale": "10.9.0.254",
+    "next-hop-dead-ipv6": "fd00:9::77",
+}
+ARP = b"\x08\x06"
+
+
+def told(frames: list[Frame], folder: Path, max_frames: int = 1000) -> list[str]:
+    """What is said of hosts that did not answer."""
+    path = folder / "made.pcapng"
+    path.write_bytes(write_pcapng(frames))
+    [capture] = analyze(path, max_frames=max_frames).captures
+    return [problem for problem in capture.problems if "did not answer" in problem]
+
+
+def questions() -> list[Frame]:
+    """The ARP requests of the client for a router that is gone: three, a second apart."""
+    return [frame for frame in frames_of(sample("next-hop-dead").read_bytes()) if frame.data[12:14] == ARP]
+
+
+def later(frame: Frame, seconds: float) -> Frame:
+    return frame._replace(time=frame.time + round(seconds * SECOND))
+
+
+def answer_to(frame: Frame) -> Frame:
+    """The router's reply."""
+    hardware, body = b"\x02\0\0\0\0\x77", frame.data
+    reply = hardware + body[38:42] + body[22:28] + body[28:32]
+    answer = body[6:12] + hardware + body[12:20] + b"\0\x02" + reply
+    return frame._replace(data=answer, time=frame.time + 1000)
+
+
+@pytest.mark.parametrize("scenario", ASKED)
+def test_real_captures_say_who_is_silent(scenario: str) -> None:
+    [capture] = analyze(sample(scenario)).captures
+    [problem] = [problem for problem in capture.problems if "did not answer" in problem]
+    assert problem.startswith(f"{ASKED[scenario]} did not answer ")
+    assert "EHOSTUNREACH" in problem
+
+
+@pytest.mark.parametrize("scenario", ["clean-request-response", "clean-ipv6", "connect-timeout"])
+def test_who_answers_is_not_told_of(scenario: str) -> None:
+    [capture] = analyze(sample(scenario)).captures
+    assert not any("did not answer" in problem for problem in capture.problems)
+
+
+@pytest.mark.parametrize("max_frames", [1, 2, 1000])
+def test_three_questions_in_a_row_are_a_failure(max_frames: int, tmp_path: Path) -> None:
+    [problem] = told(questions(), tmp_path, max_frames)
+    assert "10.9.0.254 did not answer ARP, which 10.9.0.1 tried 3 times in a row" in problem
+
+
+def test_two_questions_are_not(tmp_path: Path) -> None:
+    assert told(questions()[:2], tmp_path) == []
+
+
+def test_questions_far_apart_are_not(tmp_path: Path) -> None:
+    first, second, third = questions()
+    assert told([first, second, later(third, 60)], tmp_path) == []
+
+
+def test_an_answer_in_between_begins_anew(tmp_path: Path) -> None:
+    first, second, third = questions()
+    assert told([first, second, answer_to(second), third], tmp_path) == []
+
+
+def test_in_a_vlan(tmp_path: Path) -> None:
+    tagged = [f._replace(data=f.data[:12] + b"\x81\0\0\x07" + f.data[12:]) for f in questions()]
+    assert len(told(tagged, tmp_path)) == 1
+
+
+def test_announcements_and_probes_of_an_own_address_are_no_questions(tmp_path: Path) -> None:
+    own = [f._replace(data=f.data[:38] + f.data[28:32]) for f in questions()]
+    probes = [f._replace(data=f.data[:28] + bytes(4) + f.data[32:]) for f in questions()]
+    assert told(own, tmp_path) == []
+    assert told(probes, tmp_path) == []
+
+
+def test_a_frame_that_was_cut_is_no_question(tmp_path: Path) -> None:
+    assert told([f._replace(data=f.data[:40]) for f in questions()], tmp_path) == []
+
+
+def test_many_are_counted(tmp_path: Path) -> None:
+    every = [
+        frame._replace(data=frame.data[:38] + bytes([10, 9, 0, number]), time=frame.time + number)
+        for frame in questions()
+        for number in range(100, 110)
+    ]
+    problems = told(every, tmp_path)
+    assert len(problems) == 4
+    assert problems[-1].startswith("7 more addresses did not answer")
