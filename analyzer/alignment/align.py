@@ -81,7 +81,8 @@ class _Aligned:
         reading = event.reading
         rounded = event.time.resolution if event.time else 0
         found = []
-        for candidate in self._pools.near(reading, time, _HOUR):
+        latest = None if time is None else time + rounded
+        for candidate in self._pools.near(reading, latest, _HOUR):
             how = fit(reading, candidate)
             near, delay = _near(candidate, time, rounded)
             if how and near >= 0 and (near > 0 or how.ends is Ends.CLIENT or delay is None):
@@ -117,7 +118,11 @@ class _Aligned:
             return f"{' and '.join(dict.fromkeys(absent))} is not in the capture"
         if time is not None and self._span and not self._span[0] - _SOON <= time <= self._span[1] + _LONG:
             return "the capture does not cover this time"
-        return "no connection failed so" if time is None else "no connection failed so at that time"
+        return (
+            "no connection failed in this way"
+            if time is None
+            else "no connection failed in this way at that time"
+        )
 
 
 def _strong(found: _Fitting) -> bool:

@@ -15,8 +15,7 @@ from analyzer.model.log_line import LogLine
 from analyzer.model.rule import Severity
 
 _EOF, _BLOCKS = "EOF", "BLOCKS"
-_SECOND = 10**9
-NEAREST = 500
+NEAREST = 50
 """Candidates that are looked at for a line, nearest in time first: more cannot be told apart anyway."""
 
 
@@ -124,14 +123,17 @@ class Pools:
             self._pools[key] = sorted(found.values(), key=attrgetter("time"))
         return self._pools[key]
 
-    def near(self, reading: LogLine, time: int | None, within: int) -> list[Candidate]:
-        """Those whose time lies within so many nanoseconds of this one; at most NEAREST, most before it."""
+    def near(self, reading: LogLine, time: int | None, within: int, most: int = NEAREST) -> list[Candidate]:
+        """Those whose time lies within so many nanoseconds of this one; at most ``most``, the nearest.
+
+        Four of five are before it. ``time`` is the latest at which the line may have been written.
+        """
         pool = self.of(reading)
         if time is None:
-            return pool[:NEAREST]
+            return pool[:most]
         first, last = (bisect_left(pool, time + way * within, key=_time) for way in (-1, 1))
-        here = bisect_left(pool, time + _SECOND, key=_time)
-        return pool[max(first, here - 4 * NEAREST // 5) : min(last, here + NEAREST // 5)]
+        here = bisect_left(pool, time, key=_time)
+        return pool[max(first, here - 4 * most // 5) : min(last, here + most // 5)]
 
 
 _time = attrgetter("time")

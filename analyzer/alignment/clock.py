@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from math import sqrt
 from typing import NamedTuple
 
 from analyzer.alignment.candidates import Basis, Candidate, Pools
@@ -40,19 +41,21 @@ def clock_of(log: Log, pools: Pools) -> LogClock:
     """Zone and clock of a log. Where its lines name their zone, that is taken for true."""
     timed = [event for event in log.events if event.time]
     stated = bool(timed) and all(event.time and event.time.zone is not None for event in timed)
-    pairs = sorted(_pairs(_sample(timed, _EVENTS), pools))
-    of = len({pair.event for pair in pairs})
-    zone, agree = _zone(pairs, stated)
-    slid, slid_agree = _slide(pairs, SECOND)
-    exact, exact_agree = _slide(pairs, EARLY)
-    if 2 * exact_agree > slid_agree:  # most programs write at once
-        slid = exact
-    if slid_agree >= max(3, agree + max(2, agree // 3)) or (not agree and _unmistakable(pairs, slid)):
-        zone = 0 if stated else round(slid / SECOND / 1800) * 1800
-        return LogClock(zone, slid - zone * SECOND, stated, True, slid_agree, of)
+    events = _sample(timed, _EVENTS)
+    of = sum(bool(pools.of(event.reading)) for event in events)
+    zone, agree = _zone(events, pools, stated)
+    if 2 * agree <= of:
+        pairs = sorted(_pairs(events, pools))
+        slid, slid_agree = _slide(pairs, SECOND)
+        exact, exact_agree = _slide(pairs, EARLY)
+        if 2 * exact_agree > slid_agree:  # most programs write at once
+            slid = exact
+        if slid_agree >= max(3, agree + max(2, agree // 3)) or (not agree and _unmistakable(pairs, slid)):
+            zone = 0 if stated else round(slid / SECOND / 1800) * 1800
+            return LogClock(zone, slid - zone * SECOND, stated, True, slid_agree, of)
     if not agree:
         return LogClock(0, 0, stated, False, 0, of)
-    return LogClock(zone, _ahead(pairs, zone * SECOND), stated, True, agree, of)
+    return LogClock(zone, _ahead(events, pools, zone * SECOND), stated, True, agree, of)
 
 
 def _sample(events: Sequence[LogEvent], most: int) -> Sequence[LogEvent]:
@@ -93,33 +96,67 @@ def _within(pairs: Sequence[_Pair], offset: int) -> list[_Pair]:
     return found
 
 
-def _agree(pairs: Sequence[_Pair]) -> int:
-    """How many events have a failure each."""
-    return min(len({pair.event for pair in pairs}), len({pair.candidate for pair in pairs}))
+class _Hit(NamedTuple):
+    """The last failure that an event may tell of, if the log's clock is ahead by some offset."""
+
+    event: int
+    candidate: int
+    late: int
+    rounded: int
+    ends: Ends
 
 
-def _zone(pairs: Sequence[_Pair], stated: bool) -> tuple[int, int]:
+def _hits(events: Sequence[LogEvent], pools: Pools, offset: int) -> list[_Hit]:
+    """One for each event that has such a failure just before it."""
+    found = []
+    for number, event in enumerate(events):
+        if event.time:
+            latest = event.time.time - offset + event.time.resolution + EARLY
+            for candidate in reversed(pools.near(event.reading, latest, LATE + 2 * EARLY + SECOND, most=10)):
+                late = event.time.time - offset - candidate.time
+                if candidate.time <= latest and late <= LATE:
+                    ends = _worth(event, candidate)
+                    if ends is not None:
+                        found.append(_Hit(number, id(candidate), late, event.time.resolution, ends))
+                        break
+    return found
+
+
+def _zone(events: Sequence[LogEvent], pools: Pools, stated: bool) -> tuple[int, int]:
     """The zone that most events agree with, and how many: UTC before whole hours before the others."""
     best, most, worth = 0, 0, 0.0
+    by_chance = _by_chance(events, pools)
     for zone in [0] if stated else _ZONES:
-        within = _within(pairs, zone * SECOND)
-        agree = _agree(within)
+        hits = _hits(events, pools, zone * SECOND)
+        agree = len({hit.candidate for hit in hits})
         odd = 0 if zone == 0 else 1 if zone % 3600 == 0 else 2 if zone % 1800 == 0 else 3
-        chance = _chance(pairs, EARLY + LATE)
-        if odd and chance > (0.05 if agree == 1 else (agree - 1) / 4) and not _named(within):
+        if odd and not _is_no_chance(agree, by_chance) and not _named(hits):
             continue
         if agree - 0.3 * odd > worth:
             best, most, worth = zone, agree, agree - 0.3 * odd
     return best, most
 
 
-def _chance(pairs: Sequence[_Pair], window: int) -> float:
-    """How many pairs a quarter of an hour would have by chance."""
-    return len(pairs) * window / (_QUARTER * SECOND)
+def _by_chance(events: Sequence[LogEvent], pools: Pools) -> float:
+    """How many events have a failure in one wrong zone or another, all of them counted."""
+    window, total = EARLY + LATE, 0
+    for event in events:
+        if pool := pools.of(event.reading):
+            total += min(len(pool) * window, pool[-1].time - pool[0].time + window)
+    return total / (_QUARTER * SECOND)
 
 
-def _named(pairs: Iterable[_Pair]) -> bool:
-    return any(pair.ends is Ends.CLIENT for pair in pairs)
+def _is_no_chance(agree: int, by_chance: float) -> bool:
+    """Whether that many events do not agree by chance with the best of all zones."""
+    if agree < 2:
+        return bool(agree) and by_chance <= 0.05
+    in_one = by_chance / len(_ZONES)
+    return agree >= 1 + min(4 * by_chance, 2 + 2 * in_one + 6 * sqrt(in_one))
+
+
+def _named(hits: Iterable[_Hit | _Pair]) -> bool:
+    """Whether one of them is known by its client's port."""
+    return any(hit.ends is Ends.CLIENT for hit in hits)
 
 
 def _slide(pairs: Sequence[_Pair], window: int) -> tuple[int, int]:
@@ -147,17 +184,12 @@ def _unmistakable(pairs: Sequence[_Pair], offset: int) -> bool:
     return _named(_within(pairs, offset))
 
 
-def _ahead(pairs: Sequence[_Pair], offset: int) -> int:
+def _ahead(events: Sequence[LogEvent], pools: Pools, offset: int) -> int:
     """How much the clock is ahead besides its zone, where the events agree about that."""
-    nearest: dict[int, int] = {}
-    for pair in _within(pairs, offset):
-        late = pair.apart - offset
-        if pair.rounded < SECOND and abs(late) < abs(nearest.get(pair.event, LATE + 1)):
-            nearest[pair.event] = late
-    late_ones = sorted(nearest.values())
-    if len(late_ones) < 3 or late_ones[0] < _AHEAD or late_ones[-1] - late_ones[0] > _AHEAD:
+    late = sorted(hit.late for hit in _hits(events, pools, offset) if hit.rounded < SECOND)
+    if len(late) < 3 or late[0] < _AHEAD or late[-1] - late[0] > _AHEAD:
         return 0
-    return late_ones[0]
+    return late[0]
 
 
 def _apart(pair: _Pair) -> int:

@@ -68,7 +68,7 @@ def _read(log: Log, clock: LogClock) -> str:
 def _clock(clock: LogClock) -> str:
     if not clock.found:
         if clock.stated:
-            return "time zone as stated, but no line was written when a connection of the capture failed so"
+            return "time zone as stated, but no line was written when a connection failed in that way"
         return "no time zone brings its lines together with failures: matched by what they say alone"
     zone = "time zone as stated" if clock.stated else f"time zone {zone_name(clock.zone)}, found out"
     lines = f"{clock.agree:,} of {clock.of:,} lines agree"

@@ -150,7 +150,7 @@ def test_a_line_without_time_is_matched_by_what_it_says() -> None:
     [
         (
             "2026-11-21T05:56:23.700Z ConnectionResetError: [Errno 104]",
-            "no connection failed so at that time",
+            "no connection failed in this way at that time",
         ),
         ("2026-11-21T05:46:23.700Z BrokenPipeError: [Errno 32]", "the capture does not cover this time"),
         ("2026-11-21T05:56:23.700Z connect ECONNREFUSED 10.9.7.7:80", "10.9.7.7 is not in the capture"),

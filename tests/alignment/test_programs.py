@@ -118,11 +118,7 @@ public class Ask {
         for (String port : ports) {
             URL url = new URL("http://127.0.0.1:" + port + "/x");
             try {
-                HttpURLConnection asked = (HttpURLConnection) url.openConnection();
-                asked.setRequestMethod("POST");
-                asked.setDoOutput(true);
-                asked.getOutputStream().write(120);
-                asked.getInputStream().readAllBytes();
+                url.openStream().readAllBytes();
             } catch (IOException error) {
                 Logger.getLogger("x").log(Level.SEVERE, url + " failed", error);
             }
