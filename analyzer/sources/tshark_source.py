@@ -1,7 +1,7 @@
 """Captures that tshark reads: formats, link types and tunnels that the own decoder does not know.
 
 tshark tells the fields of the innermost packet of each frame; from those a plain IP packet is made, which
-goes the way of all others. Payload is not kept, only its length.
+goes the way of all others.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _FIELDS = (
     *("frame.time_epoch", "frame.len", "frame.protocols"),
     *("ip.src", "ip.dst", "ip.ttl", "ip.id", "ipv6.src", "ipv6.dst", "ipv6.hlim"),
     *("tcp.srcport", "tcp.dstport", "tcp.seq", "tcp.ack", "tcp.flags", "tcp.window_size_value"),
-    *("tcp.len", "tcp.options", "udp.srcport", "udp.dstport", "udp.length"),
+    *("tcp.len", "tcp.options", "tcp.payload", "udp.srcport", "udp.dstport", "udp.length", "udp.payload"),
     *("icmp.type", "icmp.code", "icmp.mtu", "icmpv6.type", "icmpv6.code", "icmpv6.mtu"),
 )
 
@@ -135,10 +135,10 @@ def _frame(line: str) -> _Frame:
     told = {name: text.split(",") if text else [] for name, text in values.items()}
     time = _time(values.get("frame.time_epoch", ""))
     try:
-        data, payload = _packet(told)
+        data, missing = _packet(told)
     except (ValueError, IndexError, struct.error):
-        data, payload = _ip(4, "0.0.0.0", "0.0.0.0", 0, 0, _OTHER, b"", 0), 0  # noqa: S104 - no address
-    return _Frame(data, len(data) + payload, time)
+        data, missing = _ip(4, "0.0.0.0", "0.0.0.0", 0, 0, _OTHER, b"", 0), 0  # noqa: S104 - no address
+    return _Frame(data, len(data) + missing, time)
 
 
 def _time(text: str) -> int:
@@ -149,14 +149,17 @@ def _time(text: str) -> int:
 
 
 def _packet(told: dict[str, list[str]]) -> tuple[bytes, int]:
-    """The innermost IP packet that carries something looked at, and the length of its payload."""
+    """The innermost IP packet that carries something looked at, and how much of it was not captured."""
     layers = _layers(told["frame.protocols"][0].split(":"))
     outer = layers[-1]
     if len(layers) > 1 and layers[-2].transport in ("icmp", "icmpv6"):
         return _icmp(told, layers[-2], outer)
-    body, payload = _transport(told, outer.transport)
+    head, length = _transport(told, outer.transport)
+    texts = told.get(f"{outer.transport}.payload")
+    payload = bytes.fromhex(texts[-1].replace(":", ""))[:length] if texts else b""
     number = {"tcp": _TCP, "udp": _UDP}.get(outer.transport, _OTHER)
-    return _ip(*_addresses(told, outer), number, body, payload), payload
+    missing = length - len(payload)
+    return _ip(*_addresses(told, outer), number, head + payload, missing), missing
 
 
 class _Layer(NamedTuple):
