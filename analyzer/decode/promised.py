@@ -15,6 +15,7 @@ _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _LONGEST_HEAD = 4096
 _RECORD = np.dtype([("type", "u1"), ("major", "u1"), ("minor", "u1"), ("length", ">u2")])
 _ALERT = 21
+_FATAL = 2
 _RECORDS = 16
 """TLS records of one segment that are looked at."""
 _TO_COME = 1 << 20
@@ -65,7 +66,7 @@ def _of_records(
         is_record = (header["type"] >= 20) & (header["type"] <= 23) & (header["major"] == 3)
         is_record &= (header["minor"] <= 4) & (length <= 1 << 15)
         alert = is_record & (header["type"] == _ALERT) & (length == 2) & (place + 7 <= end[rows])
-        refusal = alert & (buffer.take(place + 6, mode="clip") != 0)
+        refusal = alert & (buffer.take(place + 5, mode="clip") == _FATAL)
         found[rows[is_record]] = (ahead + 5 + length)[is_record]
         found[rows[refusal]] = _TO_COME
         ahead = ahead + 5 + length

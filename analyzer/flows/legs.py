@@ -73,7 +73,8 @@ class Legs:
         columns = batch.rows
         syn = (columns.flags & (Flag.SYN | Flag.ACK)) == Flag.SYN
         syn[batch.handed] = False
-        rows = np.flatnonzero(syn & ~columns.is_icmp & (columns.has_ts | (columns.ip_id != 0)))
+        telling = (columns.seq != 0) & (columns.has_ts | (columns.ip_id != 0))  # made packets often have 0
+        rows = np.flatnonzero(syn & ~columns.is_icmp & telling)
         hashes = _hashes(columns, rows)
         chosen = _is_twice(np.concatenate([self._recent["hash"], hashes]))[len(self._recent) :]
         chosen |= columns.clock[rows] > columns.clock.max() - LEG_NS

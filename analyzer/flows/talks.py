@@ -111,15 +111,18 @@ class _Direction:
         if not -_FAR < begin < _FAR:
             return 0
         self.total = max(self.total, begin + payload)
-        before = len(self.data)
-        if begin <= before:
+        before = self._held()
+        if begin <= len(self.data):
             self._append(begin, payload, data)
             while self.early and self.whole and (begin := min(self.early)) <= len(self.data):
                 piece = self.early.pop(begin)
                 self._append(begin, len(piece), memoryview(piece))
         elif begin < KEPT and len(data) == payload and len(self.early) < _EARLY:
             self.early.setdefault(begin, bytes(data))
-        return len(self.data) - before
+        return self._held() - before
+
+    def _held(self) -> int:
+        return len(self.data) + sum(map(len, self.early.values()))
 
     def _append(self, begin: int, payload: int, data: memoryview) -> None:
         skip = len(self.data) - begin

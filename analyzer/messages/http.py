@@ -169,6 +169,7 @@ def _chunks(said: Said, at: int) -> Body:
         if not length:
             end = _LAST_CHUNK.match(said.data, size.end())
             return Body(end.end(), whole=True) if end else Body(None, whole=False, known=said.whole)
-        at = size.end() + length + (2 if said.data[size.end() + length :][:1] != b"\n" else 1)
+        end_of_data = size.end() + length
+        at = end_of_data + (2 if said.data[end_of_data : end_of_data + 1] != b"\n" else 1)
         if at > len(said.data):
             return Body(None, whole=False, missing=max(0, size.end() + length - said.total), known=said.whole)

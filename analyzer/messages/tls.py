@@ -11,7 +11,7 @@ from analyzer.model.talk import Said, Talk
 _CHANGE_CIPHER, _ALERT, _HANDSHAKE, _DATA = 20, 21, 22, 23
 _LONGEST = (1 << 14) + 2048  # RFC 5246 section 6.2.3
 _CLIENT_HELLO, _SERVER_HELLO = 1, 2
-_CLOSE_NOTIFY = 0
+_FATAL = 2  # level of an alert (RFC 5246 section 7.2)
 _SEALED_ALERT = 2 + 1 + 16  # TLS 1.3: alert, type, tag of an AEAD
 _ALERTS = (2 + 16, _SEALED_ALERT, 8 + 2 + 16)
 """Bytes of an encrypted alert: TLS 1.2 with ChaCha20 (RFC 7905), TLS 1.3, TLS 1.2 with AES-GCM (RFC 5288)."""
@@ -176,14 +176,14 @@ def _extensions(hello: bytes, at: int) -> dict[int, bytes]:
 
 
 def _alert(talk: Talk, client: list[Record], server: list[Record]) -> tuple[str, str]:
-    """The last alert that can be read and is no farewell, and who sent it."""
+    """The last fatal alert that can be read, and who sent it: after a warning both go on (RFC 5246, 7.2)."""
     for sender, data, records in (
         ("server", talk.server.data, server),
         ("client", talk.client.data, client),
     ):
         for record in reversed(records):
             content = data[record.begin : record.end]
-            if record.type == _ALERT and record.length == 2 == len(content) and content[1] != _CLOSE_NOTIFY:
+            if record.type == _ALERT and record.length == 2 == len(content) and content[0] == _FATAL:
                 return load("tls_alerts").get(content[1], f"alert {content[1]}"), sender
     return "", ""
 

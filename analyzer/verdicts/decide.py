@@ -13,9 +13,13 @@ from analyzer.verdicts.confidence import confidence
 
 
 def without_refined(findings: Iterable[Finding]) -> list[Finding]:
-    """Findings in order of time; of two about the same event, the one whose rule refines the other's."""
+    """Findings in order of time; of two about the same event, the one whose rule refines the other's.
+
+    An error of which nothing is known on that end's system takes no other one's place.
+    """
     found = list(findings)
-    refined = {(f.side, f.key, name) for f in found for name in f.refines}
+    telling = [f for f in found if f.outcome or f.severity is not Severity.ERROR]
+    refined = {(f.side, f.key, name) for f in telling for name in f.refines}
     kept = [f for f in found if (f.side, f.key, f.rule) not in refined]
     return sorted(kept, key=lambda f: (f.time, f.frames, f.rule))
 

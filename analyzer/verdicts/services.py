@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -106,6 +105,7 @@ class Services:
     _moments: list[NDArray[np.void]] = field(default_factory=list)
     _services: list[NDArray[np.void]] = field(default_factory=list)
     _folded: int = 0
+    _rows: int = 0
     _is_folded: bool = False
 
     def add(self, rows: SummaryRows, failed: Iterable[int] = ()) -> None:
@@ -121,11 +121,12 @@ class Services:
         late = (rows["protocol"] == TCP) & rows["fin"].all(axis=1) & rows["reset"].any(axis=1)
         late &= is_fine & ~empty
         self.late_resets += int(late.sum())
-        self._moments.append(_moments(where(fine, is_reached(fine)), REACHED))
-        self._moments.append(_moments(rows[empty], EMPTY))
+        parts = _moments(where(fine, is_reached(fine)), REACHED), _moments(rows[empty], EMPTY)
+        self._moments.extend(parts)
         self._services.append(_services(rows, is_fine))
         self._is_folded = False
-        if sum(map(len, chain(self._moments, self._services))) > 2 * self._folded + _ENOUGH:
+        self._rows += sum(map(len, parts)) + len(rows)
+        if self._rows > 2 * self._folded + _ENOUGH:
             self._fold()
 
     def merge(self, other: Services) -> None:
@@ -134,6 +135,7 @@ class Services:
         self._is_folded = other._is_folded and not self._services
         self._moments.extend(other._moments)
         self._services.extend(other._services)
+        self._rows += other._rows
 
     def moments(self, kind: int, keys: Iterable[Pair], *, by_service: bool = False) -> dict[Pair, Moments]:
         """The moments of that kind of these pairs (or services), in order of time."""
@@ -208,6 +210,7 @@ class Services:
             services["survivors"] = np.add.reduceat(rows["survivors"], starts)
             services["largest"] = np.maximum.reduceat(rows["largest"], starts, axis=0)
         self._services, self._folded = [services], len(folded) + len(services)
+        self._rows = self._folded
 
 
 @dataclass(frozen=True, slots=True)
