@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from analyzer import __version__
-from analyzer.cli.messages import complain
+from analyzer.cli.messages import complain, drop_output
 from analyzer.errors import UserError
 
 EXIT_BAD = 2
@@ -93,12 +93,12 @@ def run(arguments: list[str] | None = None) -> int:
         complain("interrupted")
         return 130
     except (BrokenPipeError, SystemExit):  # click turns the one into the other, and raises no other
-        _drop_output()  # its reader has seen enough
+        drop_output()  # its reader has seen enough
         return 0
     except OSError as error:
         complain(f"{error.filename or 'stdout'}: {error.strerror or error}")
         if not error.filename:
-            _drop_output()
+            drop_output()
         return EXIT_BAD
     except Exception as error:  # whatever it is, a user gets a sentence and not a traceback
         if os.environ.get(_TRACEBACK):
@@ -109,11 +109,6 @@ def run(arguments: list[str] | None = None) -> int:
         )
         return EXIT_BAD
     return result if isinstance(result, int) else 0
-
-
-def _drop_output() -> None:
-    """Python would complain once more when it closes a stdout that takes nothing."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main() -> None:

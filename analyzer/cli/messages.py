@@ -1,6 +1,9 @@
-"""What is said on stderr."""
+"""What is said on stderr, and what becomes of a stdout that nobody reads."""
 
 from __future__ import annotations
+
+import os
+import sys
 
 import click
 
@@ -11,3 +14,8 @@ def complain(message: object) -> None:
     """One message of the command; a UserError's hint stays on a line of its own."""
     for number, line in enumerate(str(message).split("\n")):
         click.echo(f"{'' if number else 'errnoscope: '}{printable(line)}", err=True)
+
+
+def drop_output() -> None:
+    """Nobody reads stdout any more; Python would complain once more when it closes it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, NamedTuple, TextIO, TypeVar, cast
 
 import click
 
+from analyzer.cli.messages import drop_output
 from analyzer.errors import UserError
 from analyzer.reports.formats import FORMATS, Format, writer
 
@@ -61,11 +62,20 @@ class Outputs:
         self._targets = targets
 
     def write(self, report: object, **options: object) -> None:
-        """Write the report (what the formats' modules take) in every format, with the options it has."""
+        """Write the report (what the formats' modules take) in every format, with the options it has.
+
+        Whose reader of stdout has seen enough gets the files all the same.
+        """
         for known, out in self._targets:
             if known.module:
                 chosen = {name: options[name] for name in known.options if name in options}
-                writer(known)(report, out, **chosen)
+                try:
+                    writer(known)(report, out, **chosen)
+                    out.flush()
+                except BrokenPipeError:
+                    if out is not sys.stdout:
+                        raise
+                    drop_output()
 
     def copies(self) -> Iterator[BinaryIO]:
         """The files of those that are no report but a copy of the capture, for bytes."""

@@ -41,7 +41,7 @@ def command(
     Examples:
       errnoscope rules reset-
       errnoscope rules --test rst-after-fin
-      errnoscope rules --new reset-while-idle --event reset_received
+      errnoscope rules --new idle --event reset_received --rule-dir my-rules
       errnoscope rules --fields reset_received
       errnoscope rules --test --rule-dir my-rules
     """

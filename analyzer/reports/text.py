@@ -223,10 +223,11 @@ def _nothing(report: Report, bold: Style) -> Iterable[str]:
     damaged = any(capture.damage for capture in report.captures)
     connections = _connections(report)
     within = " in what could be read" if damaged else ""
+    but = " that counts as one (see Not failures)" if report.totals.harmless else ""
     yield from map(
         bold,
         wrapped(
-            f"No failure found in {connections}{within}: no program got an errno, as far as this "
+            f"No failure found in {connections}{within}: no program got an errno{but}, as far as this "
             "capture shows.",
             WIDTH,
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from analyzer.model.capture import Capture
 from analyzer.model.finding import Finding, FlowResult, Verdict
@@ -162,7 +163,7 @@ def _said(result: FlowResult) -> Iterable[str]:
 
 
 def _look(capture: Capture, flow: Flow) -> str:
-    no_file = capture.path == "-" or capture.format == "packets"
+    no_file = capture.format == "packets" or not Path(capture.path).exists()  # a pipe, an interface
     path = "FILE" if no_file else shlex.quote(printable(capture.path))
     return f"wireshark {path} -Y '{display_filter(flow)}'"
 

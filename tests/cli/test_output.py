@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 from analyzer.cli.output import Target, opened
 from analyzer.errors import UserError
 from analyzer.reports.formats import FORMATS, writer
-from tests.captures import sample
+from tests.captures import ROOT, sample
 from tests.cli.test_cli import Capsys, told
 
 FAILED = sample("rst-after-fin-send-first")
@@ -147,3 +149,17 @@ def test_a_page_of_what_the_own_decoder_cannot_open_shows_what_was_kept(
     page = tmp_path / "page.html"
     assert told(capsys, "analyze", FAILED, "-o", f"html={page}") == (0, "", "")
     assert "rst-after-fin" in page.read_text()
+
+
+def test_files_are_written_though_nobody_reads_stdout(tmp_path: Path) -> None:
+    """As for ``errnoscope check ... | head -1``."""
+    path = tmp_path / "report.json"
+    command = [sys.executable, "-m", "analyzer", "check", str(FAILED), "-o", "text", "-o", f"json={path}"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, cwd=ROOT)
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert json.loads(path.read_text())

@@ -41,6 +41,12 @@ def test_an_alert_in_place_of_the_server_hello(wire: Wire, number: int, name: st
     assert (found.answer, found.because, found.alert, found.alert_from) == ("due", "alert", name, "server")
 
 
+def test_a_warning_is_no_refusal(wire: Wire) -> None:
+    """Servers warn of a name that they do not know, and go on."""
+    warning = bytes([21, 3, 3, 0, 2, 1, 112])
+    assert read(talk(wire.said["client"], warning + wire.said["server"])).because != "alert"
+
+
 def test_a_farewell_is_no_alert(wire: Wire) -> None:
     assert read(talk(wire.said["client"], bytes([21, 3, 3, 0, 2, 1, 0]))).alert == ""
 
