@@ -1,11 +1,17 @@
-"""What tshark reads in a capture's payload, by pyshark; imported only where it is asked for."""
+"""What tshark reads in a capture's payload, by pyshark; imported only where it is asked for.
+
+Arguments, as a program: path, Dissection as JSON. It prints a Dissected a line.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,21 +44,32 @@ def require_tshark() -> None:
 
 
 def dissect(path: Path, wanted: Dissection) -> Iterator[Dissected]:
-    """The messages of a capture, in its order. Raises UserError where tshark is missing or fails."""
+    """The messages of a capture, in its order. Raises UserError where tshark is missing or fails.
+
+    In a process of its own: pyshark replaces what asyncio knows of child processes, for all of its process.
+    """
     require_tshark()
+    command = [sys.executable, "-m", __name__, str(path), json.dumps(asdict(wanted))]
+    child = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no shell
+    if child.returncode:
+        said = child.stderr.strip().splitlines() or ["it ended without a word"]
+        raise UserError("tshark-failed", "--app", f"tshark failed: {said[-1]}")
+    for line in child.stdout.splitlines():
+        yield Dissected(**json.loads(line))
+
+
+def _messages(path: str, wanted: Dissection) -> Iterator[Dissected]:
+    """The same in this process. Raises what pyshark raises."""
     import pyshark
-    from pyshark.capture.capture import TSharkCrashException
 
     messages: dict[str, list[dict[str, str]]] = load("applications")
     settings = {"tls.keylog_file": wanted.keylog} if wanted.keylog else None
     packets = pyshark.FileCapture(
-        str(path), display_filter=" or ".join(messages), keep_packets=False, override_prefs=settings
+        path, display_filter=" or ".join(messages), keep_packets=False, override_prefs=settings
     )
     try:
         for packet in packets:
             yield from _of_packet(packet, messages, show=wanted.secrets)
-    except TSharkCrashException as error:
-        raise UserError("tshark-failed", "--app", f"tshark failed: {error}") from None
     finally:
         packets.close()
 
@@ -85,3 +102,8 @@ def _value(layer: Any, found: re.Match[str]) -> str:
     if form == ".names":
         return " ".join(str(one.showname_value or one.show) for one in field.all_fields)
     return str(field.showname_value if form and field.showname_value else field.show)
+
+
+if __name__ == "__main__":
+    for _message in _messages(sys.argv[1], Dissection(**json.loads(sys.argv[2]))):
+        print(json.dumps(asdict(_message)))
