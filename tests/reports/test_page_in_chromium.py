@@ -240,6 +240,7 @@ def test_everything_of_a_flow(shown: Any) -> None:
     assert ladder.get_by_text("client's send(): EPIPE with SIGPIPE").count() == 1
     detail.get_by_text("Frames as a table").click()
     table = detail.get_by_role("region", name="Frames")
+    table.locator("tbody tr").first.wait_for()  # it is built once it is opened
     assert table.locator("tbody tr").count() == 15
     cells = table.locator("tr.decides td").all_inner_texts()
     assert cells[:4] == ["16", "0.442693", "client", "PSH data 49:65, 16 bytes, ack 50"]
