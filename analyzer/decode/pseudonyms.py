@@ -12,7 +12,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 KEY_BYTES = 32
 _BLOCK = 16
 
-_NOBODY = frozenset(ip_address(text).packed for text in ("0.0.0.0", "255.255.255.255", "::", "::1"))  # noqa: S104
+_NOBODY = frozenset(ip_address(text).packed for text in ("0.0.0.0", "255.255.255.255", "::", "::1"))  # noqa: S104  (none is bound)
 _Net = IPv4Network | IPv6Network
 _KEPT: dict[int, tuple[_Net, ...]]
 _KEPT = {4: (IPv4Network("127.0.0.0/8"), IPv4Network("224.0.0.0/4")), 16: (IPv6Network("ff00::/8"),)}
@@ -32,7 +32,7 @@ class Pseudonyms:
         if len(key) != KEY_BYTES:
             raise ValueError(f"a key has {KEY_BYTES} bytes")
         # Each block is enciphered by itself on purpose: the scheme wants a function of 16 bytes.
-        self._cipher = Cipher(algorithms.AES(key[:_BLOCK]), modes.ECB())  # noqa: S305
+        self._cipher = Cipher(algorithms.AES(key[:_BLOCK]), modes.ECB())  # noqa: S305  (Crypto-PAn's)
         self._pad = int.from_bytes(self._encipher(key[_BLOCK:]))
         self._keep_special = keep_special
         self.address = cache(self._address)

@@ -38,7 +38,7 @@ class Exporter:
             text=True,
             start_new_session=True,  # Ctrl-C is for us
         )
-        assert self._process.stdout is not None  # noqa: S101
+        assert self._process.stdout is not None  # noqa: S101  (a pipe)
         state, _, said = self._process.stdout.readline().strip().partition(" ")
         if state != "serving":
             self.close()
@@ -49,7 +49,7 @@ class Exporter:
     def tell(self, counts: Mapping[str, object]) -> None:
         """What is served from now on. A process that somebody ended is not mourned."""
         with suppress(BrokenPipeError):
-            assert self._process.stdin is not None  # noqa: S101
+            assert self._process.stdin is not None  # noqa: S101  (a pipe)
             self._process.stdin.write(json.dumps(counts) + "\n")
             self._process.stdin.flush()
 

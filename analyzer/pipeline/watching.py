@@ -23,7 +23,8 @@ from analyzer.model.rule import Rule
 from analyzer.pipeline.applications import with_messages_of
 from analyzer.pipeline.engine import Engine
 from analyzer.pipeline.failures import Failures
-from analyzer.sources.dissection import require_tshark
+from analyzer.sources.dissection import OPTION
+from analyzer.sources.tshark import tshark
 from analyzer.verdicts.choose import choose
 from analyzer.verdicts.incidents import incidents
 
@@ -85,7 +86,7 @@ def watch(
 def _kept(path: str | None, dissection: Dissection | None, undo: ExitStack) -> Failures | None:
     """What keeps the packets of failing flows: in that file, or for tshark in one that is removed again."""
     if dissection:
-        require_tshark()
+        tshark(OPTION)
         if not path:
             folder = undo.enter_context(tempfile.TemporaryDirectory(prefix="errnoscope-"))
             path = str(Path(folder, "failures.pcapng"))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,7 +19,9 @@ from analyzer.data import load
 from analyzer.errors import UserError
 from analyzer.model.application import Dissection
 from analyzer.sources.secrets import without_secrets
+from analyzer.sources.tshark import tshark
 
+OPTION = "--app"
 _LONGEST = 300
 _FIELD = re.compile(r"\{(\w+)(\.\w+)?\}")
 
@@ -36,24 +37,17 @@ class Dissected:
     text: str
 
 
-def require_tshark() -> None:
-    """Raises UserError where it is not installed."""
-    if shutil.which("tshark") is None:
-        hint = "install tshark (Debian: apt-get install tshark)"
-        raise UserError("no-tshark", "--app", "tshark is not installed", hint)
-
-
 def dissect(path: Path, wanted: Dissection) -> Iterator[Dissected]:
     """The messages of a capture, in its order. Raises UserError where tshark is missing or fails.
 
     In a process of its own: pyshark replaces what asyncio knows of child processes, for all of its process.
     """
-    require_tshark()
+    tshark(OPTION)
     command = [sys.executable, "-m", __name__, str(path), json.dumps(asdict(wanted))]
     child = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no shell
     if child.returncode:
         said = child.stderr.strip().splitlines() or ["it ended without a word"]
-        raise UserError("tshark-failed", "--app", f"tshark failed: {said[-1]}")
+        raise UserError("tshark-failed", OPTION, f"tshark failed: {said[-1]}")
     for line in child.stdout.splitlines():
         yield Dissected(**json.loads(line))
 

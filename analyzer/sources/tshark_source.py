@@ -7,7 +7,6 @@ goes the way of all others.
 from __future__ import annotations
 
 import ipaddress
-import shutil
 import struct
 import subprocess
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from analyzer.errors import UserError
 from analyzer.model.blocks import MAX_FRAMES, SLACK, FrameBlock
 from analyzer.model.capture import Capture
 from analyzer.sources.clock import Clock
+from analyzer.sources.tshark import tshark
 
 _RAW = 101
 """LINKTYPE_RAW: the frame begins with an IP header."""
@@ -61,10 +61,7 @@ class TsharkSource:
     taken = 0
 
     def __init__(self, path: str, index: int, *, max_frames: int = MAX_FRAMES) -> None:
-        program = shutil.which("tshark")
-        if program is None:
-            hint = "install tshark (Debian: apt-get install tshark)"
-            raise UserError("no-tshark", "--decoder tshark", "tshark is not installed", hint)
+        program = tshark("--decoder tshark")
         self.capture = Capture(path, "tshark", ["RAW"])
         self._clock = Clock()
         self._index = index
@@ -78,8 +75,8 @@ class TsharkSource:
 
     def blocks(self) -> Iterator[FrameBlock]:
         """The frames in their order. What tshark cannot read is damage."""
-        assert self._process.stdout is not None  # noqa: S101
-        assert self._process.stderr is not None  # noqa: S101
+        assert self._process.stdout is not None  # noqa: S101  (a pipe)
+        assert self._process.stderr is not None  # noqa: S101  (a pipe)
         lines = iter(self._process.stdout)
         while some := list(islice(lines, self._most)):
             yield self._block([_frame(line.decode(errors="replace")) for line in some])

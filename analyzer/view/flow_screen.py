@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from rich.text import Text
@@ -226,5 +226,5 @@ def printable_lines(text: str) -> str:
     return "\n".join(map(printable, text.split("\n")))
 
 
-def _text(lines: object) -> Text:
-    return Text("\n".join(map(printable, lines)))  # type: ignore[call-overload]
+def _text(lines: Iterable[str]) -> Text:
+    return Text("\n".join(map(printable, lines)))

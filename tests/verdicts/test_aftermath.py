@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -33,14 +31,6 @@ from tests.crowd import (
 )
 
 RULES = load_rules(rules_folder())
-
-
-@pytest.fixture
-def report(tmp_path: Path) -> object:
-    def read(*conversations: list[Timed]) -> Report:
-        return analyze(write(tmp_path / "made.pcap", conversations), rules=RULES)
-
-    return read
 
 
 def ends(port: int, client: str = "10.0.0.1", server: str = "10.0.0.2", service: int = 80) -> Ends:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from random import Random
 
 import pytest
@@ -20,14 +19,6 @@ from tests.crowd import ACK, BEGIN, FIN, MILLI, PSH, RST, SECOND, Ends, Talk, Ti
 
 RULES = load_rules(rules_folder())
 PROXY, BACKEND = "10.0.0.5", "10.0.9.9"
-
-
-@pytest.fixture
-def report(tmp_path: Path) -> object:
-    def read(*conversations: list[Timed]) -> Report:
-        return analyze(write(tmp_path / "made.pcap", conversations), rules=RULES)
-
-    return read
 
 
 def asked(number: int, start: int) -> Talk:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from analyzer.matching.load import load_rules, rules_folder
-from analyzer.model.report import Report
-from analyzer.pipeline import analyze
 from analyzer.reports.json_report import as_plain
 from analyzer.verdicts.limits import fitting_timers, timer
 from tests.crowd import (
@@ -24,18 +20,9 @@ from tests.crowd import (
     Talk,
     Timed,
     served,
-    write,
 )
 
 RULES = load_rules(rules_folder())
-
-
-@pytest.fixture
-def report(tmp_path: Path) -> object:
-    def read(*conversations: list[Timed]) -> Report:
-        return analyze(write(tmp_path / "made.pcap", conversations), rules=RULES)
-
-    return read
 
 
 def ends(port: int, client: str = "10.0.0.1", server: str = "10.0.0.2", service: int = 80) -> Ends:

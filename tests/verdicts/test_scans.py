@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from random import Random
 
 import pytest
@@ -10,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer.matching.load import load_rules, rules_folder
-from analyzer.model.report import Report
 from analyzer.pipeline import analyze
 from analyzer.reports.json_report import as_plain
 from tests.captures import sample
@@ -18,14 +16,6 @@ from tests.crowd import BEGIN, SECOND, Ends, Timed, checked, outage, refused, se
 
 RULES = load_rules(rules_folder())
 SCANNER, TARGET = "10.0.0.66", "10.0.0.2"
-
-
-@pytest.fixture
-def report(tmp_path: Path) -> object:
-    def read(*conversations: list[Timed]) -> Report:
-        return analyze(write(tmp_path / "made.pcap", conversations), rules=RULES)
-
-    return read
 
 
 def at(seconds: float) -> int:
