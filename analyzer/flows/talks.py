@@ -99,6 +99,7 @@ class _Direction:
         self.total = 0
         self.heard: int | None = None
         self.whole = True
+        self.cut = False
         self.placed = True
         self.early: dict[int, bytes] = {}
 
@@ -112,6 +113,8 @@ class _Direction:
             return 0
         self.total = max(self.total, begin + payload)
         before = self._held()
+        if len(data) < payload and len(self.data) < begin + payload and begin + len(data) < KEPT:
+            self.cut = True
         if begin <= len(self.data):
             self._append(begin, payload, data)
             while self.early and self.whole and (begin := min(self.early)) <= len(self.data):
@@ -169,7 +172,9 @@ class _Pair:
         """What was said."""
         if not self._datagrams and not all(side.placed for side in self._sides):
             return Talk(Said(), Said(), reset=self._reset, placed=False, first=self._begin)
-        client, server = (Said(bytes(side.data), max(side.total, 0), side.heard or 0) for side in self._sides)
+        client, server = (
+            Said(bytes(side.data), max(side.total, 0), side.heard or 0, side.cut) for side in self._sides
+        )
         return Talk(
             client,
             server,

@@ -15,11 +15,13 @@ class Said:
     ``data`` is what was captured without a gap from the beginning on, at most KEPT bytes; ``total`` counts
     the bytes up to the last one that was seen, whether captured or not; ``heard`` is how much of what the
     other end said was acknowledged by the last segment with data: an answer acknowledges its request.
+    ``cut``: of a segment that is missing in ``data`` the capture kept the beginning only.
     """
 
     data: bytes = b""
     total: int = 0
     heard: int = 0
+    cut: bool = False
 
     @property
     def whole(self) -> bool:
@@ -43,3 +45,8 @@ class Talk:
     placed: bool = True
     first: tuple[int, int] = (0, 0)
     datagrams: bool = False
+
+    @property
+    def cut(self) -> bool:
+        """The capture cut something of it."""
+        return self.client.cut or self.server.cut

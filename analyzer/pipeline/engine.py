@@ -29,7 +29,7 @@ from analyzer.model.report import Totals
 from analyzer.model.summary import Summary, SummaryRows, summaries
 from analyzer.pipeline.front import Front
 from analyzer.pipeline.messages import Heard, KeptBlocks
-from analyzer.pipeline.problems import problems
+from analyzer.pipeline.problems import cut_short, problems
 from analyzer.sockets.datagrams import may_ask, unanswered
 from analyzer.sockets.shadow import ShadowFlow
 from analyzer.verdicts.aftermath import settle
@@ -126,6 +126,8 @@ class Engine:
         self._packets = 0
         self._undecoded = np.zeros(len(Undecoded), np.int64)
         self._shortened = 0
+        self._unread = 0
+        """Flows of which what was said would have told more, had the capture not cut it."""
         self._neighbours = Neighbours()
 
     def run(self, source: Source, read: ReadMessages | None = None) -> list[FlowResult]:
@@ -230,7 +232,8 @@ class Engine:
         """What this capture cannot show, as sentences."""
         undecoded = {reason: int(self._undecoded[reason]) for reason in Undecoded}
         found = problems(self.front, self._tracker, undecoded, self._shortened, self._max_flows)
-        return [*found, *self._neighbours.problems()]
+        cut = cut_short(self._unread, self._promises.unknown)
+        return [*found, *cut, *self._neighbours.problems()]
 
     def _watch(self, flow: Flow) -> None:
         self._watched[flow.id] = _Watched(ShadowFlow(flow, *self._hosts))
@@ -299,10 +302,11 @@ class Engine:
         known = read(wanted) if wanted and read else {}
         for summary, seconds in questions:
             if heard := known.get(summary.flow):
+                self._unread += heard.message.cut_short
                 self._ask(summary, seconds, heard)
         failed = []
         for one in undecided:
-            self._weigh(one.watched, known.get(one.end.flow))
+            self._unread += self._weigh(one.watched, known.get(one.end.flow))
             result = self._result(one.watched, one.end, one.summary)
             if result and result.verdicts:
                 failed.append(one.end.flow)
@@ -324,15 +328,18 @@ class Engine:
             if self._keep_news:
                 self._news.append(News(result, ended=True))
 
-    def _weigh(self, watched: _Watched, heard: Heard | None) -> None:
-        """Match the events once more, now that it is known what both ends said."""
+    def _weigh(self, watched: _Watched, heard: Heard | None) -> bool:
+        """Match the events once more, now that it is known what both ends said; whether that was cut."""
+        lacking = False
         if heard is None:
-            return
+            return lacking
         for key, event in watched.waits.items():
             weighed = weigh(event, heard.message)
+            lacking |= Doubt.PAYLOAD_CUT in weighed.doubts
             if self._keep_events:
                 self.events.append(weighed)
             watched.findings[key] = self._matcher.match(weighed)
+        return lacking
 
     def _result(self, watched: _Watched, end: FlowEnd, summary: Summary) -> FlowResult | None:
         """All that is reported of a flow, if there is anything; it is kept."""

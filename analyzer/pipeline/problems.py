@@ -62,3 +62,26 @@ def problems(
         )
     if front.kept:
         yield from front.kept.problems()
+
+
+def cut_short(unread: int, unknown_ends: int) -> Iterator[str]:
+    """What was not judged because the capture kept the begin of its frames only.
+
+    ``unread``: flows where it matters what was said, ``unknown_ends``: connections that a FIN ended behind an
+    answer whose length was cut off.
+    """
+    if unread:
+        yield (
+            f"in {counted(unread)} it matters what both ends said, and that was not judged: their frames were "
+            "cut short by the capture (-s 0 keeps all of them)"
+        )
+    if unknown_ends:
+        yield (
+            f"in {counted(unknown_ends)} it was not judged whether all of the last answer came: the frame that "
+            "says how long it is was cut short by the capture (-s 0 keeps all of it)"
+        )
+
+
+def counted(flows: int) -> str:
+    """So many connections, in words."""
+    return "1 connection" if flows == 1 else f"{flows:,} connections"
