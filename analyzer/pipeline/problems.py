@@ -72,13 +72,13 @@ def cut_short(unread: int, unknown_ends: int) -> Iterator[str]:
     """
     if unread:
         yield (
-            f"in {counted(unread)} it matters what both ends said, and that was not judged: their frames were "
-            "cut short by the capture (-s 0 keeps all of them)"
+            f"in {counted(unread)} it matters what both ends said, and that was not judged: their frames "
+            "were cut short by the capture (-s 0 keeps all of them)"
         )
     if unknown_ends:
         yield (
-            f"in {counted(unknown_ends)} it was not judged whether all of the last answer came: the frame that "
-            "says how long it is was cut short by the capture (-s 0 keeps all of it)"
+            f"in {counted(unknown_ends)} it was not judged whether all of the last answer came: the frame "
+            "that says how long it is was cut short by the capture (-s 0 keeps all of it)"
         )
 
 
