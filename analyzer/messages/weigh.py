@@ -30,6 +30,8 @@ def weigh(event: Weighed, message: MessageView) -> Weighed:
     doubts = set(event.doubts)
     if message.answer in ("due", "cut"):
         doubts -= _SETTLED
+    elif message.because == "sealed":
+        doubts.add(Doubt.MAYBE_FAREWELL)
     elif message.read and message.protocol == "unknown" and message.server_asks:
         doubts.add(Doubt.SERVER_ASKS)
     if isinstance(event, GaveUp) and message.answer == "unknown" and not event.wait.answered_before:

@@ -51,7 +51,9 @@ class Doubt(StrEnum):
     INTERVAL_UNPROVEN = "a single probe does not tell the interval after which the next one was due"
     NEVER_ANSWERED = "the other end had not sent any data: whether it owed an answer is not shown"
     MAYBE_ONE_WAY = "this end had sent several messages without any answer: perhaps it expected none"
-    MAYBE_FAREWELL = "the last message was so short that it may have been a farewell, which is not answered"
+    MAYBE_FAREWELL = (
+        "the last message may have been a farewell, which is not answered: it was short, or encrypted"
+    )
     OWN_TIMER = "that a timer of the program ended the wait is not shown, only that it was long"
     NO_ROUND_TIME = "the wait did not last for a round number of seconds, as timers do"
     NOT_READ = "that an answer was due is told by who spoke last, not by what was said"
@@ -220,7 +222,8 @@ class MessageView:
     """What both ends said, read once more where it matters; all unknown before, and where it was not kept."""
 
     protocol: str = said(
-        "recognised by what was said, never by a port: 'tls', 'http' or one of data/languages.yaml; 'unknown'"
+        "recognised by what was said, never by a port: 'tls', 'http', 'http2' or one of data/languages.yaml; "
+        "'unknown'"
     )
     answer: str = said(
         "to the client's last words: none came though one was due ('due'), a part of it ('cut'), all of it "
@@ -234,7 +237,7 @@ class MessageView:
     because: str = said(
         "why: there is no answer, TLS refuses with an alert; the answer or a TLS record is cut; it was "
         "answered, or before all of the request was sent; a goodbye; a protocol without answers; a TLS "
-        "connection that was opened and not used",
+        "connection that was opened and not used; the last words are encrypted",
         "unknown",
         "no-answer",
         "alert",
@@ -245,6 +248,7 @@ class MessageView:
         "goodbye",
         "one-way",
         "unused",
+        "sealed",
     )
     request: str = said("method and path of the request in flight; empty where that cannot be read")
     missing: int = said("bytes of the answer that did not come; 0 where not known")

@@ -34,6 +34,7 @@ from analyzer.sockets.datagrams import may_ask, unanswered
 from analyzer.sockets.shadow import ShadowFlow
 from analyzer.verdicts.aftermath import settle
 from analyzer.verdicts.decide import decide, without_refined
+from analyzer.verdicts.joined import Legs
 from analyzer.verdicts.ladder import ladder
 from analyzer.verdicts.services import Services
 from analyzer.verdicts.twice import Twice
@@ -116,6 +117,7 @@ class Engine:
         self._results: list[FlowResult] = []
         self.services = Services()
         self.twice = Twice()
+        self._legs = Legs()
         self._harmless: dict[str, int] = {}
         self._keep_events = keep_events
         self.events: list[Event] = []
@@ -205,7 +207,7 @@ class Engine:
         self._end(self._tracker.finish())
         self._decide(read)
         results = sorted(self._results, key=lambda result: result.flow.id)
-        settled, self._harmless = settle(results, self.services)
+        settled, self._harmless = settle(results, self.services, self._legs)
         systems = (taken_for(self._hosts[CLIENT]), taken_for(self._hosts[SERVER]))
         quiet = [self._told(*quiet, systems, [], ()) for quiet in self._tracker.take_quiet_flows()]
         told = {result.flow.id for result in results}  # questions, whose flows are quiet
@@ -266,6 +268,9 @@ class Engine:
 
     def _end(self, ends: Iterable[FlowEnd]) -> None:
         """Judge flows that ended, and keep the summaries of all."""
+        for legs in self._tracker.take_legs():
+            self.twice.add(legs)
+            self._legs.note(legs)
         parts = self._tracker.take_summaries()
         known = {summary.flow: summary for rows in parts for summary in summaries(rows[rows["watched"]])}
         failed, undecided = [], set()
@@ -278,6 +283,7 @@ class Engine:
             elif (result := self._result(watched, end, known[end.flow])) and result.verdicts:
                 failed.append(result.flow.id)
         for rows in parts:
+            self._legs.add(rows)
             self._questions += [
                 (summary, (self._tracker.clock - summary.end) / 1e9) for summary in may_ask(rows)
             ]
@@ -286,8 +292,6 @@ class Engine:
                 self._undecided_rows.append(rows[waiting])
                 rows = rows[~waiting]
             self.services.add(rows, failed)
-        for legs in self._tracker.take_legs():
-            self.twice.add(legs)
         if self.front.kept:
             self._decide(self.front.kept.read)
 
