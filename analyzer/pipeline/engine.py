@@ -29,7 +29,7 @@ from analyzer.model.summary import Summary, SummaryRows, summaries
 from analyzer.pipeline.found import Found
 from analyzer.pipeline.front import Front
 from analyzer.pipeline.messages import Heard, KeptBlocks
-from analyzer.pipeline.problems import problems
+from analyzer.pipeline.problems import cut_short, problems
 from analyzer.sockets.datagrams import may_ask, unanswered
 from analyzer.sockets.shadow import ShadowFlow
 from analyzer.verdicts.decide import decide, without_refined
@@ -216,6 +216,7 @@ class Engine:
         self._decide(read)
         found = self._found
         found.counts.take(self._tracker)
+        found.counts.unknown_ends += self._promises.unknown
         found.counts.unknown_links |= self.front.unknown_links
         systems = (taken_for(self._hosts[CLIENT]), taken_for(self._hosts[SERVER]))
         found.clean += [self._told(*quiet, systems, [], ()) for quiet in self._tracker.take_quiet_flows()]
@@ -238,7 +239,13 @@ class Engine:
     def problems(self) -> list[str]:
         """What this capture cannot show, as sentences, once it is over."""
         kept = self.front.kept.problems() if self.front.kept else ()
-        return [*problems(self._found.counts, self._max_flows), *kept, *self._neighbours.problems()]
+        counts = self._found.counts
+        return [
+            *problems(counts, self._max_flows),
+            *kept,
+            *cut_short(counts),
+            *self._neighbours.problems(),
+        ]
 
     def _watch(self, flow: Flow) -> None:
         self._watched[flow.id] = _Watched(ShadowFlow(flow, *self._hosts))
@@ -309,10 +316,11 @@ class Engine:
         known = read(wanted) if wanted and read else {}
         for summary, seconds in questions:
             if heard := known.get(summary.flow):
+                self._found.counts.unread += heard.message.cut_short
                 self._ask(summary, seconds, heard)
         failed = []
         for one in undecided:
-            self._weigh(one.watched, known.get(one.end.flow))
+            self._found.counts.unread += self._weigh(one.watched, known.get(one.end.flow))
             result = self._result(one.watched, one.end, one.summary)
             if result and result.verdicts:
                 failed.append(one.end.flow)
@@ -334,15 +342,18 @@ class Engine:
             if self._keep_news:
                 self._news.append(News(result, ended=True))
 
-    def _weigh(self, watched: _Watched, heard: Heard | None) -> None:
-        """Match the events once more, now that it is known what both ends said."""
+    def _weigh(self, watched: _Watched, heard: Heard | None) -> bool:
+        """Match the events once more, now that it is known what both ends said; whether that was cut."""
+        lacking = False
         if heard is None:
-            return
+            return lacking
         for key, event in watched.waits.items():
             weighed = weigh(event, heard.message)
+            lacking |= Doubt.PAYLOAD_CUT in weighed.doubts
             if self._keep_events:
                 self.events.append(weighed)
             watched.findings[key] = self._matcher.match(weighed)
+        return lacking
 
     def _result(self, watched: _Watched, end: FlowEnd, summary: Summary) -> FlowResult | None:
         """All that is reported of a flow, if there is anything; it is kept."""

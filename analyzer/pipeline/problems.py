@@ -23,7 +23,9 @@ def _nothing() -> NDArray[np.int64]:
 class Counts:
     """What was counted of a capture, or of a share of it; the names are those of Tracker and PacketColumns.
 
-    undecoded: int64 (len(Undecoded),); unknown_links: link types that are not known.
+    undecoded: int64 (len(Undecoded),); unknown_links: link types that are not known; unread: flows where it
+    matters what was said, which the capture cut off; unknown_ends: connections that a FIN ended behind an
+    answer whose length was cut off.
     """
 
     packets: int = 0
@@ -39,6 +41,8 @@ class Counts:
     shortened_flows: int = 0
     copies: int = 0
     unseen: int = 0
+    unread: int = 0
+    unknown_ends: int = 0
 
     def take(self, other: Counts | Tracker) -> None:
         """Add what another one has counted; a tracker has the counts of flows alone."""
@@ -110,3 +114,22 @@ def problems(counts: Counts, max_flows: int) -> Iterator[str]:
             f"{counts.unseen} segments acknowledge bytes that are not in the capture: "
             "it lost packets, or did not see one direction"
         )
+
+
+def cut_short(counts: Counts) -> Iterator[str]:
+    """What was not judged because the capture kept the begin of its frames only."""
+    if counts.unread:
+        yield (
+            f"in {counted(counts.unread)} it matters what both ends said, and that was not judged: their "
+            "frames were cut short by the capture (-s 0 keeps all of them)"
+        )
+    if counts.unknown_ends:
+        yield (
+            f"in {counted(counts.unknown_ends)} it was not judged whether all of the last answer came: the "
+            "frame that says how long it is was cut short by the capture (-s 0 keeps all of it)"
+        )
+
+
+def counted(flows: int) -> str:
+    """So many connections, in words."""
+    return "1 connection" if flows == 1 else f"{flows:,} connections"
