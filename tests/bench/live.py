@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -62,16 +61,17 @@ def measure(capture: str, rate: int, seconds: float, size: int, folder: Path) ->
             check=True,
         )
         time.sleep(1.0)
+        came, most = arrived(there), resident(running.process.pid, "VmHWM")
         spent = {pid: ticks(pid) - before[pid] for pid in pids}
         running.end(signal.SIGINT)
     (captured,) = json.loads(told.read_text())["captures"]
     drops = [problem for problem in captured["problems"] if "dropped" in problem]
-    reached, own = map(float, sender.stdout.split())
+    _, own = map(float, sender.stdout.split())
     print(
-        f"{reached:,.0f} packets/s for {seconds:g} s: {captured['packets']:,} captured; "
+        f"{came / seconds:,.0f} packets/s for {seconds:g} s: {captured['packets']:,} captured of {came:,}; "
         f"errnoscope {100 * spent[pids[0]] / seconds:.1f} % of a core, "
         f"tcpdump {100 * spent[pids[1]] / seconds:.1f} %, generator {100 * own:.0f} %; "
-        f"{drops[0] if drops else 'none dropped'} (load before: {load:.1f})",
+        f"{drops[0] if drops else 'none dropped'}; {most:.0f} MB (load before: {load:.1f})",
         flush=True,
     )
 
@@ -110,10 +110,16 @@ def day(packets: int, folder: Path) -> None:
     print(f"a day of {packets:,} packets in {seconds:.0f} s; MB every two hours: {told}", flush=True)
 
 
-def resident(pid: int) -> float:
-    """Megabytes of a process."""
+def resident(pid: int, what: str = "VmRSS") -> float:
+    """Megabytes of a process; VmHWM: the most that it had."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+    return next(int(line.split()[1]) for line in lines if line.startswith(what)) / 1024
+
+
+def arrived(there: Place) -> int:
+    """Packets that the cable delivered; a busy machine loses some before anybody can capture them."""
+    command = there.command("cat", "/sys/class/net/v0/statistics/rx_packets")
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 def make(path: Path, packets: int, *options: str) -> None:
@@ -143,8 +149,6 @@ def main() -> None:
             measure(str(capture), rate, options.seconds, options.size, Path(folder))
     if options.delays:
         delays(options.delays)
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    print(f"most memory of any process: {peak / 1024:.0f} MB")
 
 
 if __name__ == "__main__":
