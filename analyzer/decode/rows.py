@@ -68,7 +68,7 @@ class Rows:
         self._columns: dict[str, NDArray[Any]] = {}
 
     def add(self, index: NDArray[np.int64], *parts: Values) -> None:
-        """Fill in the rows of the frames ``index``, int64 (k,), ascending; what no part names gets its default.
+        """Fill in the rows of the frames ``index``, int64 (k,), ascending; what no part names is default.
 
         The values may have any byte order and stride: the one copy into the column sets that right.
         """

@@ -1,7 +1,7 @@
-"""What nearly every packet is: IP without options, extensions or fragments, and TCP with timestamps or no option.
+"""What nearly every packet is: IP without options or fragments, and TCP with timestamps or no option.
 
-Both headers are gathered and checked at once, in a third of the time that one after the other takes. What differs in
-any way is left to the decoders that know everything, which would give the same rows for all of them.
+Both headers are gathered and checked at once. What differs in any way is left to the decoders that know
+everything; they would give the same rows for all.
 """
 
 from __future__ import annotations
