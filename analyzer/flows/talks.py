@@ -12,7 +12,7 @@ from analyzer.model.columns import UDP, Flag, PacketColumns
 from analyzer.model.flow import SERVER
 from analyzer.model.seq import distance
 from analyzer.model.summary import Summary
-from analyzer.model.talk import KEPT, Said, Talk
+from analyzer.model.talk import KEPT, LAST, Said, Talk
 
 _BUDGET = 256 << 20
 """Bytes kept of all flows that are open at a time."""
@@ -99,8 +99,10 @@ class _Direction:
         self.total = 0
         self.heard: int | None = None
         self.whole = True
+        self.cut = False
         self.placed = True
         self.early: dict[int, bytes] = {}
+        self.tail = b""
 
     def add(self, seq: int, payload: int, data: memoryview) -> int:
         """Take a segment; how many bytes more are kept."""
@@ -110,8 +112,12 @@ class _Direction:
         begin = distance(self.base, seq)
         if not -_FAR < begin < _FAR:
             return 0
-        self.total = max(self.total, begin + payload)
+        if begin + payload > self.total:
+            self._end(self.total - begin, payload, data)
+            self.total = begin + payload
         before = self._held()
+        if len(data) < payload and len(self.data) < begin + payload and begin + len(data) < KEPT:
+            self.cut = True
         if begin <= len(self.data):
             self._append(begin, payload, data)
             while self.early and self.whole and (begin := min(self.early)) <= len(self.data):
@@ -120,6 +126,15 @@ class _Direction:
         elif begin < KEPT and len(data) == payload and len(self.early) < _EARLY:
             self.early.setdefault(begin, bytes(data))
         return self._held() - before
+
+    def _end(self, skip: int, payload: int, data: memoryview) -> None:
+        """Bytes that are the last by now; ``skip`` of them were there before, negative: some are missing."""
+        if len(data) < payload:
+            self.tail = b""
+        elif skip < 0 or payload - skip >= LAST:
+            self.tail = bytes(data[-LAST:])
+        else:
+            self.tail = (self.tail + bytes(data[skip:]))[-LAST:]
 
     def _held(self) -> int:
         return len(self.data) + sum(map(len, self.early.values()))
@@ -169,7 +184,10 @@ class _Pair:
         """What was said."""
         if not self._datagrams and not all(side.placed for side in self._sides):
             return Talk(Said(), Said(), reset=self._reset, placed=False, first=self._begin)
-        client, server = (Said(bytes(side.data), max(side.total, 0), side.heard or 0) for side in self._sides)
+        client, server = (
+            Said(bytes(side.data), max(side.total, 0), side.heard or 0, side.tail, cut=side.cut)
+            for side in self._sides
+        )
         return Talk(
             client,
             server,

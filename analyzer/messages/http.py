@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from analyzer.messages import websocket
 from analyzer.messages.facts import Facts, printable
 from analyzer.model.talk import Said, Talk
 
@@ -35,21 +36,29 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request of which at least the first line was seen; ``method`` and ``target`` as printable text."""
+    """A request of which at least the first line was seen; ``method`` and ``target`` as printable text.
+
+    ``end``: where the next one begins, None where that cannot be told.
+    """
 
     method: str
     target: str
     whole: bool
+    end: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A response of which at least the first line was seen; ``known``: whether it is whole could be told."""
+    """A response of which at least the first line was seen; ``known``: whether it is whole could be told.
+
+    ``end`` as of a request.
+    """
 
     status: int
     whole: bool
     missing: int
     known: bool
+    end: int | None = None
 
 
 def is_http(talk: Talk) -> bool:
@@ -65,10 +74,11 @@ def read_http(talk: Talk) -> Facts:
     methods = [request.method for request in requests]
     responses, known = _responses(talk.server, methods)
     facts = Facts("http", request=_words(requests[-1]) if requests else "")
-    if not known or not requests_known:
+    if any(response.status == 101 for response in responses):
+        goodbye = websocket.said_goodbye(talk)
+        return Facts("http", "not-due", "goodbye", facts.request) if goodbye else facts
+    if not known or not requests_known or _tunnel(requests, responses):
         return facts
-    if any(response.status == 101 for response in responses) or _is_tunnel(methods, responses):
-        return facts  # another protocol follows
     finals = [response for response in responses if response.status >= 200]
     if finals and not finals[-1].whole:
         if not finals[-1].known:
@@ -85,12 +95,29 @@ def _words(request: Request) -> str:
     return f"{request.method} {request.target}"
 
 
-def _is_tunnel(methods: list[str], responses: list[Response]) -> bool:
-    finals = [response for response in responses if response.status >= 200]
-    return any(
-        method == "CONNECT" and response.status < 300
-        for method, response in zip(methods, finals, strict=False)
+def inside(talk: Talk) -> Talk | None:
+    """What went through the tunnel that a CONNECT opened (RFC 9110 section 9.3.6), if one did."""
+    requests, _ = _requests(talk.client)
+    responses, _ = _responses(talk.server, [request.method for request in requests])
+    ends = _tunnel(requests, responses)
+    return (
+        replace(talk, client=_rest(talk.client, ends[0]), server=_rest(talk.server, ends[1]))
+        if ends
+        else None
     )
+
+
+def _tunnel(requests: list[Request], responses: list[Response]) -> tuple[int, int] | None:
+    """Where both directions of a tunnel begin."""
+    finals = [response for response in responses if response.status >= 200]
+    for request, response in zip(requests, finals, strict=False):
+        if request.method == "CONNECT" and response.status < 300 and request.end and response.end:
+            return request.end, response.end
+    return None
+
+
+def _rest(said: Said, at: int) -> Said:
+    return replace(said, data=said.data[at:], total=said.total - at, heard=max(0, said.heard - at))
 
 
 def _requests(said: Said) -> tuple[list[Request], bool]:
@@ -104,7 +131,7 @@ def _requests(said: Said) -> tuple[list[Request], bool]:
         head = _head(said.data, at)
         body = _body(said, head, until_end=False) if head else Body(None, whole=False)
         target = line[2].partition(b"?")[0]
-        found.append(Request(printable(line[1]), printable(target), body.whole))
+        found.append(Request(printable(line[1]), printable(target), body.whole, body.end))
         if body.end is None or not body.whole:
             return found, said.whole or (head is not None and body.known)
         at = body.end
@@ -124,7 +151,7 @@ def _responses(said: Said, methods: list[str]) -> tuple[list[Response], bool]:
         method = methods[finals] if finals < len(methods) else ""
         head = _head(said.data, at)
         body = _response_body(said, head, status, method)
-        found.append(Response(status, body.whole, body.missing, body.known))
+        found.append(Response(status, body.whole, body.missing, body.known, body.end))
         finals += status >= 200
         if body.end is None or not body.whole or status == 101:
             return found, True

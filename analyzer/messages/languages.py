@@ -8,22 +8,25 @@ from functools import cache
 
 from analyzer.data import load
 from analyzer.messages.facts import Facts
+from analyzer.messages.tls import farewell
 from analyzer.model.talk import Talk
 
-_ENCRYPTED = re.compile(rb"[\x00-\x08\x0e-\x1f]")
-"""What lines of text never hold: TLS has begun, after STARTTLS and the like."""
-_ENDING = 64
-"""Bytes at the end among which the last words are looked for."""
+_NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+"""What lines of text never hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """An entry of the data file; ``answers``: each message is answered, some are not, or (None) none is."""
+    """An entry of the data file; ``answers``: each message is answered, some are not, or (None) none is.
+
+    ``sealed``: what the client says once it is encrypted.
+    """
 
     name: str
     client: re.Pattern[bytes] | None
     server: re.Pattern[bytes] | None
     goodbye: re.Pattern[bytes] | None
+    sealed: re.Pattern[bytes] | None
     answers: bool | None
 
 
@@ -36,6 +39,7 @@ def languages() -> tuple[Language, ...]:
             _pattern(entry.get("client")),
             _pattern(entry.get("server")),
             _pattern(entry.get("goodbye"), r"\Z"),
+            _pattern(entry.get("sealed")),
             None if entry["answers"] == "never" else entry["answers"],
         )
         for entry in load("languages")["languages"]
@@ -51,8 +55,7 @@ def read_language(talk: Talk) -> Facts | None:
     for language in languages():
         if _is_spoken(language, talk):
             return _facts(language, talk)
-    said = talk.client
-    if said.whole and _farewell().search(said.data, max(0, said.total - _ENDING)):
+    if _farewell().search(talk.client.last):
         return Facts("unknown", "not-due", "goodbye")
     return None
 
@@ -74,10 +77,12 @@ def _is_spoken(language: Language, talk: Talk) -> bool:
 def _facts(language: Language, talk: Talk) -> Facts:
     if language.answers is None:
         return Facts(language.name, "not-due", "one-way")
-    if not talk.client.whole:
-        return Facts(language.name)
-    if language.goodbye and language.goodbye.search(talk.client.data, max(0, talk.client.total - _ENDING)):
+    if language.goodbye and language.goodbye.search(talk.client.last):
         return Facts(language.name, "not-due", "goodbye")
-    if language.answers and not _ENCRYPTED.search(talk.client.data):
+    if language.sealed and language.sealed.search(talk.client.data):
+        if farewell(talk.client) == "yes":
+            return Facts(language.name, "not-due", "goodbye")
+        return Facts(language.name, because="sealed")
+    if language.answers and talk.client.whole and not _NO_TEXT.search(talk.client.data):
         return Facts(language.name, "due", "no-answer")
     return Facts(language.name)

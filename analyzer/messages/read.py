@@ -6,7 +6,8 @@ from dataclasses import asdict, replace
 
 from analyzer.messages.dns import read_dns
 from analyzer.messages.facts import Facts
-from analyzer.messages.http import is_http, read_http
+from analyzer.messages.http import inside, is_http, read_http
+from analyzer.messages.http2 import is_http2, read_http2
 from analyzer.messages.languages import read_language
 from analyzer.messages.reset import reset_says
 from analyzer.messages.tls import farewell, is_tls, read_tls
@@ -20,6 +21,7 @@ def read(talk: Talk) -> MessageView:
     if not talk.placed:
         return replace(UNREAD, reset_says=says)
     facts = _facts(talk)
+    cut_short = talk.cut and facts.answer == "unknown"
     if facts.answer == "unknown" and talk.server.total and 0 < talk.client.total <= talk.server.heard:
         facts = Facts(**{**asdict(facts), "answer": "complete", "because": "answered"})
     return MessageView(
@@ -29,6 +31,7 @@ def read(talk: Talk) -> MessageView:
         farewell=farewell(talk.client),
         reset_says=says,
         read=True,
+        cut_short=cut_short,
     )
 
 
@@ -47,6 +50,10 @@ def _facts(talk: Talk) -> Facts:
         return read_dns(talk)
     if is_tls(talk):
         return read_tls(talk)
+    if is_http2(talk):
+        return read_http2(talk)
     if is_http(talk):
-        return read_http(talk)
+        tunnelled = inside(talk)
+        facts = _facts(tunnelled) if tunnelled else Facts("unknown")
+        return read_http(talk) if facts.protocol == "unknown" else facts
     return read_language(talk) or Facts("unknown")

@@ -63,7 +63,8 @@ def read_tls(talk: Talk) -> Facts:
     alert, sender = _alert(talk, client, server)
     facts = _with(facts, alert=alert, alert_from=sender)
     if not (talk.client.whole and talk.server.whole):
-        return facts
+        goodbye = _ends_in_alert(talk.client, sealed=answer.sealed)
+        return _with(facts, answer="not-due", because="goodbye") if goodbye else facts
     if facts.in_record:
         return _with(facts, answer="cut", because="record-cut")
     if _said_farewell(client, answer):
@@ -82,14 +83,20 @@ def read_tls(talk: Talk) -> Facts:
 
 def farewell(said: Said) -> str:
     """Whether what was said ends with a record that is as short as an encrypted alert: unknown, yes, no."""
-    if not said.whole:
+    if said.total and not said.last:
         return "unknown"
+    return "yes" if _ends_in_alert(said, sealed=True, lengths=_ALERTS) else "no"
+
+
+def _ends_in_alert(said: Said, *, sealed: bool, lengths: tuple[int, ...] = (_SEALED_ALERT,)) -> bool:
+    """The last record is an alert by its type, or (``sealed``) looks like data of one of these lengths."""
     for length in _ALERTS:
-        last = said.data[-5 - length :]
-        begins_so = last[:1] in (bytes([_ALERT]), bytes([_DATA])) and last[1:2] == b"\x03"
-        if begins_so and int.from_bytes(last[3:5]) == length == len(last) - 5:
-            return "yes"
-    return "no"
+        last = said.last[-5 - length :]
+        kinds = (_ALERT, _DATA) if sealed and length in lengths else (_ALERT,)
+        is_record = len(last) == 5 + length and last[0] in kinds and last[1] == 3
+        if is_record and int.from_bytes(last[3:5]) == length:
+            return True
+    return False
 
 
 def _with(facts: Facts, **changed: str | bool) -> Facts:

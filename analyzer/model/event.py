@@ -51,10 +51,13 @@ class Doubt(StrEnum):
     INTERVAL_UNPROVEN = "a single probe does not tell the interval after which the next one was due"
     NEVER_ANSWERED = "the other end had not sent any data: whether it owed an answer is not shown"
     MAYBE_ONE_WAY = "this end had sent several messages without any answer: perhaps it expected none"
-    MAYBE_FAREWELL = "the last message was so short that it may have been a farewell, which is not answered"
+    MAYBE_FAREWELL = (
+        "the last message may have been a farewell, which is not answered: it was short, or encrypted"
+    )
     OWN_TIMER = "that a timer of the program ended the wait is not shown, only that it was long"
     NO_ROUND_TIME = "the wait did not last for a round number of seconds, as timers do"
     NOT_READ = "that an answer was due is told by who spoke last, not by what was said"
+    PAYLOAD_CUT = "not judged by what was said: the capture cut it short (-s 0 keeps all of it)"
     SERVER_ASKS = "the server spoke first: the client's last words may have been an answer themselves"
     MAYBE_CLOSED = "as many retransmissions as for a socket that its program had already closed"
 
@@ -220,7 +223,8 @@ class MessageView:
     """What both ends said, read once more where it matters; all unknown before, and where it was not kept."""
 
     protocol: str = said(
-        "recognised by what was said, never by a port: 'tls', 'http' or one of data/languages.yaml; 'unknown'"
+        "recognised by what was said, never by a port: 'tls', 'http', 'http2' or one of data/languages.yaml; "
+        "'unknown'"
     )
     answer: str = said(
         "to the client's last words: none came though one was due ('due'), a part of it ('cut'), all of it "
@@ -234,7 +238,7 @@ class MessageView:
     because: str = said(
         "why: there is no answer, TLS refuses with an alert; the answer or a TLS record is cut; it was "
         "answered, or before all of the request was sent; a goodbye; a protocol without answers; a TLS "
-        "connection that was opened and not used",
+        "connection that was opened and not used; the last words are encrypted",
         "unknown",
         "no-answer",
         "alert",
@@ -245,6 +249,7 @@ class MessageView:
         "goodbye",
         "one-way",
         "unused",
+        "sealed",
     )
     request: str = said("method and path of the request in flight; empty where that cannot be read")
     missing: int = said("bytes of the answer that did not come; 0 where not known")
@@ -262,6 +267,7 @@ class MessageView:
     )
     reset_says: str = said("the reason that stands in the payload of a reset, in words; empty")
     read: bool = said("what both ends said was read")
+    cut_short: bool = said("the capture cut off what might tell whether an answer was due")
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +281,7 @@ class QueryView:
 
 
 UNREAD = MessageView(
-    "unknown", "unknown", "unknown", "", 0, False, "none", "", "", "", False, "", "unknown", "", False
+    "unknown", "unknown", "unknown", "", 0, False, "none", "", "", "", False, "", "unknown", "", False, False
 )
 """Before anything was read."""
 

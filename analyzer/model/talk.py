@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 KEPT = 1 << 18
 """Bytes of one direction that are kept for reading: those from its beginning on."""
+LAST = 256
+"""Bytes of its end that are kept besides: a goodbye is no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,16 +17,25 @@ class Said:
     ``data`` is what was captured without a gap from the beginning on, at most KEPT bytes; ``total`` counts
     the bytes up to the last one that was seen, whether captured or not; ``heard`` is how much of what the
     other end said was acknowledged by the last segment with data: an answer acknowledges its request.
+    ``tail`` are up to LAST bytes that end at ``total``, kept where ``data`` does not reach so far.
+    ``cut``: of a segment that is missing in ``data`` the capture kept the beginning only.
     """
 
     data: bytes = b""
     total: int = 0
     heard: int = 0
+    tail: bytes = b""
+    cut: bool = False
 
     @property
     def whole(self) -> bool:
         """Nothing is missing of it."""
         return len(self.data) == self.total
+
+    @property
+    def last(self) -> bytes:
+        """Its last bytes, LAST at most; empty where they were not captured."""
+        return self.data[-LAST:] if self.whole else self.tail
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +54,8 @@ class Talk:
     placed: bool = True
     first: tuple[int, int] = (0, 0)
     datagrams: bool = False
+
+    @property
+    def cut(self) -> bool:
+        """The capture cut something of it."""
+        return self.client.cut or self.server.cut

@@ -37,6 +37,19 @@ class Clock:
         self.first = earliest if self.first is None else min(self.first, earliest)
         self.last = max(before, latest)
 
+    def take(self, later: Clock) -> bool:
+        """Add the times of what follows; False where it is not known how many of them lie too far back."""
+        if later.first is None or later.last is None:
+            return True
+        behind = 0 if self.last is None else self.last - later.first
+        if behind > _DISORDER:
+            return False
+        self._backwards += later._backwards
+        self._furthest = max(self._furthest, later._furthest, behind)
+        self.first = later.first if self.first is None else min(self.first, later.first)
+        self.last = later.last if self.last is None else max(self.last, later.last)
+        return True
+
     def problems(self, untimed: int = 0) -> Iterator[str]:
         """Sentences at the end of the capture; ``untimed`` frames have no time stamp at all."""
         if self._backwards:

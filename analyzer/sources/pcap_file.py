@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from analyzer.errors import UserError
 from analyzer.model.capture import Capture
-from analyzer.sources.reading import MAX_RECORD, CaptureSource, Frames, Verdict, Window, link_type_of
+from analyzer.sources.reading import CaptureSource, Frames, Verdict, Window, link_type_of
 from analyzer.sources.records import (
+    MAX_RECORD,
     Bytes,
     Offsets,
     RecordFormat,
@@ -117,7 +118,6 @@ class PcapSource(CaptureSource):
         fixed, unit = _MAGICS[magic]
         self.records = PcapRecords(order, fixed, unit, max(USUAL_LIMIT, min(snaplen, MAX_RECORD)))
         self._link_type = link_type_of(link_type)
-        self._odd_fractions = 0
         window.begin = FILE_HEADER
 
     @property
@@ -149,7 +149,7 @@ class PcapSource(CaptureSource):
                 damage, stop = f"the header of record {number} is all zeros", int(offsets[sound])
                 offsets, fields, captured = offsets[:sound], fields[:sound], captured[:sound]
         fraction = fields[:, 1].astype(np.int64)
-        self._odd_fractions += int(np.count_nonzero(fraction >= SECOND // records.unit))
+        self.tally.odd_fractions += int(np.count_nonzero(fraction >= SECOND // records.unit))
         times = fields[:, 0].astype(np.int64)
         times *= SECOND
         times += fraction * records.unit
@@ -162,13 +162,6 @@ class PcapSource(CaptureSource):
             stop=stop,
             damage=damage,
         )
-
-    def _summarise(self) -> None:
-        if self._odd_fractions:
-            self.capture.problems.append(
-                f"{self._odd_fractions:,} packets have a fraction of a second of one second or more: their "
-                "times are doubtful, and with them every delay that is reported."
-            )
 
 
 def _records_before_hole(fields: NDArray[np.uint32]) -> int:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.sources.reading import MAX_RECORD
-from analyzer.sources.records import SHORTEST, Bytes, Offsets, Windows, gather, word_view
+from analyzer.sources.records import MAX_RECORD, SHORTEST, Bytes, Offsets, Windows, gather, word_view
 
 # Block types (section "Block Types"); the section header's reads the same in both byte orders.
 SECTION = 0x0A0D0D0A

@@ -34,6 +34,13 @@ class Comments:
             else:
                 self.left_out += 1
 
+    def take(self, later: Comments, before: int) -> None:
+        """Add those of the packets of the next piece, before which stand so many packets."""
+        of_packets = [one for one in later.kept if one.frame is not None]
+        room = MAX_COMMENTS - len(self.kept)
+        self.kept += [Comment((one.frame or 0) + before, one.text) for one in of_packets[:room]]
+        self.left_out += len(of_packets[room:])
+
     def of_packets(self, buffer: Bytes, begin: Offsets, end: Offsets, order: str, first_number: int) -> None:
         """The same for packets, one row each: int64 (n,) where their options stand.
 

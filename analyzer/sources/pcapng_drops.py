@@ -36,6 +36,12 @@ class Drops:
                 self._latest[code, interface] = count
         self._aside.clear()
 
+    def take(self, later: Drops) -> None:
+        """Add what the next piece of the same section says."""
+        self.interface += later.interface
+        self.system += later.system
+        self._latest.update(later._latest)
+
     def _add_up(self) -> None:
         for (code, _), count in self._latest.items():
             if code == IF_DROP:

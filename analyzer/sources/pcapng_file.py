@@ -30,8 +30,6 @@ from analyzer.sources.pcapng_blocks import (
     options,
     word,
 )
-from analyzer.sources.pcapng_comments import Comments
-from analyzer.sources.pcapng_drops import Drops
 from analyzer.sources.pcapng_times import MAX_TIME, MICROSECONDS, SECOND, nanoseconds
 from analyzer.sources.reading import CaptureSource, Frames, Verdict, Window, link_type_of
 from analyzer.sources.records import (
@@ -190,8 +188,6 @@ class PcapngSource(CaptureSource):
         # Those of the section; while a batch is read, behind those of earlier sections that it begins with.
         self._interfaces: list[_Interface] = []
         self._table = _Table([])
-        self._drops = Drops()
-        self._comments = Comments()
         self._last_time = 0
 
     @property
@@ -237,7 +233,7 @@ class PcapngSource(CaptureSource):
             number = self.capture.packets + sound + 1
             fault = _Fault(int(packets.rows[sound]), f"packet {number} {what}")
             packets = packets.up_to(sound)
-        self._drops.settle(fault.row)
+        self.tally.drops.settle(fault.row)
         self._read_comments(buffer, offsets[: fault.row], words[: fault.row], packets)
         frames = self._columns(packets)
         self._interfaces = self._interfaces[scope.base[-1] :]
@@ -261,12 +257,13 @@ class PcapngSource(CaptureSource):
             if kind == SECTION:
                 base = len(self._interfaces)
                 what = fault_of_section(buffer, at, self._blocks.order)
-                self._drops.end_section(row)
+                self.tally.drops.end_section(row)
             else:
                 what = self._read_interface(buffer, at, scope.declared[-1])
             if what:
                 fault = _Fault(row, what)
                 break
+            self.tally.described += 1
             scope.rows.append(row)
             scope.base.append(base)
             scope.declared.append(len(self._interfaces) - base)
@@ -302,13 +299,13 @@ class PcapngSource(CaptureSource):
             return
         for code, value in options(buffer, at + 20, at + length - 4, order):
             if code in (IF_DROP, OS_DROP) and len(value) == 8 and value != _UNKNOWN_COUNT:
-                self._drops.note(row, code, number, struct.unpack(f"{order}Q", value)[0])
+                self.tally.drops.note(row, code, number, struct.unpack(f"{order}Q", value)[0])
 
     def _read_comments(
         self, buffer: Bytes, offsets: Offsets, words: NDArray[np.uint32], packets: _Packets
     ) -> None:
         """Option opt_comment of sections, interfaces and packets, all of which are sound."""
-        order, comments = self._blocks.order, self._comments
+        order, comments = self._blocks.order, self.tally.comments
         for kind, head in ((SECTION, 24), (INTERFACE, 16)):
             for row in np.flatnonzero(words[:, 0] == kind).tolist():
                 at = int(offsets[row])
@@ -333,7 +330,7 @@ class PcapngSource(CaptureSource):
             original[simple] = words[simple, 2]
             captured[simple] = self._stored(words[simple], self._table.snaplens[index[simple]])
             times = self._times_before(times, simple)
-            self._untimed += int(np.count_nonzero(simple))
+            self.tally.untimed += int(np.count_nonzero(simple))
         if len(times):
             self._last_time = int(times[-1])
         self._count_old_drops(packets)
@@ -356,14 +353,4 @@ class PcapngSource(CaptureSource):
         """Section "Packet Block (obsolete)": packets dropped since the one before, 65,535 for unknown."""
         old = packets.words[packets.kinds == OLD_PACKET, 2]
         drops = old >> 16 if self._blocks.order == "<" else old & 0xFFFF
-        self._drops.interface += int(drops[drops != 0xFFFF].sum())
-
-    def _summarise(self) -> None:
-        self.capture.comments = self._comments.kept
-        self.capture.comments_left_out = self._comments.left_out
-        self.capture.problems.extend(self._drops.problems())
-        if self._untimed:
-            self.capture.problems.append(
-                f"{self._untimed:,} packets have no time stamp (simple packet blocks); each was given the "
-                "time of the packet before it, so delays and deadlines around them are not known."
-            )
+        self.tally.drops.interface += int(drops[drops != 0xFFFF].sum())

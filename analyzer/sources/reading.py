@@ -14,14 +14,11 @@ from numpy.typing import NDArray
 from analyzer.errors import UserError
 from analyzer.model.blocks import NO_FRAMES, SLACK, FrameBlock
 from analyzer.model.capture import Capture
-from analyzer.sources.clock import Clock
 from analyzer.sources.records import TUNING, Bytes, Offsets, RecordFormat, Tuning, find_records
+from analyzer.sources.tally import Tally
 
 PIECE = 32 << 20
 """Bytes read at once: enough records for the fast walk to pay, and for blocks that are nearly full."""
-
-MAX_RECORD = 16 << 20
-"""Bytes that a record may claim whatever the file's header says: the buffer need not become larger."""
 
 ENDS_HERE = "the file is damaged from there on; what stands before it was read. Copy or record it again."
 
@@ -151,19 +148,29 @@ class CaptureSource(ABC):
 
     def __init__(self, capture: Capture, window: Window, index: int, max_frames: int) -> None:
         self.capture = capture
+        self.tally = Tally(capture)
+        self._is_piece = self._goes_on = False
         self._window = window
         self._index = index
         self._max_frames = max(max_frames, 1)
         self._closed = False
         self.tap: Tap | None = None
-        self._clock = Clock()
-        self._untimed = 0
 
     @property
     def taken(self) -> int:
         """Bytes of the file that were read so far."""
         window = self._window
         return window.compressed.offset if window.compressed else window.position + window.begin
+
+    def is_piece(self, position: int, before: int, *, goes_on: bool) -> None:
+        """Only a piece of a file is read: what is counted is not told, but left in ``tally``.
+
+        position: the offset in the file of its first byte, if it had been there; before: frames before it;
+        goes_on: other records follow, so that it is nothing to speak of where the last one ends.
+        """
+        self._window.position += position
+        self.capture.packets = before
+        self._is_piece, self._goes_on = True, goes_on
 
     @property
     @abstractmethod
@@ -181,10 +188,6 @@ class CaptureSource(ABC):
     @abstractmethod
     def _frames(self, buffer: Bytes, offsets: Offsets) -> Frames:
         """The frames of at most ``max_frames`` whole records: int64 (n,) offsets."""
-
-    @abstractmethod
-    def _summarise(self) -> None:
-        """Adds what was counted on the way to ``capture.problems``."""
 
     def blocks(self) -> Iterator[FrameBlock]:
         """The frames in file order, at most ``max_frames`` a block; FrameBlock says how long each lives.
@@ -223,14 +226,16 @@ class CaptureSource(ABC):
                 if len(frames):
                     yield self._block(frames)
                 if frames.damage:
-                    self._damaged(frames.stop, frames.damage)
+                    stop = frames.stop
+                    self._damaged(stop, frames.damage)
                     break
             window.begin = stop
             going = self.capture.damage is None and self._advance()
             if window.waits:
                 yield NO_FRAMES
-        self._summarise()
-        self.capture.problems.extend(self._clock.problems(self._untimed))
+        self.tally.end = self.taken
+        if not self._is_piece:
+            self.tally.close()
 
     def _parts(self, offsets: Offsets) -> Iterator[Offsets]:
         """Even parts of at most ``max_frames``."""
@@ -266,8 +271,9 @@ class CaptureSource(ABC):
         first_number = capture.packets + 1
         capture.packets += len(frames)
         capture.bytes += int(frames.original.sum())
-        self._clock.note(frames.times)
-        capture.first, capture.last = self._clock.first, self._clock.last
+        clock = self.tally.clock
+        clock.note(frames.times)
+        capture.first, capture.last = clock.first, clock.last
         self._name_link_types(frames.link_types)
         return FrameBlock(
             capture=self._index,
@@ -312,7 +318,7 @@ class CaptureSource(ABC):
         if compressed and compressed.cut_short:
             where = f"byte {compressed.offset} of the file"
             what = f"The {compressed.kind} data ends early, at {where}. The end of the capture may be missing"
-        elif left and not window.live:
+        elif left and not self._goes_on and not window.live:
             what = (
                 f"The file ends inside a record: at {window.place(window.begin)} it needs {need:,} bytes or "
                 f"more and only {left:,} are there. The last packet is missing"

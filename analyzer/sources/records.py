@@ -103,6 +103,9 @@ class RecordFormat(Protocol):
 MARGIN = 64
 """Bytes behind a buffer's data that can be read, whatever they hold."""
 
+MAX_RECORD = 16 << 20
+"""Bytes that a record may claim whatever the file's header says: the buffer need not become larger."""
+
 SHORTEST = 12
 """Bytes that the shortest record of any format takes (pcapng, section 3.1: a block without a body)."""
 

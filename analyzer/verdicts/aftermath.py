@@ -14,7 +14,7 @@ from analyzer.model.flow import CLIENT
 from analyzer.model.summary import Summary
 from analyzer.verdicts.causes import with_causes
 from analyzer.verdicts.elsewhere import elsewhere
-from analyzer.verdicts.joined import joined
+from analyzer.verdicts.joined import Legs, joined
 from analyzer.verdicts.scans import without_scans
 from analyzer.verdicts.services import REACHED, SECOND, Moments, Pair, Services, pair_of
 
@@ -39,10 +39,12 @@ _INTERLEAVED = 4
 """Checkers behind one address."""
 
 
-def settle(results: Sequence[FlowResult], services: Services) -> tuple[list[FlowResult], dict[str, int]]:
+def settle(
+    results: Sequence[FlowResult], services: Services, legs: Legs
+) -> tuple[list[FlowResult], dict[str, int]]:
     """The results without harmless ones, with ``recovered`` set; and how many were harmless, by what."""
     checks = health_checks(services)
-    kept = [result for result in joined(results) if not _is_check(result, checks)]
+    kept = [result for result in joined(results, legs) if not _is_check(result, checks)]
     kept, fallbacks = _without_fallbacks(kept, services)
     kept, scanned = without_scans(kept, services)
     counts = {

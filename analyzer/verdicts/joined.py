@@ -3,14 +3,69 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
-from analyzer.model.finding import FlowResult
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.model.finding import Finding, FlowResult, Verdict
 from analyzer.model.flow import CLIENT, SERVER
+from analyzer.model.records import where
+from analyzer.model.summary import LegRows, SummaryRows
+
+_LEG = np.dtype([("flow", "i8"), ("first", "i8"), ("both", "?")])
 
 
-def joined(results: Iterable[FlowResult]) -> list[FlowResult]:
+class Leg(NamedTuple):
+    """A flow that shows a connection; ``both``: packets of both ends, so that it shows what these met."""
+
+    flow: int
+    both: bool
+
+
+@dataclass(slots=True)
+class Legs:
+    """What is kept of each flow whose connection another one shows as well, failed or not."""
+
+    _open: set[int] = field(default_factory=set)
+    """Flows that another one goes on from."""
+    _rows: list[NDArray[np.void]] = field(default_factory=list)
+
+    def note(self, legs: LegRows) -> None:
+        """Take connections that were found to be there twice."""
+        self._open.update(legs["flow"][:, 0].tolist())
+
+    def add(self, rows: SummaryRows) -> None:
+        """Take flows that ended, after what was noted of them."""
+        member = rows["first_leg"] > 0
+        if self._open:
+            member |= np.isin(rows["flow"], np.fromiter(self._open, np.int64))
+        rows = where(rows, member)
+        if len(rows):
+            found = np.zeros(len(rows), _LEG)
+            found["flow"] = rows["flow"]
+            found["first"] = np.where(rows["first_leg"] > 0, rows["first_leg"] - 1, rows["flow"])
+            found["both"] = ((rows["ttl"] > 0) | rows["reset"]).all(axis=1)
+            self._open.difference_update(rows["flow"].tolist())
+            self._rows.append(found)
+
+    def merge(self, other: Legs) -> None:
+        """Take all that the other one has."""
+        self._rows.extend(other._rows)
+
+    def of(self, firsts: Iterable[int]) -> dict[int, list[Leg]]:
+        """The legs of the connections that these flows showed first, the client's side first."""
+        found: defaultdict[int, list[Leg]] = defaultdict(list)
+        wanted = np.fromiter(set(firsts), np.int64)
+        for rows in self._rows:
+            for flow, first, both in where(rows, np.isin(rows["first"], wanted)).tolist():
+                found[first].append(Leg(flow, both))
+        return {first: sorted(legs) for first, legs in found.items()}
+
+
+def joined(results: Iterable[FlowResult], legs: Legs) -> list[FlowResult]:
     """The results, those of one connection as one: the flow that was seen first, which is the client's side.
 
     The others stand in its ``same_as``.
@@ -19,22 +74,40 @@ def joined(results: Iterable[FlowResult]) -> list[FlowResult]:
     for result in results:
         summary = result.summary
         groups[summary.first_leg - 1 if summary and summary.first_leg else result.flow.id].append(result)
-    return [
-        _one(sorted(group, key=lambda r: r.flow.id)) if len(group) > 1 else group[0]
-        for group in groups.values()
+    known = legs.of(groups)
+    one = [_one({r.flow.id: r for r in group}, known.get(first, ())) for first, group in groups.items()]
+    return [result for result in one if result]
+
+
+def _one(results: Mapping[int, FlowResult], legs: Sequence[Leg]) -> FlowResult | None:
+    """What the client met as its side shows it, what the server met as the side nearest to it shows it.
+
+    ``results`` by flow, of those legs in which something was found; None if nothing is left of it.
+    """
+    ordered = [results[flow] for flow in sorted(results)]
+    shown = {leg.flow: leg for leg in (*(Leg(flow, both=True) for flow in results), *legs)}
+    legs = [shown[flow] for flow in sorted(shown)]
+    if len(legs) == 1:
+        return ordered[0]
+    told = [
+        *((CLIENT, result) for result in _telling(results, legs[0], ordered, CLIENT)),
+        *((SERVER, result) for result in _telling(results, legs[-1], ordered[::-1], SERVER)),
     ]
-
-
-def _one(legs: Sequence[FlowResult]) -> FlowResult:
-    """What the client met as its side shows it, what the server met as the side nearest to it shows it."""
-    first, last = legs[0], legs[-1]
-    verdicts = [v for v in first.verdicts if v.side == CLIENT]
-    verdicts += [v for v in last.verdicts if v.side == SERVER]
-    if not verdicts:
-        chosen = next((leg for leg in legs if leg.verdicts), first)
-        return replace(chosen, same_as=tuple(leg.flow for leg in legs if leg is not chosen))
-    findings = [f for f in first.findings if f.side == CLIENT]
-    findings += [f for f in last.findings if f.side == SERVER]
+    verdicts: list[Verdict] = [v for side, result in told for v in result.verdicts if v.side == side]
+    findings: list[Finding] = [f for side, result in told for f in result.findings if f.side == side]
+    if not findings:
+        return None
     findings.sort(key=lambda f: (f.time, f.frames, f.rule))
-    others = tuple(leg.flow for leg in legs[1:])
-    return replace(first, verdicts=tuple(verdicts), findings=tuple(findings), same_as=others)
+    chosen = min((result for _, result in told), key=lambda r: (not r.verdicts, r.flow.id))
+    others = tuple(result.flow for result in ordered if result is not chosen)
+    return replace(chosen, verdicts=tuple(verdicts), findings=tuple(findings), same_as=others)
+
+
+def _telling(
+    results: Mapping[int, FlowResult], nearest: Leg, others: Sequence[FlowResult], side: int
+) -> Sequence[FlowResult]:
+    """The result that says what that end met: another leg's only where the nearest one cannot show it."""
+    own = results.get(nearest.flow)
+    if nearest.both:
+        return [own] if own else []
+    return [r for r in others if any(v.side == side for v in r.verdicts)][:1] or ([own] if own else [])

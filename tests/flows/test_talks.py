@@ -77,8 +77,39 @@ def test_what_is_missing_is_not_invented() -> None:
     assert (cut.client.data, cut.client.total, cut.client.whole) == (b"abcd", 9, False)
 
 
+def test_the_last_bytes_are_kept_besides() -> None:
+    """Behind a gap, put together from segments, and without what was there before."""
+    talk = talk_of(
+        *HANDSHAKE,
+        'client > server P. 4:7(3) ack 1 "def"',
+        'client > server P. 7:10(3) ack 1 "ghi"',
+        'client > server P. 9:11(2) ack 1 "ij"',
+        END.format(1, 1, 11),
+    )
+    assert (talk.client.data, talk.client.last) == (b"", b"defghij")
+    cut = talk_of(
+        *HANDSHAKE,
+        'client > server P. 4:7(3) ack 1 "def"',
+        'client > server P. 7:13(6) ack 1 "ghijkl"',
+        END.format(1, 1, 13),
+        snapshot=5,
+    )
+    assert cut.client.last == b""
+
+
 def test_a_connection_that_began_before_the_capture() -> None:
     talk = talk_of(
         'client > server P. 1:4(3) ack 1 "abc"', "server > client . 1:1(0) ack 4", END.format(1, 1, 4)
     )
     assert not talk.placed
+
+
+def test_what_the_capture_cut_is_told_from_what_is_missing() -> None:
+    lines = [*HANDSHAKE, 'client > server P. 1:41(40) ack 1 "GET /"', END.format(1, 1, 41)]
+    assert talk_of(*lines, snapshot=5).client.cut
+    assert not talk_of(*lines).client.cut
+    again = 'client > server P. 1:11(10) ack 1 "GET /"'
+    assert not talk_of(*HANDSHAKE, again, again, END.format(1, 1, 11), snapshot=10).cut
+    lost = [*HANDSHAKE, "client > server P. 11:21(10) ack 1", END.format(1, 1, 21)]
+    talk = talk_of(*lost)
+    assert (talk.client.whole, talk.cut) == (False, False)

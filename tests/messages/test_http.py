@@ -12,6 +12,7 @@ from tests.messages.said import talk
 GET = b"GET /list?secret=1 HTTP/1.1\r\nHost: server\r\n\r\n"
 POST = b"POST /upload HTTP/1.1\r\nContent-Length: 1000\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
@@ -40,6 +41,12 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
                      id="told to go on, then answered"),
         pytest.param(GET, b"HTTP/1.1 101 Switching Protocols\r\n\r\n\x81\x05", "unknown", "unknown",
                      id="another protocol follows"),
+        pytest.param(GET + b"\x88\x82abcd..", SWITCHED + b"\x81\x01a", "not-due", "goodbye",
+                     id="WebSocket, bye"),
+        pytest.param(GET + b"\x88\x80abcd", SWITCHED, "not-due", "goodbye", id="WebSocket, just bye"),
+        pytest.param(GET + b"\x81\x81abcd.", SWITCHED + b"\x88\x02\x03\xe9", "not-due", "goodbye",
+                     id="WebSocket: the server's bye"),
+        pytest.param(GET + b"\x81\x82abcd\x88\x80", SWITCHED, "unknown", "unknown", id="WebSocket, open"),
         pytest.param(b"CONNECT a:443 HTTP/1.1\r\n\r\nxyz", b"HTTP/1.1 200 OK\r\n\r\nabc", "unknown",
                      "unknown", id="a tunnel"),
     ],
@@ -47,6 +54,14 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 def test_what_became_of_the_last_request(client: bytes, server: bytes, answer: str, because: str) -> None:
     found = read(talk(client, server))
     assert (found.protocol, found.answer, found.because) == ("http", answer, because)
+
+
+def test_what_a_tunnel_carries_is_read() -> None:
+    ask, open_ = b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n"
+    smtp = read(talk(ask + b"EHLO me\r\nQUIT\r\n", open_ + b"220 mail\r\n"))
+    assert (smtp.protocol, smtp.answer) == ("smtp", "not-due")
+    tls = read(talk(ask + b"\x16\x03\x01\x00\x05\x01abcd", open_))
+    assert (tls.protocol, tls.answer) == ("tls", "due")
 
 
 def test_the_request_is_named_without_its_query() -> None:

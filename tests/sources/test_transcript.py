@@ -432,7 +432,7 @@ def test_blocks_of_any_size(most: int) -> None:
 
 
 def test_the_source_offers_what_the_file_sources_do() -> None:
-    of_bytes = {"tuning"}  # mean nothing where no bytes are read
+    of_bytes = {"tuning", "is_piece"}  # mean nothing where no bytes are read
     public = {name for name in vars(CaptureSource) if not name.startswith("_")} - of_bytes
     assert public <= set(dir(TranscriptSource))
     with TranscriptSource(parse(SYN)) as source:

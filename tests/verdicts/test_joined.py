@@ -13,7 +13,7 @@ from analyzer.model.report import Report
 from analyzer.pipeline import analyze
 from analyzer.reports.json_report import as_plain
 from tests.captures import SAMPLES
-from tests.crowd import BEGIN, Ends, Timed, checked, refused, served, translated, write
+from tests.crowd import ACK, BEGIN, RST, Ends, Talk, Timed, checked, refused, served, translated, write
 
 RULES = load_rules(rules_folder())
 TWICE = sorted(path for path in SAMPLES.glob("*-any-*/*.pcap") if path.parent.name.endswith(("nat", "vxlan")))
@@ -72,6 +72,29 @@ def test_failures_behind_a_nat_count_once(tmp_path: Path) -> None:
 def test_a_retry_through_the_nat_is_still_one(tmp_path: Path) -> None:
     report = made(tmp_path, *twice(refused, BEGIN), *twice(served, BEGIN + 10**9, 5001))
     assert [verdict.recovered for result in report.flows for verdict in result.verdicts] == [True]
+
+
+def reset_behind(start: int, port: int = 5000) -> tuple[list[Timed], list[Timed]]:
+    """Before the NAT, and behind it, where the server resets in the end; the NAT keeps that to itself."""
+    first = Talk(Ends("10.0.0.1", port, SERVICE, 80), start).open().ask()
+    behind = translated(first.send(1, RST | ACK).frames, Ends("10.0.0.1", port, BACKEND, 8080), later=30_000)
+    return first.frames[:-1], behind
+
+
+def test_what_the_nearest_side_shows_counts(tmp_path: Path) -> None:
+    """The client's side shows both ends, and no reset that could have reached the client."""
+    report = made(tmp_path, *reset_behind(BEGIN))
+    assert report.flows == ()
+    assert [seen.flows for seen in report.twice] == [1]
+
+
+def test_what_the_nearest_side_cannot_show_is_taken_from_the_other(tmp_path: Path) -> None:
+    """Answers take another way, so that the client's side shows its own packets alone."""
+    first, behind = reset_behind(BEGIN)
+    client = first[0][1][12:16]
+    report = made(tmp_path, [(time, frame) for time, frame in first if frame[12:16] == client], behind)
+    [result] = report.flows
+    assert [(verdict.endpoint, verdict.errno) for verdict in result.verdicts] == [("client", "ECONNRESET")]
 
 
 @pytest.mark.parametrize("later", [10**7, 10**9])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.lab.stage import End, Stage
 from tests.lab.tls.wire import Wire
 
-from .registry import AT_THE_ENDS, SLOW_PATH, scenario
+from .registry import AT_THE_ENDS, SLOW_PATH, Play, scenario
 
 UPLOAD = "POST /upload HTTP/1.1\r\nHost: lab\r\nContent-Length: 100000\r\n\r\n"
 REFUSAL = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -147,6 +147,53 @@ def measurement(stage: Stage) -> None:
     stage.client.do("close")
     stage.pause()
     stage.server.run("recv", "recv", "close")
+
+
+_WEBSOCKET = (
+    ("client", "GET /chat HTTP/1.1\r\nHost: lab\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"),
+    ("server", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"),
+    ("client", "\x81\x85abcd\x09\x07\x0f\x08\x0e"),
+    ("server", "\x88\x02\x03\xe8"),
+    ("client", "\x88\x82abcd\x62\x8a"),
+)
+_AMQP = (
+    ("client", "AMQP\0\0\x09\x01"),
+    ("server", "\x01\0\0\0\0\0\x04\0\x0a\0\x0a\xce"),
+    ("client", "\x01\0\0\0\0\0\x04\0\x0a\0\x0b\xce"),
+    ("server", "\x01\0\0\0\0\0\x0b\0\x0a\0\x32\x01\x40\0\0\0\0\0\xce"),
+    ("client", "\x01\0\0\0\0\0\x04\0\x0a\0\x33\xce"),
+)
+_HTTP2 = (
+    ("client", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\x01\x01\x05\0\0\0\x01\x82"),
+    ("server", "\0\0\0\x04\0\0\0\0\0\0\0\x01\x01\x05\0\0\0\x01\x88"),
+    ("client", "\0\0\x08\x06\0\0\0\0\0areyouok\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\0"),
+)
+
+
+def _goodbye(said: tuple[tuple[str, str], ...]) -> Play:
+    """What both ends say in turn, until the client's last words tell the server to close."""
+
+    def play(stage: Stage) -> None:
+        stage.establish()
+        for name, text in said:
+            ends = (stage.client, stage.server) if name == "client" else (stage.server, stage.client)
+            ends[0].do("send", text=text)
+            stage.pause()
+            ends[1].do("recv")
+        stage.server.run("close")
+        stage.client.run("recv", "close")
+
+    return play
+
+
+for _name, _said, _told in (
+    ("websocket", _WEBSOCKET, "WebSocket: the server's Close frame is answered by the client's"),
+    ("amqp", _AMQP, "AMQP: the server's connection.close is answered by close-ok"),
+    ("http2", _HTTP2, "HTTP/2: a request and its answer, then a ping and GOAWAY"),
+):
+    scenario(f"clean-goodbye-{_name}", f"{_told}; the server closes", captures=AT_THE_ENDS, seconds=4)(
+        _goodbye(_said)
+    )
 
 
 @scenario(

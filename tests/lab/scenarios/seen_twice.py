@@ -55,6 +55,24 @@ for _name, _play, _told in (
         captures={"client": ANY},
         seconds=4,
     )(inside("vxlan", _play))
+
+
+def _swallowed(stage: Stage) -> None:
+    stage.filter("tcp sport PORT tcp flags & rst == rst drop")
+    stage.established()
+    stage.server.option("SO_LINGER", 0)
+    stage.server.do("close")
+    stage.pause(1.5)
+    stage.client.run("so_error")
+
+
+scenario(
+    "clean-reset-swallowed-any-nat",
+    "the server aborts, and the router that gives both ends another address drops the reset; captured on all "
+    "of its interfaces",
+    captures={"middle": ANY},
+    seconds=4,
+)(_translated(_swallowed))
 scenario(
     "nat-forgot-resets-any",
     "the router forgets an idle connection's translation and resets it; captured on all of its interfaces",
