@@ -60,7 +60,7 @@ OUGHT = {
     "gave-up-waiting-aborts": "gave-up-waiting",
     "gave-up-waiting-ipv6": "gave-up-waiting",
     "gave-up-waiting-unacknowledged": "gave-up-waiting",
-    "gave-up-zero-window": "gave-up-waiting",
+    "gave-up-zero-window": "gave-up-sending",
     "keepalive-icmp": "keepalive-timeout",
     "keepalive-reset": "server-restarted",
     "keepalive-timeout": "keepalive-timeout",

@@ -45,6 +45,9 @@ class Doubt(StrEnum):
     CONNECT_MAY_HOLD_THE_SOCKET = (
         "the ICMP message came so soon that connect() may still have held the socket: then it ends nothing"
     )
+    CONNECT_MAY_HAVE_RETURNED = (
+        "the reset came right after the handshake: if connect() had returned by then, the next call fails so"
+    )
     NO_LATER_FRAME = "the capture ends before the next retransmission was due"
     OWN_LIMIT = "the retransmissions stopped before the system's default limit: a lower one was set"
     NOT_CONNECTED = "a UDP socket that was not connected hears of no ICMP error; the wire cannot tell"
@@ -215,6 +218,7 @@ class WaitView:
     round_time: bool = said("the wait lasted for a round number of seconds")
     refused: bool = said("an answer came later, and was answered with a reset")
     reset: bool = said("this end ended the connection with a reset, not with FIN")
+    window_closed: bool = said("the other end had closed its receive window, and took no more data")
 
 
 @dataclass(frozen=True, slots=True)

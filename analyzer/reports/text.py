@@ -224,6 +224,8 @@ def _nothing(report: Report, bold: Style) -> Iterable[str]:
     connections = _connections(report)
     within = " in what could be read" if damaged else ""
     but = " that counts as one (see Not failures)" if report.totals.harmless else ""
+    if any(map(_may_tell, report.flows)):
+        but = ", except perhaps one that went on although it had finished (see Not failures)"
     yield from map(
         bold,
         wrapped(
@@ -294,6 +296,13 @@ def _counted_once(report: Report) -> Iterable[str]:
         yield from (f"   {'':{width}}  {line}" for line in wrap[1:])
     if len(report.twice) > _TWICE:
         yield f"   {'':{width}}  and at {len(report.twice) - _TWICE:,} more services"
+
+
+def _may_tell(result: FlowResult) -> bool:
+    """Something harmless, as a rule, that gives a program an errno which still makes a call."""
+    return not _closed_before(result) and any(
+        f.severity is Severity.INFO and f.outcome and f.outcome.errno for f in result.findings
+    )
 
 
 def _closed_before(result: FlowResult) -> bool:
