@@ -22,6 +22,7 @@ UNDECIDABLE = {
     "reset-after-half-close": "close() and shutdown() look the same until more data is acknowledged",
     "data-after-shutdown-both-ways": "shutdown(SHUT_RDWR) looks like close(): nobody left to tell",
     "connect-timeout": "SYNs that stop early may as well mean that the program itself gave up",
+    "syn-ack-never-arrives-stopped": "the same, seen at the server as well",
     "udp-host-unreachable-recverr": "whether a program set IP_RECVERR is not on the wire",
     "accept-queue-full-syn-dropped": "SYNs that stop early may as well mean that the program itself gave up",
     "next-hop-dead": "connect() fails before anything but ARP is on the wire",

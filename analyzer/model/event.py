@@ -55,7 +55,7 @@ class Doubt(StrEnum):
     NEVER_ANSWERED = "the other end had not sent any data: whether it owed an answer is not shown"
     MAYBE_ONE_WAY = "this end had sent several messages without any answer: perhaps it expected none"
     MAYBE_FAREWELL = (
-        "the last message may have been a farewell, which is not answered: it was short, or encrypted"
+        "the last message may have been a farewell, which is not answered (it was short, or encrypted)"
     )
     OWN_TIMER = "that a timer of the program ended the wait is not shown, only that it was long"
     NO_ROUND_TIME = "the wait did not last for a round number of seconds, as timers do"
@@ -173,6 +173,9 @@ class RetryView:
     gives_up_at: str = said("when this system gives up with its default settings: date and time of day, UTC")
     gives_up_after: float = said("seconds from the first transmission to then")
     answered: bool = said("the other end sent something after most of them, though no acknowledgement")
+    unheard: bool = said(
+        "of a SYN or SYN+ACK: this SYN+ACK was captured, and the SYN is sent again all the same"
+    )
     echoed: bool = said(
         "after most of them the other end sent again what had been acknowledged, and nothing new"
     )
@@ -256,6 +259,7 @@ class MessageView:
     )
     request: str = said("method and path of the request in flight; empty where that cannot be read")
     missing: int = said("bytes of the answer that did not come; 0 where not known")
+    lacks: str = said("the same as a sentence; empty where nothing is missing")
     in_record: bool = said("what the server sent ends inside a TLS record")
     handshake: str = said(
         "how far TLS came; 'none' where it is not spoken", "none", "client-hello", "server-hello", "complete"
@@ -283,7 +287,7 @@ class QueryView:
 
 
 UNREAD = MessageView(
-    "unknown", "unknown", "unknown", "", 0, False, "none", "", "", "", False, "", "unknown", "", False
+    "unknown", "unknown", "unknown", "", 0, "", False, "none", "", "", "", False, "", "unknown", "", False
 )
 """Before anything was read."""
 

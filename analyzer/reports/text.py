@@ -15,6 +15,7 @@ from analyzer.model.capture import Capture
 from analyzer.model.finding import FlowResult
 from analyzer.model.report import Report
 from analyzer.model.rule import Severity
+from analyzer.model.times import duration
 from analyzer.reports.flow_table import flow_table
 from analyzer.reports.groups import Group, failed, groups, is_unknown, is_warning
 from analyzer.reports.host_text import systems_text
@@ -24,7 +25,7 @@ from analyzer.reports.printable import printable
 from analyzer.reports.text_facts import seen_twice
 from analyzer.reports.text_group import brief, full
 from analyzer.reports.text_table import table_lines
-from analyzer.reports.words import count, duration, moment
+from analyzer.reports.words import count, moment
 
 _IN_FULL = 3
 """Kinds of failure that are all told in full, with their frames; if there are more, in a paragraph each."""
