@@ -183,8 +183,8 @@ def _was_heard(socket: ShadowSocket, own: Totals, peer: Totals) -> bool:
         return run.what == WINDOW and not socket.reset_late and is_answered(run, peer)
     if run is None or socket.reset_late:
         return False
-    if run.what == "syn" and (own.opened_time or distance(own.seq_end, peer.ack) > 0):
-        return own.opened_time > 0  # else it acknowledges another connection
+    if run.what == "syn" and (own.opened_time or socket.unheard or distance(own.seq_end, peer.ack) > 0):
+        return own.opened_time > 0  # else it acknowledges another connection, or has not arrived
     return peer.has_ack and distance(run.seq, peer.ack) > 0
 
 

@@ -100,6 +100,8 @@ class ShadowFlow:
         if sender.fatal and segment.time > sender.fatal.time + sender.fatal.grace:
             self._pair.revive(sender)
         if segment.flags & Flag.SYN:
+            if not segment.flags & Flag.ACK and segment.seq == sender.initial:
+                sender.connects_on(segment, self._pair.sent(sender)[0], receiver)
             _handshake(sender, receiver, segment)
         if segment.kinds & Kind.ZERO_WINDOW:
             sender.zero_time, sender.zero_number = segment.time, segment.number
@@ -133,7 +135,7 @@ def _handshake(sender: ShadowSocket, receiver: ShadowSocket, segment: Segment) -
             receiver.state, sender.state = State.SYN_SENT, State.SYN_RCVD  # its SYN was not captured
         if sender.initial is None:
             sender.initial, sender.syn_time, sender.syn_number = segment.seq, segment.time, segment.number
-        if receiver.initial is None or segment.ack == add(receiver.initial, 1):
+        if not receiver.unheard and receiver.initial in (None, add(segment.ack, -1)):
             receiver.take(Step.SYN_ACKED)
     elif sender.initial is None:
         if sender.state is State.SYN_RCVD:

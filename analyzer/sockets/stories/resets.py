@@ -6,7 +6,7 @@ RFC 9293 sections 3.5.2 and 3.10.7; RFC 5961 section 3.2.
 from __future__ import annotations
 
 from analyzer.model.columns import Flag
-from analyzer.model.event import ResetReceived, ResetView
+from analyzer.model.event import Doubt, ResetReceived, ResetView
 from analyzer.model.flow import CLIENT, Segment, Totals
 from analyzer.model.seq import add, distance
 from analyzer.model.socket import State, Step
@@ -20,6 +20,8 @@ from analyzer.sockets.stories.retransmissions import Retransmissions
 
 _FAR_NS = SECOND // 100
 """A handshake that took so long did not do so because a machine was busy, as a rule."""
+_RETURNS_S = 0.001
+"""connect() returns within this time, as a rule: its program must be woken first."""
 _AFTER_FIN = (State.CLOSE_WAIT, State.CLOSING, State.LAST_ACK)
 
 
@@ -103,6 +105,9 @@ class Resets:
             after_farewell="unknown",
             says="",
         )
+        right_after = receiver.side == CLIENT and 0 < view.since_open < _RETURNS_S
+        if right_after and view.answers != "syn-ack" and not own.last_data_number:
+            judged.doubts.add(Doubt.CONNECT_MAY_HAVE_RETURNED)
         before, receiver.state = receiver.state, judged.state
         event = self._pair.event(
             ResetReceived, receiver, segment.time, judged.frames, _key(segment), judged.doubts, segment=view
