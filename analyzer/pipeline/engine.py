@@ -130,6 +130,14 @@ class Engine:
         self._shortened = 0
         self._neighbours = Neighbours()
 
+    def __getstate__(self) -> dict[str, object]:
+        """All but the rules, which are code: who takes an engine up again has them, and calls ``go_on``."""
+        return {name: value for name, value in vars(self).items() if name != "_matcher"}
+
+    def go_on(self, matcher: Matcher) -> None:
+        """Take it up again where it was pickled; the rules must be the same."""
+        self._matcher = matcher
+
     def run(self, source: Source, read: ReadMessages | None = None) -> list[FlowResult]:
         """Read a source to its end; ``read`` as for ``finish``."""
         for block in source.blocks():
