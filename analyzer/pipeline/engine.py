@@ -15,6 +15,7 @@ from analyzer.decode.packets import decode
 from analyzer.flows.keys import Sorted
 from analyzer.flows.neighbours import Neighbours
 from analyzer.flows.promises import Promises
+from analyzer.flows.seen import SeenTracker
 from analyzer.flows.tracker import Tracker
 from analyzer.flows.values import flow_of
 from analyzer.matching.match import Matcher
@@ -26,6 +27,7 @@ from analyzer.model.finding import Finding, FlowResult, LadderLine, News
 from analyzer.model.flow import CLIENT, MAX_FLOWS, SERVER, Flow, FlowEnd, Kind, Segment
 from analyzer.model.host import DEFAULT_HOST, Host, System, taken_for
 from analyzer.model.report import Totals
+from analyzer.model.seen import Seeing
 from analyzer.model.summary import Summary, SummaryRows, summaries
 from analyzer.pipeline.front import Front
 from analyzer.pipeline.messages import Heard, KeptBlocks
@@ -84,6 +86,7 @@ class Engine:
 
     ``batch`` rows are waited for before they are looked at; 0 waits for nothing. ``keep_blocks``: the capture
     cannot be read a second time, so that what came last of it is kept; with ``keep_news`` it is always.
+    ``seeing`` is shown all segments and flows, whose numbers begin with ``first_flow``.
     """
 
     def __init__(
@@ -98,13 +101,20 @@ class Engine:
         keep_events: bool = False,
         keep_news: bool = False,
         keep_blocks: bool = False,
+        seeing: Seeing | None = None,
+        first_flow: int = 0,
     ) -> None:
         self.front = Front(batch, KeptBlocks() if keep_blocks or keep_news else None)
         self._matcher = matcher
         self._hosts = hosts
         self._max_flows = max_flows
         triggers = Kind.ALL if keep_all else matcher.triggers
-        self._tracker = Tracker(triggers, all_flows=all_flows, max_flows=max_flows)
+        self._seeing = seeing
+        if seeing:
+            options = {"first_flow": first_flow, "all_flows": all_flows, "max_flows": max_flows}
+            self._tracker: Tracker = SeenTracker(seeing, triggers, **options)
+        else:
+            self._tracker = Tracker(triggers, all_flows=all_flows, max_flows=max_flows)
         self._all_flows = all_flows
         self._promises = Promises()
         self._clean: list[FlowResult] = []
@@ -175,6 +185,11 @@ class Engine:
     def open_flows(self) -> int:
         """How many flows are followed now."""
         return self._tracker.open_flows
+
+    @property
+    def next_flow(self) -> int:
+        """The number that another flow would have."""
+        return self._tracker.next_flow
 
     def tick(self, clock: int) -> None:
         """Nothing came until then (nanoseconds since the epoch): silence is decided by the clock."""
@@ -291,6 +306,8 @@ class Engine:
             elif (result := self._result(watched, end, known[end.flow])) and result.verdicts:
                 failed.append(result.flow.id)
         for rows in parts:
+            if self._seeing:
+                self._seeing.flows(rows)
             self._legs.add(rows)
             self._questions += [
                 (summary, (self._tracker.clock - summary.end) / 1e9) for summary in may_ask(rows)
