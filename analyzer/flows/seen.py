@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from analyzer.flows.batch import Batch, State
-from analyzer.flows.table import Rows
+from analyzer.flows.table import Slots
 from analyzer.flows.tracker import Tracker
 from analyzer.model.seen import Seeing, SeenRows
 
@@ -20,7 +20,7 @@ class SeenTracker(Tracker):
         self._seeing = seeing
         self._flows_seen = first_flow
 
-    def _mark_shown(self, batch: Batch, before: Rows, state: State) -> None:
+    def _mark_shown(self, batch: Batch, before: Slots, state: State) -> None:
         """Nothing is marked; a SYN that was handed to the flow that it began is seen where it was before."""
         begins = np.zeros(len(batch.group), np.bool_)
         begins[batch.starts] = before["rows"] == 0

@@ -21,16 +21,27 @@ def read(talk: Talk) -> MessageView:
     if not talk.placed:
         return replace(UNREAD, reset_says=says)
     facts = _facts(talk)
+    cut_short = talk.cut and facts.answer == "unknown"
     if facts.answer == "unknown" and talk.server.total and 0 < talk.client.total <= talk.server.heard:
         facts = Facts(**{**asdict(facts), "answer": "complete", "because": "answered"})
     return MessageView(
         **asdict(facts),
+        lacks=_lacks(facts),
         server_asks=talk.server_first,
         told=_told(facts),
         farewell=farewell(talk.client),
         reset_says=says,
         read=True,
+        cut_short=cut_short,
     )
+
+
+def _lacks(facts: Facts) -> str:
+    if facts.answer != "cut":
+        return ""
+    if facts.missing == 1:
+        return "The last byte of the answer is missing."
+    return f"{facts.missing:,} bytes of the answer are missing." if facts.missing else "Its rest is missing."
 
 
 def _told(facts: Facts) -> str:

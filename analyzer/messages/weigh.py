@@ -23,11 +23,13 @@ def depends_on_payload(event: Event) -> TypeGuard[Weighed]:
 
 def weigh(event: Weighed, message: MessageView) -> Weighed:
     """The event as it is once what both ends said is known."""
+    doubts = set(event.doubts)
+    if message.cut_short and _needs_more(event, message):
+        doubts = doubts - {Doubt.NOT_READ} | {Doubt.PAYLOAD_CUT}
     if isinstance(event, ResetReceived):
         farewell = message.farewell if event.socket.role == SIDES[CLIENT] else "unknown"
         segment = replace(event.segment, says=message.reset_says, after_farewell=farewell)
-        return replace(event, segment=segment)
-    doubts = set(event.doubts)
+        return replace(event, segment=segment, doubts=frozenset(doubts))
     if message.answer in ("due", "cut"):
         doubts -= _SETTLED
     elif message.because == "sealed":
@@ -37,3 +39,11 @@ def weigh(event: Weighed, message: MessageView) -> Weighed:
     if isinstance(event, GaveUp) and message.answer == "unknown" and not event.wait.answered_before:
         doubts.add(Doubt.MAYBE_ONE_WAY)
     return replace(event, doubts=frozenset(doubts), message=message)
+
+
+def _needs_more(event: Weighed, message: MessageView) -> bool:
+    """Whether what is not known of the message would tell more of the event."""
+    if isinstance(event, ResetReceived):
+        by_client = event.socket.role == SIDES[CLIENT] and event.socket.said_farewell
+        return by_client and message.farewell == "unknown"
+    return True
