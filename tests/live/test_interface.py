@@ -284,6 +284,7 @@ def test_the_disk_is_full(there: Place, tmp_path: Path) -> None:
             status, rest, said = running.end()
         assert status == 0
         assert said.count("No space left on device: nothing more is written") == 1
+        assert "nothing more is written, the capture goes on" in " ".join(rest.split())
         assert "41 of 41 TCP connections failed" in rest
         report = analyze(kept)
         assert report.captures[0].problems == []
