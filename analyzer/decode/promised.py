@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.decode.spans import gather
+from analyzer.model.columns import UNKNOWN_END
 
 _STATUS = re.compile(rb"HTTP/1\.[01] [2-5][0-9]{2}[ \r]")
 _LENGTH = re.compile(rb"\n(?i:content-length)[ \t]*:[ \t]*([0-9]{1,15})[ \t]*\r?\n")
@@ -28,9 +29,9 @@ def promised(
     """How many bytes from ``at`` on there will be, as payloads say of which more is to come than they hold.
 
     ``end`` is one behind the last byte captured, ``payload`` the length on the wire; all int64 (n,). 0 where
-    nothing is said; None where nothing is anywhere. An HTTP response is as long as its head and its
-    Content-Length, a TLS record as its header says; after a TLS alert that is no farewell the answer is
-    still to come.
+    nothing is said, UNKNOWN_END where that was not captured; None where nothing is anywhere. An HTTP
+    response is as long as its head and its Content-Length, a TLS record as its header says; after a TLS
+    alert that is no farewell the answer is still to come.
     """
     first = buffer.take(at, mode="clip")
     found = np.zeros(len(at), np.int64)
@@ -41,7 +42,9 @@ def promised(
     records = np.flatnonzero((first >= 20) & (first <= 23) & (end - at >= 5))
     if len(records):
         found[records] = _of_records(buffer, at[records], end[records], payload[records])
+    is_cut = (found == UNKNOWN_END) & (at + payload > end)
     found[found <= payload] = 0
+    found[is_cut] = UNKNOWN_END
     return found if found.any() else None
 
 
@@ -49,6 +52,8 @@ def _of_response(data: memoryview) -> int:
     if not _STATUS.match(data):
         return 0
     head = _HEAD_END.search(data)
+    if not head and len(data) < _LONGEST_HEAD:
+        return UNKNOWN_END
     length = _LENGTH.search(data, 0, head.end()) if head else None
     return head.end() + int(length[1]) if head and length else 0
 
@@ -56,7 +61,10 @@ def _of_response(data: memoryview) -> int:
 def _of_records(
     buffer: NDArray[np.uint8], at: NDArray[np.int64], end: NDArray[np.int64], payload: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Where the last TLS record that begins in each payload ends, as bytes from the payload's begin."""
+    """Where the last TLS record that begins in each payload ends, as bytes from the payload's begin.
+
+    UNKNOWN_END where there is another one whose header is not there.
+    """
     found = np.zeros(len(at), np.int64)
     rows, ahead = np.arange(len(at)), np.zeros(len(at), np.int64)
     for _ in range(_RECORDS):
@@ -70,8 +78,10 @@ def _of_records(
         found[rows[is_record]] = (ahead + 5 + length)[is_record]
         found[rows[refusal]] = _TO_COME
         ahead = ahead + 5 + length
-        on = is_record & ~refusal & (at[rows] + ahead + 5 <= end[rows]) & (ahead < payload[rows])
-        rows, ahead = rows[on], ahead[on]
+        on = is_record & ~refusal & (ahead < payload[rows])
+        seen = at[rows] + ahead + 5 <= end[rows]
+        found[rows[on & ~seen]] = UNKNOWN_END
+        rows, ahead = rows[on & seen], ahead[on & seen]
         if not len(rows):
             break
     return found

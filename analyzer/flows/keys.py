@@ -40,9 +40,9 @@ class Sorted:
         return cls(PacketColumns(**rest, **columns), arrays["keys"], arrays["forward"])
 
 
-def sort_by_flow(columns: PacketColumns) -> Sorted:
+def sort_by_flow(columns: PacketColumns, seed: np.uint64 | None = None) -> Sorted:
     """Rows in file order, sorted by flow. What other batches hold makes no difference to it."""
-    keys, forward = flow_keys(columns)
+    keys, forward = flow_keys(columns, seed)
     order = key_order(keys)
     return Sorted(columns.take(order), keys.take(order), forward.take(order))
 
@@ -68,10 +68,16 @@ def key_order(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
     return order
 
 
-def flow_keys(columns: PacketColumns) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
-    """A 64-bit mix of endpoints, protocol and tunnel, whichever end sent: uint64 (n,); who sorts first."""
-    source = _mix(columns.src_hi, columns.src_lo, columns.sport)
-    target = _mix(columns.dst_hi, columns.dst_lo, columns.dport)
+def flow_keys(
+    columns: PacketColumns, seed: np.uint64 | None = None
+) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
+    """A 64-bit mix of endpoints, protocol and tunnel, whichever end sent: uint64 (n,); who sorts first.
+
+    ``seed`` is this process's own, or one that several processes have in common.
+    """
+    seed = _SEED if seed is None else seed
+    source = _mix(columns.src_hi, columns.src_lo, columns.sport, seed)
+    target = _mix(columns.dst_hi, columns.dst_lo, columns.dport, seed)
     forward = source < target
     low, high = np.minimum(source, target), np.maximum(source, target)
     keys = scramble(low ^ (high * _ODD) ^ columns.protocol) ^ columns.version
@@ -85,8 +91,10 @@ _SEED = np.uint64(int.from_bytes(os.urandom(8), "little"))
 """So that nobody can write a capture whose flows fall together on purpose. No answer depends on it."""
 
 
-def _mix(hi: NDArray[np.uint64], lo: NDArray[np.uint64], port: NDArray[np.uint16]) -> NDArray[np.uint64]:
-    value = (lo ^ _SEED) + port.astype(np.uint64) * _ODD
+def _mix(
+    hi: NDArray[np.uint64], lo: NDArray[np.uint64], port: NDArray[np.uint16], seed: np.uint64
+) -> NDArray[np.uint64]:
+    value = (lo ^ seed) + port.astype(np.uint64) * _ODD
     if hi.any():
         value ^= scramble(hi)  # nothing where 0: the key may not depend on other rows
     return scramble(value)

@@ -7,19 +7,31 @@ from dataclasses import replace
 import numpy as np
 
 from analyzer.flows.keys import Sorted
-from analyzer.model.columns import Flag, is_constant
+from analyzer.model.columns import UNKNOWN_END, Flag, is_constant
 from analyzer.model.seq import add, distance
 
 _MOST = 100_000
-"""Flows whose promises are remembered; of more those that promised first are forgotten."""
+"""Senders whose promises are remembered; of more those that promised first are forgotten."""
+
+_NOTHING = -1
+"""In place of a sequence number: nothing was promised."""
+
+_Sender = tuple[int, bool]
+"""A flow's key, and whether it is the endpoint that sorts first who sends."""
 
 
 class Promises:
-    """Marks each FIN that comes before all that its sender has promised; rows must come in file order."""
+    """Marks each FIN that comes before all that its sender has promised.
 
-    def __init__(self) -> None:
-        self._ends: dict[tuple[int, bool], int] = {}
-        """The flow's key and who sends (the endpoint that sorts first) -> the sequence number at the end."""
+    Batches must come in file order; how the rows are cut into them makes no difference. ``unknown``:
+    connections that ended with a FIN behind a promise of which the capture cut off how much it was.
+    """
+
+    def __init__(self, most: int = _MOST) -> None:
+        self.unknown = 0
+        self._most = most
+        self._ends: dict[_Sender, int | None] = {}
+        """Who promised -> the sequence number at the end; None where that was cut off."""
 
     def marked(self, ordered: Sorted) -> Sorted:
         """The rows, with the column ``cut`` set where it holds."""
@@ -29,6 +41,7 @@ class Promises:
             return ordered
         ends = np.flatnonzero((rows.flags & Flag.FIN) != 0)
         chosen = np.union1d(promising, ends)
+        chosen = chosen[np.argsort(rows.number[chosen], kind="stable")]  # file order decides who is forgotten
         values = zip(
             chosen.tolist(),
             ordered.keys[chosen].tolist(),
@@ -37,16 +50,24 @@ class Promises:
             strict=True,
         )
         cut = [row for row, key, forward, *of_row in values if self._is_cut((key, forward), *of_row)]
-        while len(self._ends) > _MOST:
-            del self._ends[next(iter(self._ends))]
         if not cut:
             return ordered
         marks = np.zeros(len(rows), np.bool_)
         marks[cut] = True
         return Sorted(replace(rows, cut=marks), ordered.keys, ordered.forward)
 
-    def _is_cut(self, sender: tuple[int, bool], promised: int, seq: int, flags: int, payload: int) -> bool:
+    def _is_cut(self, sender: _Sender, promised: int, seq: int, flags: int, payload: int) -> bool:
         if promised:
-            self._ends[sender] = add(seq, promised)
-        end = self._ends.pop(sender, None) if flags & Flag.FIN else None
+            self._ends[sender] = None if promised == UNKNOWN_END else add(seq, promised)
+            if len(self._ends) > self._most:
+                del self._ends[next(iter(self._ends))]
+        if not flags & Flag.FIN:
+            return False
+        other = (sender[0], not sender[1])
+        if self._ends.get(other, _NOTHING) is None:
+            del self._ends[other]  # nobody waits for it any more
+        end = self._ends.pop(sender, _NOTHING)
+        if end == _NOTHING:
+            return False
+        self.unknown += end is None
         return end is not None and distance(add(seq, payload), end) > 0

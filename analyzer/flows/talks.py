@@ -99,6 +99,7 @@ class _Direction:
         self.total = 0
         self.heard: int | None = None
         self.whole = True
+        self.cut = False
         self.placed = True
         self.early: dict[int, bytes] = {}
         self.tail = b""
@@ -115,6 +116,8 @@ class _Direction:
             self._end(self.total - begin, payload, data)
             self.total = begin + payload
         before = self._held()
+        if len(data) < payload and len(self.data) < begin + payload and begin + len(data) < KEPT:
+            self.cut = True
         if begin <= len(self.data):
             self._append(begin, payload, data)
             while self.early and self.whole and (begin := min(self.early)) <= len(self.data):
@@ -182,7 +185,8 @@ class _Pair:
         if not self._datagrams and not all(side.placed for side in self._sides):
             return Talk(Said(), Said(), reset=self._reset, placed=False, first=self._begin)
         client, server = (
-            Said(bytes(side.data), max(side.total, 0), side.heard or 0, side.tail) for side in self._sides
+            Said(bytes(side.data), max(side.total, 0), side.heard or 0, side.tail, cut=side.cut)
+            for side in self._sides
         )
         return Talk(
             client,

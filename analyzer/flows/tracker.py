@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from analyzer.flows.batch import Batch, State
 from analyzer.flows.copies import Copies
-from analyzer.flows.keys import Sorted, first_is_from_client, flow_keys, run_starts, sort_by_flow
+from analyzer.flows.keys import Sorted, first_is_from_client, run_starts, sort_by_flow
 from analyzer.flows.legs import Legs
 from analyzer.flows.quiet import QuietRows, together
 from analyzer.flows.running import last_of_groups
@@ -133,9 +133,9 @@ class Tracker:
                 ended.extend(self._evict())
         return Tracked(flows, segments, ended)
 
-    def knows(self, columns: PacketColumns) -> bool:
+    def knows(self, ordered: Sorted) -> bool:
         """Whether a row belongs to a flow that is open: no SYN of a new one, nothing behind its end."""
-        keys, forward = flow_keys(columns)
+        columns, keys, forward = ordered.rows, ordered.keys, ordered.forward
         found = self._table.find(keys)
         rows, found = np.flatnonzero(found >= 0), found[found >= 0]
         slots = take(self._table.slots, found)

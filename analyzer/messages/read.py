@@ -21,6 +21,7 @@ def read(talk: Talk) -> MessageView:
     if not talk.placed:
         return replace(UNREAD, reset_says=says)
     facts = _facts(talk)
+    cut_short = talk.cut and facts.answer == "unknown"
     if facts.answer == "unknown" and talk.server.total and 0 < talk.client.total <= talk.server.heard:
         facts = Facts(**{**asdict(facts), "answer": "complete", "because": "answered"})
     return MessageView(
@@ -31,6 +32,7 @@ def read(talk: Talk) -> MessageView:
         farewell=farewell(talk.client),
         reset_says=says,
         read=True,
+        cut_short=cut_short,
     )
 
 

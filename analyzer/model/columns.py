@@ -54,6 +54,9 @@ class Layout:
 TCP, UDP = 6, 17
 """IP protocol numbers."""
 
+UNKNOWN_END = -1
+"""In the column ``promised``: what says how much there will be was cut off by the capture."""
+
 
 class Undecoded(IntEnum):
     """Why a frame became no row. ``OTHER_PROTOCOL`` is ordinary (ARP, LLDP ...), the rest is doubt."""
@@ -143,7 +146,9 @@ class PacketColumns:
     reporter_hi: NDArray[np.uint64]  # source address of the ICMP message, 0 otherwise
     reporter_lo: NDArray[np.uint64]
     tunnel: NDArray[np.uint64]  # what the packet travels in, see model.tunnel; 0 for none
-    promised: NDArray[np.int64]  # bytes that its sender says there will be from this payload's begin on; 0
+    promised: NDArray[
+        np.int64
+    ]  # bytes that its sender says there will be from this payload's begin on; 0, UNKNOWN_END
     cut: NDArray[np.bool_]  # a FIN that comes before all that was promised; flows.promises sets it
     neighbours: NDArray[np.void] = field(default_factory=_nobody)
 

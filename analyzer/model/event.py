@@ -60,6 +60,7 @@ class Doubt(StrEnum):
     OWN_TIMER = "that a timer of the program ended the wait is not shown, only that it was long"
     NO_ROUND_TIME = "the wait did not last for a round number of seconds, as timers do"
     NOT_READ = "that an answer was due is told by who spoke last, not by what was said"
+    PAYLOAD_CUT = "not judged by what was said: the capture cut it short (-s 0 keeps all of it)"
     SERVER_ASKS = "the server spoke first: the client's last words may have been an answer themselves"
     MAYBE_CLOSED = "as many retransmissions as for a socket that its program had already closed"
 
@@ -131,6 +132,15 @@ class ResetView:
         "yes",
         "no",
     )
+    handshake: str = said(
+        "how far TLS had come, where it reached a client without any answer; 'none' where TLS is not spoken",
+        "unknown",
+        "none",
+        "client-hello",
+        "server-hello",
+        "complete",
+    )
+    told: str = said("what such a client had asked, as a sentence; empty where nothing is known")
     says: str = said(
         "the reason that stands in its payload (draft-ietf-tcpm-rst-diagnostic-payload), in words; empty"
     )
@@ -274,6 +284,7 @@ class MessageView:
     )
     reset_says: str = said("the reason that stands in the payload of a reset, in words; empty")
     read: bool = said("what both ends said was read")
+    cut_short: bool = said("the capture cut off what might tell whether an answer was due")
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +298,23 @@ class QueryView:
 
 
 UNREAD = MessageView(
-    "unknown", "unknown", "unknown", "", 0, "", False, "none", "", "", "", False, "", "unknown", "", False
+    "unknown",
+    "unknown",
+    "unknown",
+    "",
+    0,
+    "",
+    False,
+    "none",
+    "",
+    "",
+    "",
+    False,
+    "",
+    "unknown",
+    "",
+    False,
+    False,
 )
 """Before anything was read."""
 

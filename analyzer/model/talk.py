@@ -18,12 +18,14 @@ class Said:
     the bytes up to the last one that was seen, whether captured or not; ``heard`` is how much of what the
     other end said was acknowledged by the last segment with data: an answer acknowledges its request.
     ``tail`` are up to LAST bytes that end at ``total``, kept where ``data`` does not reach so far.
+    ``cut``: of a segment that is missing in ``data`` the capture kept the beginning only.
     """
 
     data: bytes = b""
     total: int = 0
     heard: int = 0
     tail: bytes = b""
+    cut: bool = False
 
     @property
     def whole(self) -> bool:
@@ -52,3 +54,8 @@ class Talk:
     placed: bool = True
     first: tuple[int, int] = (0, 0)
     datagrams: bool = False
+
+    @property
+    def cut(self) -> bool:
+        """The capture cut something of it."""
+        return self.client.cut or self.server.cut

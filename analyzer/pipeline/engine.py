@@ -12,7 +12,7 @@ import numpy as np
 
 from analyzer.decode.fragments import Fragments
 from analyzer.decode.packets import decode
-from analyzer.flows.keys import Sorted
+from analyzer.flows.keys import Sorted, sort_by_flow
 from analyzer.flows.neighbours import Neighbours
 from analyzer.flows.promises import Promises
 from analyzer.flows.tracker import Tracker
@@ -20,21 +20,19 @@ from analyzer.flows.values import flow_of
 from analyzer.matching.match import Matcher
 from analyzer.messages import Weighed, depends_on_payload, weigh
 from analyzer.model.blocks import FrameBlock, Source
-from analyzer.model.columns import Undecoded
 from analyzer.model.event import Doubt, Event, Withdrawn
 from analyzer.model.finding import Finding, FlowResult, LadderLine, News
 from analyzer.model.flow import CLIENT, MAX_FLOWS, SERVER, Flow, FlowEnd, Kind, Segment
 from analyzer.model.host import DEFAULT_HOST, Host, System, taken_for
 from analyzer.model.report import Totals
 from analyzer.model.summary import Summary, SummaryRows, summaries
+from analyzer.pipeline.found import Found
 from analyzer.pipeline.front import Front
 from analyzer.pipeline.messages import Heard, KeptBlocks
-from analyzer.pipeline.problems import problems
+from analyzer.pipeline.problems import cut_short, problems
 from analyzer.sockets.datagrams import may_ask, unanswered
 from analyzer.sockets.shadow import ShadowFlow
-from analyzer.verdicts.aftermath import settle
 from analyzer.verdicts.decide import decide, without_refined
-from analyzer.verdicts.joined import Legs
 from analyzer.verdicts.ladder import ladder
 from analyzer.verdicts.services import Services
 from analyzer.verdicts.twice import Twice
@@ -107,27 +105,19 @@ class Engine:
         self._tracker = Tracker(triggers, all_flows=all_flows, max_flows=max_flows)
         self._all_flows = all_flows
         self._promises = Promises()
-        self._clean: list[FlowResult] = []
         self._undecided: list[_Undecided] = []
         self._undecided_rows: list[SummaryRows] = []
         self._questions: list[tuple[Summary, float]] = []
         """Flows of datagrams that may ask and had no answer, and the seconds of silence after them."""
         self._watched: dict[int, _Watched] = {}
         self._deadlines: list[tuple[int, int]] = []
-        self._results: list[FlowResult] = []
-        self.services = Services()
-        self.twice = Twice()
-        self._legs = Legs()
-        self._harmless: dict[str, int] = {}
+        self._found = Found()
         self._keep_events = keep_events
         self.events: list[Event] = []
         self._keep_news = keep_news
         self._changed: set[int] = set()
         self._news: list[News] = []
         self._lost: deque[tuple[int, int]] = deque(maxlen=_KEPT_LOSSES)
-        self._packets = 0
-        self._undecoded = np.zeros(len(Undecoded), np.int64)
-        self._shortened = 0
         self._neighbours = Neighbours()
 
     def run(self, source: Source, read: ReadMessages | None = None) -> list[FlowResult]:
@@ -138,7 +128,11 @@ class Engine:
 
     def carries_on(self, block: FrameBlock) -> bool:
         """Whether frames of the block belong to flows that are open."""
-        return self._tracker.knows(decode(block, Fragments()))
+        return self.knows(sort_by_flow(decode(block, Fragments())))
+
+    def knows(self, ordered: Sorted) -> bool:
+        """The same of rows."""
+        return self._tracker.knows(ordered)
 
     def feed(self, block: FrameBlock) -> None:
         """Take the next frames."""
@@ -147,9 +141,10 @@ class Engine:
 
     def track(self, ordered: Sorted) -> None:
         """Take the next rows, as the front gives them."""
-        self._packets += ordered.rows.packets
-        self._undecoded += ordered.rows.undecoded
-        self._shortened += ordered.rows.shortened
+        counts = self._found.counts
+        counts.packets += ordered.rows.packets
+        counts.undecoded += ordered.rows.undecoded
+        counts.shortened += ordered.rows.shortened
         self._neighbours.add(ordered.rows.neighbours)
         tracked = self._tracker.follow(self._promises.marked(ordered))
         for flow in tracked.flows:
@@ -202,37 +197,55 @@ class Engine:
 
         ``read`` is asked what both ends of some flows said, if there are any whose verdict depends on it.
         """
+        self.close()
+        return self.found(read).settled()
+
+    def close(self) -> None:
+        """The capture is over: all flows end."""
         for ordered in self.front.rest():
             self.track(ordered)
         self._end(self._tracker.finish())
+
+    @property
+    def unheard(self) -> list[Summary]:
+        """The flows of which it matters what both ends said; ``found`` asks for them."""
+        return [*(one.summary for one in self._undecided), *(summary for summary, _ in self._questions)]
+
+    def found(self, read: ReadMessages | None = None) -> Found:
+        """All that was found in the capture, once it is closed; ``read`` as for ``finish``."""
         self._decide(read)
-        results = sorted(self._results, key=lambda result: result.flow.id)
-        settled, self._harmless = settle(results, self.services, self._legs)
+        found = self._found
+        found.counts.take(self._tracker)
+        found.counts.unknown_ends += self._promises.unknown
+        found.counts.unknown_links |= self.front.unknown_links
         systems = (taken_for(self._hosts[CLIENT]), taken_for(self._hosts[SERVER]))
-        quiet = [self._told(*quiet, systems, [], ()) for quiet in self._tracker.take_quiet_flows()]
-        told = {result.flow.id for result in results}  # questions, whose flows are quiet
-        quiet = [result for result in quiet if result.flow.id not in told]
-        return sorted([*settled, *self._clean, *quiet], key=lambda result: result.flow.id)
+        found.clean += [self._told(*quiet, systems, [], ()) for quiet in self._tracker.take_quiet_flows()]
+        return found
 
     def add_to(self, totals: Totals) -> None:
-        """Add this capture's counts."""
-        totals.packets += self._packets
-        totals.tcp_flows += self._tracker.tcp_flows
-        totals.udp_flows += self._tracker.udp_flows
-        totals.other_packets += int(self._undecoded[Undecoded.OTHER_PROTOCOL])
-        for name, number in self._harmless.items():
-            totals.harmless[name] = totals.harmless.get(name, 0) + number
-        for reason in Undecoded:
-            count = int(self._undecoded[reason])
-            if count and reason is not Undecoded.OTHER_PROTOCOL:
-                name = reason.name.lower().replace("_", "-")
-                totals.undecoded[name] = totals.undecoded.get(name, 0) + count
+        """Add this capture's counts, once it is over."""
+        self._found.add_to(totals)
+
+    @property
+    def services(self) -> Services:
+        """What its flows say of the services."""
+        return self._found.services
+
+    @property
+    def twice(self) -> Twice:
+        """The connections that it shows twice."""
+        return self._found.twice
 
     def problems(self) -> list[str]:
-        """What this capture cannot show, as sentences."""
-        undecoded = {reason: int(self._undecoded[reason]) for reason in Undecoded}
-        found = problems(self.front, self._tracker, undecoded, self._shortened, self._max_flows)
-        return [*found, *self._neighbours.problems()]
+        """What this capture cannot show, as sentences, once it is over."""
+        kept = self.front.kept.problems() if self.front.kept else ()
+        counts = self._found.counts
+        return [
+            *problems(counts, self._max_flows),
+            *kept,
+            *cut_short(counts),
+            *self._neighbours.problems(),
+        ]
 
     def _watch(self, flow: Flow) -> None:
         self._watched[flow.id] = _Watched(ShadowFlow(flow, *self._hosts))
@@ -269,8 +282,8 @@ class Engine:
     def _end(self, ends: Iterable[FlowEnd]) -> None:
         """Judge flows that ended, and keep the summaries of all."""
         for legs in self._tracker.take_legs():
-            self.twice.add(legs)
-            self._legs.note(legs)
+            self._found.twice.add(legs)
+            self._found.legs.note(legs)
         parts = self._tracker.take_summaries()
         known = {summary.flow: summary for rows in parts for summary in summaries(rows[rows["watched"]])}
         failed, undecided = [], set()
@@ -283,7 +296,7 @@ class Engine:
             elif (result := self._result(watched, end, known[end.flow])) and result.verdicts:
                 failed.append(result.flow.id)
         for rows in parts:
-            self._legs.add(rows)
+            self._found.legs.add(rows)
             self._questions += [
                 (summary, (self._tracker.clock - summary.end) / 1e9) for summary in may_ask(rows)
             ]
@@ -291,27 +304,28 @@ class Engine:
                 waiting = np.isin(rows["flow"], np.fromiter(undecided, np.int64))
                 self._undecided_rows.append(rows[waiting])
                 rows = rows[~waiting]
-            self.services.add(rows, failed)
+            self._found.services.add(rows, failed)
         if self.front.kept:
             self._decide(self.front.kept.read)
 
     def _decide(self, read: ReadMessages | None) -> None:
         """Judge the flows of which it matters what both ends said, as far as that can be read."""
+        wanted = self.unheard
         undecided, self._undecided = self._undecided, []
         questions, self._questions = self._questions, []
-        wanted = [*(one.summary for one in undecided), *(summary for summary, _ in questions)]
         known = read(wanted) if wanted and read else {}
         for summary, seconds in questions:
             if heard := known.get(summary.flow):
+                self._found.counts.unread += heard.message.cut_short
                 self._ask(summary, seconds, heard)
         failed = []
         for one in undecided:
-            self._weigh(one.watched, known.get(one.end.flow))
+            self._found.counts.unread += self._weigh(one.watched, known.get(one.end.flow))
             result = self._result(one.watched, one.end, one.summary)
             if result and result.verdicts:
                 failed.append(one.end.flow)
         for rows in self._undecided_rows:
-            self.services.add(rows, failed)
+            self._found.services.add(rows, failed)
         self._undecided_rows = []
 
     def _ask(self, summary: Summary, seconds: float, heard: Heard) -> None:
@@ -324,19 +338,22 @@ class Engine:
         found = self._matcher.match(event)
         if found:
             result = self._told(flow, summary.end, summary.packets, systems, found, (), summary)
-            self._results.append(result)
+            self._found.results.append(result)
             if self._keep_news:
                 self._news.append(News(result, ended=True))
 
-    def _weigh(self, watched: _Watched, heard: Heard | None) -> None:
-        """Match the events once more, now that it is known what both ends said."""
+    def _weigh(self, watched: _Watched, heard: Heard | None) -> bool:
+        """Match the events once more, now that it is known what both ends said; whether that was cut."""
+        lacking = False
         if heard is None:
-            return
+            return lacking
         for key, event in watched.waits.items():
             weighed = weigh(event, heard.message)
+            lacking |= Doubt.PAYLOAD_CUT in weighed.doubts
             if self._keep_events:
                 self.events.append(weighed)
             watched.findings[key] = self._matcher.match(weighed)
+        return lacking
 
     def _result(self, watched: _Watched, end: FlowEnd, summary: Summary) -> FlowResult | None:
         """All that is reported of a flow, if there is anything; it is kept."""
@@ -344,10 +361,10 @@ class Engine:
         if watched.told or (self._keep_news and result.findings):
             self._news.append(News(result, ended=True))
         if result.findings:
-            self._results.append(result)
+            self._found.results.append(result)
             return result
         if self._all_flows:
-            self._clean.append(result)
+            self._found.clean.append(result)
         return None
 
     def _standing(self, watched: _Watched, end: FlowEnd, summary: Summary) -> FlowResult:

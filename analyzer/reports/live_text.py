@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
+from analyzer.model.event import Doubt
 from analyzer.model.finding import Verdict
 from analyzer.model.flow import SIDES
 from analyzer.model.live import Standing
@@ -34,7 +35,8 @@ def _what(change: Change) -> str:
     finding = behind(change.result, now)
     got, sure = _got(now), now.confidence.value if isinstance(now, Verdict) else "warning"
     instead = f", instead of {before.rule}" if before and before.rule != now.rule else ""
-    return f"{side} {got}  {sure}  {now.rule}{instead}: {finding.summary or finding.title}"
+    cut = f" [{Doubt.PAYLOAD_CUT.value}]" if Doubt.PAYLOAD_CUT in now.doubts else ""
+    return f"{side} {got}  {sure}  {now.rule}{instead}: {finding.summary or finding.title}{cut}"
 
 
 def _got(said: object) -> str:

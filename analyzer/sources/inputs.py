@@ -18,6 +18,7 @@ from analyzer.model.blocks import MAX_FRAMES, FrameBlock
 from analyzer.sources.open import CaptureSource, open_capture, open_stream
 from analyzer.sources.pipe import PATH
 from analyzer.sources.reading import PIECE
+from analyzer.sources.remote import Place, has_magic, hidden, is_url
 from analyzer.sources.scapy_packets import ScapySource
 from analyzer.sources.tshark_source import TsharkSource
 
@@ -33,10 +34,13 @@ _NO_CAPTURE = ("not-a-capture", "empty-file", "compressed-capture")
 _NAMED = 5
 """Skipped files that are named."""
 
+_LOOKS = 8
+"""Remote files whose beginnings are asked for at a time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A file to be read. ``first``: the time of its first frame in nanoseconds, None where not known.
+    """A file to be read, or a URL. ``first``: the time of its first frame in nanoseconds, None if not known.
 
     ``error`` is why it cannot be read; ``size`` in bytes, 0 where it is no file; ``given`` the open binary
     file or the iterable of packets that was given instead of a path, for which ``path`` is a name.
@@ -72,14 +76,24 @@ def inputs(names: Sequence[Named], decoder: str = "") -> tuple[list[Input], list
             found.append(_given(given, f" {number}" if len(names) > 1 else ""))
             continue
         name = fspath(given)
-        if name != PATH and _is_directory(name):
+        if is_url(name):
+            found.extend(_remote(name, notes))
+        elif name != PATH and _is_directory(name):
             found.extend(_in_directory(name, notes))
         else:
-            found.extend(_matching(name))
+            found.extend(_matching(name, notes))
     found = _once(found, notes)
     if decoder:
-        return [replace(one, decoder="" if one.given is not None else decoder) for one in found], notes
-    return ([_begun(one) for one in found] if len(found) > 1 else found), notes
+        return [_for_decoder(one, decoder) for one in found], notes
+    return (_all_begun(found) if len(found) > 1 else found), notes
+
+
+def _for_decoder(one: Input, decoder: str) -> Input:
+    """The file, to be read by that."""
+    if is_url(one.path) and not one.error:
+        what, hint = f"{decoder} reads files of this machine only", "copy it here first."
+        return replace(one, error=UserError("remote-file", one.path, what, hint))
+    return replace(one, decoder="" if one.given is not None else decoder)
 
 
 def _once(found: Sequence[Input], notes: list[str]) -> list[Input]:
@@ -87,8 +101,10 @@ def _once(found: Sequence[Input], notes: list[str]) -> list[Input]:
     kept: dict[object, Input] = {}
     again: dict[str, None] = {}
     for number, one in enumerate(found):
-        is_file = one.given is None and _size(one.path) is not None
-        if kept.setdefault(Path(one.path).resolve() if is_file else number, one) is not one:
+        key: object = number
+        if one.given is None and (is_url(one.path) or _size(one.path) is not None):
+            key = one.path if is_url(one.path) else Path(one.path).resolve()
+        if kept.setdefault(key, one) is not one:
             again[one.path] = None
     if again:
         more = f" and {len(again) - _NAMED:,} more" if len(again) > _NAMED else ""
@@ -174,18 +190,48 @@ def _is_directory(name: str) -> bool:
         return False
 
 
-def _matching(name: str) -> Iterator[Input]:
-    """The file of this name; else the files that it matches as a glob."""
+def _matching(name: str, notes: list[str]) -> Iterator[Input]:
+    """The file of this name; else what it matches as a glob: files, and directories as a shell gives them."""
     if name == PATH or "\0" in name or os.path.lexists(name) or not glob.has_magic(name):
         yield Input(name, size=_size(name) or 0)
         return
-    matches = glob.glob(name, recursive=True)  # noqa: PTH207  (Path's takes no absolute pattern)
-    paths = sorted(path for path in matches if not Path(path).is_dir())
+    paths = sorted(glob.glob(name, recursive=True))  # noqa: PTH207  (Path's takes no absolute pattern)
+    if "**" in name:  # it has matched what is in the directories as well
+        paths = [path for path in paths if not Path(path).is_dir()]
     if not paths:
-        hint = "quote it only if errnoscope is to look for the files itself."
-        yield Input(name, error=UserError("no-such-file", name, "no file matches this pattern", hint))
+        yield Input(name, error=_no_match(name))
     for path in paths:
-        yield Input(path, size=_size(path) or 0)
+        if _is_directory(path):
+            yield from _in_directory(path, notes)
+        else:
+            yield Input(path, size=_size(path) or 0)
+
+
+def _no_match(name: str) -> UserError:
+    hint = "quote it only if errnoscope is to look for the files itself."
+    return UserError("no-such-file", name, "no file matches this pattern", hint)
+
+
+def _remote(url: str, notes: list[str]) -> list[Input]:
+    """The file behind the URL, the captures of the directory, or what the pattern matches."""
+    try:
+        place = Place(url)
+        if has_magic(url):
+            files, folders = place.matching()
+            found = [Input(name, size=size) for name, size in files]
+            for folder in [] if "**" in url else folders:
+                found += _captures(folder, _below(Place(folder)), notes)
+            return found or [Input(url, error=_no_match(url))]
+        if place.is_directory():
+            return _captures(url, _below(place), notes)
+        return [Input(url, size=place.size())]
+    except UserError as error:
+        return [Input(url, error=error)]
+
+
+def _below(place: Place) -> list[Input]:
+    """Every file in a remote directory that is not hidden."""
+    return [Input(name, size=size) for name, size in place.below() if not hidden(name, place.url)]
 
 
 def _size(name: str) -> int | None:
@@ -199,26 +245,32 @@ def _size(name: str) -> int | None:
 
 def _in_directory(name: str, notes: list[str]) -> list[Input]:
     """The captures below a directory; says in ``notes`` which files are none."""
-    found: list[Input] = []
-    skipped: list[str] = []
+    files: list[Input] = []
     unread: list[str] = []
-    for root, folders, files in os.walk(name, onerror=lambda error: unread.append(str(error.filename))):
+    for root, folders, names in os.walk(name, onerror=lambda error: unread.append(str(error.filename))):
         folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
-        for file in sorted(files):
+        for file in sorted(names):
             path = str(Path(root, file))
             size = _size(path)
-            if file.startswith(".") or size is None:
-                continue
-            one = _begun(Input(path, size=size))
-            if one.error and one.error.reference in _NO_CAPTURE:
-                skipped.append(path)
-            else:
-                found.append(one)
+            if not file.startswith(".") and size is not None:
+                files.append(Input(path, size=size))
+    if unread:
+        notes.append(f"Directories that could not be opened: {', '.join(unread[:_NAMED])}.")
+    return _captures(name, files, notes)
+
+
+def _captures(name: str, files: Sequence[Input], notes: list[str]) -> list[Input]:
+    """Those of the files of a directory that are captures; says in ``notes`` which are none."""
+    found: list[Input] = []
+    skipped: list[str] = []
+    for one in _all_begun(files):
+        if one.error and one.error.reference in _NO_CAPTURE:
+            skipped.append(one.path)
+        else:
+            found.append(one)
     if skipped:
         more = f" and {len(skipped) - _NAMED:,} more" if len(skipped) > _NAMED else ""
         notes.append(f"No captures, so skipped: {', '.join(skipped[:_NAMED])}{more}.")
-    if unread:
-        notes.append(f"Directories that could not be opened: {', '.join(unread[:_NAMED])}.")
     if not found:
         seen = f"{len(skipped):,} other files are in it" if skipped else "it has no files"
         hint = "name the directory that the captures are in."
@@ -227,10 +279,20 @@ def _in_directory(name: str, notes: list[str]) -> list[Input]:
     return found
 
 
+def _all_begun(files: Sequence[Input]) -> list[Input]:
+    """As ``_begun`` makes each of them; many remote ones at a time."""
+    if sum(is_url(one.path) for one in files) < 2:
+        return [_begun(one) for one in files]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(_LOOKS) as threads:
+        return list(threads.map(_begun, files))
+
+
 def _begun(one: Input) -> Input:
     """With the time of its first frame, or with why it cannot be read."""
     known = one.error or one.given is not None or one.first is not None
-    if known or one.path == PATH or _size(one.path) is None:
+    if known or one.path == PATH or (not is_url(one.path) and _size(one.path) is None):
         return one
     try:
         with open_capture(one.path, 0, max_frames=1, piece=_PEEK) as source:

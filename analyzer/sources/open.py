@@ -16,6 +16,7 @@ from analyzer.sources.pcapng_blocks import is_pcapng
 from analyzer.sources.pcapng_file import PcapngSource
 from analyzer.sources.pipe import NAME, PATH, Pipe, standard_input
 from analyzer.sources.reading import PIECE, CaptureSource, Stream, Window
+from analyzer.sources.remote import is_url, opened
 
 __all__ = ["CaptureSource", "open_capture", "open_stream"]
 
@@ -61,7 +62,7 @@ _OPEN_ERRORS = {
 def open_capture(path: str, index: int, *, max_frames: int = MAX_FRAMES, piece: int = PIECE) -> CaptureSource:
     """Opens the capture file ``path``, pcap or pcapng by its first bytes, and reads its header.
 
-    ``-`` is standard input. The file may be compressed with gzip, xz, zstd or lz4.
+    ``-`` is standard input; a URL is read by fsspec. The file may be compressed with gzip, xz, zstd or lz4.
     index: what FrameBlock.capture is to be; max_frames: frames of a block at most; piece: bytes read at once.
     Raises UserError where the file cannot be opened, is empty, no capture, or ends inside its header.
     """
@@ -76,7 +77,9 @@ def open_capture(path: str, index: int, *, max_frames: int = MAX_FRAMES, piece: 
 
 
 def _file(path: str) -> Stream:
-    """The file, or the named pipe."""
+    """The file, the named pipe, or what is behind the URL."""
+    if is_url(path):
+        return opened(path)
     file = Path(path).open("rb", buffering=0)  # noqa: SIM115  (the source closes it)
     return file if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else Pipe(file)
 

@@ -39,6 +39,7 @@ BY_DOUBT = {
     Doubt.MAYBE_ONE_WAY: Confidence.POSSIBLE,
     Doubt.MAYBE_FAREWELL: Confidence.POSSIBLE,
     Doubt.NOT_READ: Confidence.LIKELY,
+    Doubt.PAYLOAD_CUT: Confidence.LIKELY,
     Doubt.SERVER_ASKS: Confidence.POSSIBLE,
     Doubt.OWN_TIMER: Confidence.LIKELY,
     Doubt.NO_ROUND_TIME: Confidence.POSSIBLE,

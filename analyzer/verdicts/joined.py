@@ -51,6 +51,10 @@ class Legs:
             self._open.difference_update(rows["flow"].tolist())
             self._rows.append(found)
 
+    def merge(self, other: Legs) -> None:
+        """Take all that the other one has."""
+        self._rows.extend(other._rows)
+
     def of(self, firsts: Iterable[int]) -> dict[int, list[Leg]]:
         """The legs of the connections that these flows showed first, the client's side first."""
         found: defaultdict[int, list[Leg]] = defaultdict(list)

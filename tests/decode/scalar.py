@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import reduce
 
-from analyzer.model.columns import Undecoded
+from analyzer.model.columns import UNKNOWN_END, Undecoded
 
 Row = dict[str, int]
 
@@ -498,7 +498,7 @@ def read_tcp(frame: bytes, packet: Packet) -> Row:
     }
     read_options(frame[at + 20 : at + size], row)
     end = promised_end(frame[at + size : packet.stop], row["payload"])
-    row["promised"] = end if end > row["payload"] else 0
+    row["promised"] = end if end > row["payload"] or end == UNKNOWN_END else 0
     return row
 
 
@@ -557,10 +557,13 @@ def read_options(options: bytes, row: Row) -> None:
 
 def promised_end(payload: bytes, length: int) -> int:
     """Where what its sender is at ends, from the payload's begin on; ``length`` is that on the wire."""
+    is_cut = len(payload) < length
     head, blank_line, _ = payload[:4096].partition(b"\r\n\r\n")
     if re.match(rb"HTTP/1\.[01] [2-5]\d\d[ \r]", payload) and blank_line:
         stated = re.search(rb"\n(?i:content-length)[ \t]*:[ \t]*(\d{1,15})[ \t]*\r?\n", head + b"\r\n")
         return len(head) + 4 + int(stated[1]) if stated else 0
+    if re.match(rb"HTTP/1\.[01] [2-5]\d\d[ \r]", payload) and len(payload) < 4096:
+        return UNKNOWN_END if is_cut else 0
     end = records = 0
     while end + 5 <= len(payload) and records < 16 and (end < length or not end):
         kind, major, minor = payload[end : end + 3]
@@ -570,6 +573,8 @@ def promised_end(payload: bytes, length: int) -> int:
         if kind == 21 and size == 2 and end + 7 <= len(payload) and payload[end + 6]:
             return 1 << 20
         end, records = end + 5 + size, records + 1
+        if is_cut and records <= 16 and len(payload) < end + 5 and end < length:
+            return UNKNOWN_END
     return end
 
 

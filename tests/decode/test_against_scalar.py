@@ -16,6 +16,7 @@ from analyzer.decode import decode
 from analyzer.decode.fragments import Fragments
 from analyzer.model.blocks import FrameBlock
 from analyzer.model.columns import ROW_FIELDS, PacketColumns, Undecoded
+from tests.captures import frames_of, sample
 from tests.decode.frames import KNOWN_AND_UNKNOWN, carriers, corpus, framed, in_udp, packets
 from tests.decode.scalar import Known, decode_frame, is_shortened
 from tests.helpers import block_of
@@ -179,3 +180,15 @@ def test_any_grouping_into_blocks_gives_the_same_rows(data: st.DataObject) -> No
     assert rows == rows_of(together)
     assert undecoded.tolist() == together.undecoded.tolist()
     assert not count or clock == together.clock_end
+
+
+@pytest.mark.parametrize("length", [66, 80, 100, 140, 256])
+def test_cut_answers(length: int) -> None:
+    """HTTP heads and TLS records of which the capture kept a part."""
+    for scenario in ("premature-eof-mid-answer", "eof-in-tls-record", "tls-alert-unrecognized-name"):
+        frames = frames_of(sample(scenario).read_bytes())
+        check(
+            block_of(
+                [frame.data[:length] for frame in frames], original=[len(frame.data) for frame in frames]
+            )
+        )

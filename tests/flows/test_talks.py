@@ -102,3 +102,14 @@ def test_a_connection_that_began_before_the_capture() -> None:
         'client > server P. 1:4(3) ack 1 "abc"', "server > client . 1:1(0) ack 4", END.format(1, 1, 4)
     )
     assert not talk.placed
+
+
+def test_what_the_capture_cut_is_told_from_what_is_missing() -> None:
+    lines = [*HANDSHAKE, 'client > server P. 1:41(40) ack 1 "GET /"', END.format(1, 1, 41)]
+    assert talk_of(*lines, snapshot=5).client.cut
+    assert not talk_of(*lines).client.cut
+    again = 'client > server P. 1:11(10) ack 1 "GET /"'
+    assert not talk_of(*HANDSHAKE, again, again, END.format(1, 1, 11), snapshot=10).cut
+    lost = [*HANDSHAKE, "client > server P. 11:21(10) ack 1", END.format(1, 1, 21)]
+    talk = talk_of(*lost)
+    assert (talk.client.whole, talk.cut) == (False, False)

@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from analyzer.model.columns import TCP, UDP, Flag
+from analyzer.sources.apart import use_scapy
 from analyzer.sources.transcript.steps import (
     ADDRESSES,
     MODULUS,
@@ -46,7 +47,8 @@ class Frame:
 
 
 def build(transcript: Transcript) -> list[Frame]:
-    """One frame for each step, ``end`` too. Imports scapy."""
+    """One frame for each step, ``end`` too. Imports scapy; raises UserError where that must not be."""
+    use_scapy()
     with _quiet():
         builder = _Builder(transcript)
         return [Frame(step.line, START + step.time, builder.frame(step)) for step in transcript.steps]
