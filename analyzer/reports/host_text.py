@@ -29,6 +29,22 @@ def systems_text(report: Report) -> str:
     )
 
 
+def elsewhere_text(text: str, system: str) -> str:
+    """What the settings and commands of Linux that a text names are on another system; empty: nothing to say.
+
+    ``On FreeBSD, for net.core.somaxconn: kern.ipc.soacceptqueue. Not known there: TCP_USER_TIMEOUT.``
+    """
+    named = [(name, there) for name, there in load("elsewhere")["names"].items() if name in text]
+    if system == "linux" or not named:
+        return ""
+    known = [f"{name}: {there[system]}" for name, there in named if system in there]
+    missing = [name for name, there in named if system not in there]
+    parts = [f"On {SYSTEM_NAMES[system]}, for {'; for '.join(known)}."] if known else []
+    if missing:
+        parts.append(f"Not known of {SYSTEM_NAMES[system]}: {', '.join(missing)}.")
+    return " ".join(parts)
+
+
 def _taken(report: Report, side: int) -> Counter[System]:
     """What that end was taken for, and in how many flows."""
     told = [result for result in report.flows if result.findings] or report.flows
