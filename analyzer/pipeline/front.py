@@ -14,7 +14,7 @@ from analyzer.model.blocks import FrameBlock
 from analyzer.model.columns import PacketColumns, Undecoded, joined
 from analyzer.pipeline.kept import KeptBlocks
 
-BATCH_ROWS = 65_536
+BATCH_ROWS = 131_072
 """Rows that are tracked at once, where nobody waits for the answer. The more, the less each of them costs, as
 long as the arrays fit into the processor's caches."""
 _BATCH_BYTES = 1 << 30
