@@ -148,9 +148,9 @@ def _ends(result: FlowResult) -> Iterable[str]:
                 yield from labelled(SIDES[side], _without_verdict(result, side))
             continue
         table = verdict.table
-        yield from labelled(SIDES[side], f"whichever call comes next: {calls_in_words(table)}.")
+        yield from labelled(SIDES[side], f"next call: {calls_in_words(table)}.")
         if table.later:
-            yield from labelled("", f"once that was told: {later_in_words(table)}.")
+            yield from labelled("", f"after it: {later_in_words(table)}.")
         yield from _in_logs(verdict, result.flow)
 
 
