@@ -15,8 +15,8 @@ from analyzer.model.flow import MAX_FLOWS
 from analyzer.model.host import DEFAULT_HOST, Host
 from analyzer.model.report import Report
 from analyzer.model.rule import Rule
+from analyzer.pipeline.begun import Begun, batch_rows
 from analyzer.pipeline.engine import Engine
-from analyzer.pipeline.front import BATCH_ROWS
 from analyzer.pipeline.logs import explained, opened_logs
 from analyzer.pipeline.reading import Progress, Reading
 from analyzer.sources.inputs import Named, inputs
@@ -39,6 +39,7 @@ def analyze(
     logs: Sequence[LogSource] = (),
     dissection: Dissection | None = None,
     decoder: str = "",
+    begun: Begun | None = None,
 ) -> Report:
     """Read captures and say which errno each end got.
 
@@ -52,7 +53,7 @@ def analyze(
     the same. Of more than ``max_flows`` open flows those that were silent longest are let go. ``logs`` are
     paths, ``-``, single lines or iterables of lines: the report's ``log`` says which flow explains each line.
     With ``dissection`` tshark is asked what the programs of the flows that are told of had said; with
-    ``decoder`` ``tshark`` it reads the files as well.
+    ``decoder`` ``tshark`` it reads the files as well. ``begun`` is the capture where it is read already.
 
     Raises UserError where a rule file is wrong, a log or the only capture cannot be opened. A capture that
     cannot be read to its end is reported up to there, with ``damage`` set in its entry of ``captures``.
@@ -65,18 +66,17 @@ def analyze(
     matcher = Matcher(known)
 
     def engine(read_once: bool) -> Engine:
-        batch = BATCH_ROWS if max_frames >= MAX_FRAMES else max_frames
         hosts = (client, server)
         return Engine(
             matcher,
-            batch=batch,
+            batch=batch_rows(max_frames),
             hosts=hosts,
             all_flows=all_flows or bool(logs),
             max_flows=max_flows,
             keep_blocks=read_once,
         )
 
-    reading = Reading(engine, files, progress, max_frames, jobs)
+    reading = Reading(engine, files, progress, max_frames, jobs, begun)
     for members in series(files):
         reading.series(members)
     flows = [result for _, results in sorted(reading.found, key=itemgetter(0)) for result in results]
