@@ -89,7 +89,7 @@ def works_ahead(file: Input, jobs: int | None) -> bool:
 
 
 def read_sorted(source: Opened, seam: Seam, front: Front, before: int) -> Iterator[tuple[Sorted, int]]:
-    """The rows of a file, whose frames are counted on from ``before``; and how many of its bytes were taken."""
+    """The rows of a file, its frames counted on from ``before``; and how many of its bytes were taken."""
     for block in source.blocks():
         seam.note(block)
         for ordered in front.take(counted_on(block, before)):
