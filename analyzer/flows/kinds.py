@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from analyzer.flows.batch import Batch, Sides
 from analyzer.flows.marks import Marks
-from analyzer.flows.running import count_since, last_of_groups, previous
+from analyzer.flows.running import count_since, last_of_groups, pick, previous
 from analyzer.flows.table import Slots
 from analyzer.model.columns import Flag
 from analyzer.model.flow import CLIENT, SERVER, Kind
@@ -61,13 +61,13 @@ def _repetitions(
         group = batch.group[rows]
         last = previous(rows, batch.starts[group])
         inside = last >= 0
-        stuck = np.where(inside, again[last], before["stuck"][:, side][group])
-        same = np.where(inside, batch.rows.seq[last], before["resent_seq"][:, side][group])
+        stuck = pick(inside, again[last], before["stuck"][:, side][group])
+        same = pick(inside, batch.rows.seq[last], before["resent_seq"][:, side][group])
         repeats = again[rows] & stuck & (same == batch.rows.seq[rows])
         repeated.append(rows[repeats])
         told = np.zeros(n, np.bool_)  # of this side alone: a row may also move on what the other one sent
         told[rows[repeats | (again[rows] & opens[rows])]] = True
-        telling = np.where(inside, told[last], before["repeating"][:, side][group])
+        telling = pick(inside, told[last], before["repeating"][:, side][group])
         recovered.append(rows[~again[rows] & telling])
         final = last_of_groups(rows, batch.starts, n)
         known = final >= 0

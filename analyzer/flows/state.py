@@ -9,7 +9,14 @@ from analyzer.flows.batch import FAMILIES, Batch, Mask, Side, State
 from analyzer.flows.copies import Copies
 from analyzer.flows.kinds import kinds
 from analyzer.flows.marks import Marks, Tops, mark, seq_ends
-from analyzer.flows.running import count_since, first_of_groups, last_of_groups, running_max, sum_before
+from analyzer.flows.running import (
+    apart,
+    count_since,
+    first_of_groups,
+    last_of_groups,
+    running_max,
+    sum_before,
+)
 from analyzer.flows.table import Slots
 from analyzer.model.columns import TCP, Flag
 from analyzer.model.flow import CLIENT, SERVER
@@ -20,8 +27,11 @@ def follow(batch: Batch, before: Slots, after: Slots, copies: Copies) -> State:
     rows = batch.rows
     ends = seq_ends(rows)
     sent = ~rows.is_icmp & ((rows.flags & Flag.RST) == 0) & ~batch.stray
-    seqs = _both(batch, before, after, ends, sent & (rows.protocol == TCP), "seq_end", "has_seq")
-    acks = _both(batch, before, after, rows.ack, sent & ((rows.flags & Flag.ACK) != 0), "ack", "has_ack")
+    shift = apart(batch.group)
+    seqs = _both(batch, before, after, shift, ends, sent & (rows.protocol == TCP), "seq_end", "has_seq")
+    acks = _both(
+        batch, before, after, shift, rows.ack, sent & ((rows.flags & Flag.ACK) != 0), "ack", "has_ack"
+    )
     marks = mark(batch, before, copies, seqs, acks, ends, sent)
     client, server = (
         Side(
@@ -40,6 +50,7 @@ def _both(
     batch: Batch,
     before: Slots,
     after: Slots,
+    shift: NDArray[np.int64],
     values: NDArray[np.uint32],
     eligible: Mask,
     name: str,
@@ -50,7 +61,7 @@ def _both(
     for side in (CLIENT, SERVER):
         own = eligible & (batch.side == side)
         top = running_max(
-            values, own, batch.group, batch.starts, before[name][:, side], before[known][:, side]
+            values, own, batch.group, batch.starts, before[name][:, side], before[known][:, side], shift
         )
         after[name][:, side], after[known][:, side] = top.after, top.after_known
         found.append(top)
@@ -64,7 +75,7 @@ def _side(
     own = batch.side == side
     sums = {}
     for name, values in (
-        ("payload", np.where(marks.counted & own, batch.rows.payload, 0)),
+        ("payload", batch.rows.payload * (marks.counted & own)),
         ("unseen", (marks.unseen & own).astype(np.int64)),
         ("gaps", (marks.gap & own).astype(np.int64)),
     ):

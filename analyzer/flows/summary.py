@@ -55,9 +55,9 @@ def note_sizes(batch: Batch, after: Slots) -> None:
     """Carry the largest payload of each side's segments in ``after`` (slots, (g,))."""
     payload = batch.rows.payload
     if batch.rows.is_icmp.any():
-        payload = np.where(batch.rows.is_icmp, 0, payload)
+        payload = payload * ~batch.rows.is_icmp
     for side in (CLIENT, SERVER):
-        largest = np.maximum.reduceat(np.where(batch.side == side, payload, 0), batch.starts)
+        largest = np.maximum.reduceat(payload * (batch.side == side), batch.starts)
         after["largest"][:, side] = np.maximum(after["largest"][:, side], largest)
 
 
