@@ -102,7 +102,7 @@ def apart(group: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _far(relative: NDArray[np.int32]) -> NDArray[np.int64]:
     """The rows whose value is FAR or more from that of reference, ahead or back: int64 (k,)."""
-    if -FAR <= int(relative.min()) and int(relative.max()) < FAR:
+    if int(relative.min()) >= -FAR and int(relative.max()) < FAR:
         return np.zeros(0, np.int64)
     return np.flatnonzero((relative >= FAR) | (relative < -FAR))
 
