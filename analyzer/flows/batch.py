@@ -71,7 +71,7 @@ class Batch:
         group = self.group[rows]
         last = last_before(found, rows, self.starts[group])
         return {
-            name: np.where(last >= 0, getattr(self.rows, column)[last], before[name][:, side][group])
+            name: np.where(last >= 0, getattr(self.rows, column)[last], before.some(name, group, side))
             for name, column in FAMILIES[family].items()
         }
 

@@ -17,7 +17,7 @@ from analyzer.flows.running import (
     running_max,
     sum_before,
 )
-from analyzer.flows.table import Slots
+from analyzer.flows.table import ALL, Slots
 from analyzer.model.columns import TCP, Flag
 from analyzer.model.flow import CLIENT, SERVER
 
@@ -38,7 +38,7 @@ def follow(batch: Batch, before: Slots, after: Slots, copies: Copies) -> State:
             seqs[side],
             acks[side],
             *_side(batch, marks, before, after, side),
-            _opened(batch, marks, after, side),
+            _opened(batch, marks, before, after, side),
         )
         for side in (CLIENT, SERVER)
     )
@@ -63,7 +63,8 @@ def _both(
         top = running_max(
             values, own, batch.group, batch.starts, before[name][:, side], before[known][:, side], shift
         )
-        after[name][:, side], after[known][:, side] = top.after, top.after_known
+        after.write(name, ALL, top.after, side)
+        after.write(known, ALL, top.after_known, side)
         found.append(top)
     return found[CLIENT], found[SERVER]
 
@@ -81,7 +82,8 @@ def _side(
     ):
         if values.any():
             sums[name], whole = sum_before(values, batch.group, batch.starts)
-            after[name][:, side] += whole.astype(after[name].dtype)
+            more = np.flatnonzero(whole)
+            after.write(name, more, before.some(name, more, side) + whole[more], side)
     families = {
         "last": marks.sent,
         "data": marks.fresh,
@@ -97,18 +99,19 @@ def _side(
             final = last_of_groups(found[family], batch.starts, len(own))
             known = np.flatnonzero(final >= 0)
             for name, column in columns.items():
-                after[name][known, side] = getattr(batch.rows, column)[final[known]]
+                after.write(name, known, getattr(batch.rows, column)[final[known]], side)
     return sums, found
 
 
-def _opened(batch: Batch, marks: Marks, after: Slots, side: int) -> NDArray[np.int64]:
+def _opened(batch: Batch, marks: Marks, before: Slots, after: Slots, side: int) -> NDArray[np.int64]:
     """First row of one end without SYN in each group, n where there is none: int64 (g,)."""
     n = len(batch.side)
     plain = marks.sent & (batch.side == side) & ((batch.rows.flags & Flag.SYN) == 0)
     plain &= batch.rows.time != 0  # which stands for none
     first = first_of_groups(np.flatnonzero(plain), batch.starts, n)
-    new = (first < n) & (after["opened_time"][:, side] == 0)
-    after["opened_time"][new, side] = batch.rows.time[first[new]]
+    new = np.flatnonzero(first < n)
+    new = new[before.some("opened_time", new, side) == 0]
+    after.write("opened_time", new, batch.rows.time[first[new]], side)
     return first
 
 
@@ -120,4 +123,4 @@ def _count_probes(batch: Batch, sides: tuple[Side, Side], before: Slots, after: 
         carried = before["probes"][:, side]
         if not len(probes) and not carried.any():
             continue
-        after["probes"][:, side] = count_since(probes, answers, nexts, batch.starts, carried)
+        after.write("probes", ALL, count_since(probes, answers, nexts, batch.starts, carried), side)

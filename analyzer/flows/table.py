@@ -103,6 +103,7 @@ class Slots:
         self._source = source
         self._index = index
         self._columns: dict[str, Values] = {}
+        self._written: list[tuple[str, int | None, NDArray[np.int64] | slice, Any]] = []
 
     def __len__(self) -> int:
         return len(self._source) if self._index is None else len(self._index)
@@ -119,9 +120,33 @@ class Slots:
         if values is not self._columns.get(name):  # what += has changed in place
             self[name][...] = values
 
-    def changed(self) -> Mapping[str, Values]:
-        """The columns that were asked for."""
-        return self._columns
+    def some(self, name: str, index: NDArray[np.int64], side: int | None = None) -> Values:
+        """Values (m,) of the slots at these places (m,), of one side where there are two."""
+        if self._index is None or name in self._columns:
+            return _of_side(self[name], side)[index]
+        return _of_side(self._source[name], side)[self._index[index]]
+
+    def write(
+        self, name: str, index: NDArray[np.int64] | slice, values: Any, side: int | None = None
+    ) -> None:
+        """Let the slots at these places have these values once they are put; what was there is not needed."""
+        self._written.append((name, side, index, values))
+
+    def put(self, columns: Mapping[str, Values], index: NDArray[np.int64]) -> None:
+        """Overwrite the slots ``index`` of a table with what was changed here."""
+        for name, values in self._columns.items():
+            for column, changed in zip(_pieces(columns[name]), _pieces(values), strict=True):
+                column[index] = changed
+        for name, side, places, values in self._written:
+            _of_side(columns[name], side)[index[places]] = values
+
+
+ALL = slice(None)
+"""All places, for ``Slots.write``."""
+
+
+def _of_side(column: Values, side: int | None) -> Values:
+    return column if side is None else column[:, side]
 
 
 def _taken(column: Values, index: NDArray[np.int64]) -> Values:
@@ -149,9 +174,7 @@ class FlowTable:
 
     def put(self, index: NDArray[np.int64], slots: Slots) -> None:
         """Overwrite these slots with what was changed in them."""
-        for name, values in slots.changed().items():
-            for column, changed in zip(_pieces(self._columns[name]), _pieces(values), strict=True):
-                column[index] = changed
+        slots.put(self._columns, index)
 
     @property
     def used(self) -> int:

@@ -32,7 +32,7 @@ def segment_rows(batch: Batch, state: State, before: Slots, chosen: NDArray[np.i
     """The chosen rows, int64 (k,), ascending, with the totals before each; ``before`` are the slots (g,)."""
     group = batch.group.take(chosen)
     columns = {name: getattr(batch.rows, name).take(chosen) for name in _COPIED}
-    columns["flow"] = before["flow"].take(group)
+    columns["flow"] = before.some("flow", group)
     columns["capture"] = np.full(len(chosen), batch.rows.capture)
     columns["side"] = batch.side.take(chosen)
     columns["kinds"] = state.kinds.take(chosen)
@@ -100,14 +100,17 @@ class _Carried:
         self._before = before
         self._group = group
         self._side = side
+        self._columns: dict[str, NDArray[Any]] = {}
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        values: NDArray[Any] = self._before[name][:, self._side].take(self._group)
+        values = self._columns.get(name)
+        if values is None:
+            values = self._columns[name] = self._before.some(name, self._group, self._side)
         return values
 
     def any(self, name: str) -> bool:
-        """Whether one of the batch's flows has any."""
-        return bool(self._before[name][:, self._side].any())
+        """Whether one of these flows has any."""
+        return bool(self[name].any())
 
 
 _PROTOCOLS = {TCP: "tcp", UDP: "udp"}
