@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import click
 
+from analyzer.cli.app_options import app_options
 from analyzer.cli.copies import (
     draw,
     key_of,
@@ -21,17 +22,18 @@ from analyzer.cli.messages import complain
 from analyzer.cli.output import Target, opened, output_option
 from analyzer.cli.progress import Progress
 from analyzer.cli.rule_options import RuleOptions, rule_options
+from analyzer.cli.tables import apart, write_folders
 from analyzer.errors import UserError
 from analyzer.model.application import Dissection
 from analyzer.model.filter import Filter
 from analyzer.model.flow import MAX_FLOWS
 from analyzer.model.host import Host
-from analyzer.reports.formats import COPIES, FORMATS
+from analyzer.reports.formats import COPIES, FOLDERS, FORMATS
 
 
 @click.command("analyze", context_settings={"max_content_width": 80})
 @click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...", type=click.Path(path_type=str))
-@output_option(FORMATS | COPIES)
+@output_option(FORMATS | COPIES | FOLDERS)
 @filter_options
 @host_options
 @rule_options
@@ -61,15 +63,7 @@ from analyzer.reports.formats import COPIES, FORMATS
     default="own",
     help="tshark: have it read the captures, slowly, for formats, link types and tunnels that only it knows.",
 )
-@click.option("--app", is_flag=True, help="Ask tshark what the programs of failing connections had said.")
-@click.option(
-    "--tls-keylog",
-    "keylog",
-    metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, readable=True),
-    help="With the secrets in this file (SSLKEYLOGFILE) also of encrypted ones; implies --app.",
-)
-@click.option("--show-secrets", is_flag=True, help="With passwords and tokens, which are left out else.")
+@app_options
 @click.option(
     "--group",
     type=click.IntRange(min=1),
@@ -106,9 +100,7 @@ def command(
     logs: tuple[str, ...],
     anonymize: bool,
     decoder: str,
-    app: bool,
-    keylog: str | None,
-    show_secrets: bool,
+    dissection: Dissection | None,
 ) -> int:
     """Say which errno each end of the captured connections got, from which call, and why.
 
@@ -140,6 +132,7 @@ def command(
         raise UserError(
             "two-inputs", "-", "standard input can be read once only", "give files for the others"
         )
+    outputs, folders = apart(outputs)
     refuse_what_cannot_be_copied(outputs, captures)
     refuse_what_cannot_be_carved(carve, captures)
     key = key_of(carve, anonymize=anonymize)
@@ -164,12 +157,13 @@ def command(
                 logs=logs,
                 decoder=read_by,
                 begun=first,
-                dissection=Dissection(keylog or "", show_secrets) if app or keylog else None,
+                dissection=dissection,
             )
         shown = draw(report) if any("pictures" in target.known.options for target in outputs) else {}
         reports.write(report, group=group, pictures=shown, rules=rules.rules)
         write_copies(reports, report)
         write_carved(carve, report, key)
+        write_folders(folders, report)
     damaged = [capture.damage for capture in report.captures if capture.damage]
     for damage in damaged:
         complain(damage)

@@ -15,6 +15,7 @@ from analyzer.decode.packets import decode
 from analyzer.flows.keys import Sorted, sort_by_flow
 from analyzer.flows.neighbours import Neighbours
 from analyzer.flows.promises import Promises
+from analyzer.flows.seen import SeenTracker
 from analyzer.flows.tracker import Tracker
 from analyzer.flows.values import flow_of
 from analyzer.matching.match import Matcher
@@ -25,6 +26,7 @@ from analyzer.model.finding import Finding, FlowResult, LadderLine, News
 from analyzer.model.flow import CLIENT, MAX_FLOWS, SERVER, Flow, FlowEnd, Kind, Segment
 from analyzer.model.host import DEFAULT_HOST, Host, System, taken_for
 from analyzer.model.report import Totals
+from analyzer.model.seen import Seeing
 from analyzer.model.summary import Summary, SummaryRows, summaries
 from analyzer.pipeline.found import Found
 from analyzer.pipeline.front import Front
@@ -56,13 +58,15 @@ class _Watched:
     """Events, by their keys, that are judged once more when it is known what both ends said."""
     noted: int = 0
     """The deadline that is in the heap."""
-    first: list[Segment] = field(default_factory=list)
-    last: deque[Segment] = field(default_factory=lambda: deque(maxlen=_KEPT_LAST))
+    segments: list[Segment] = field(default_factory=list)
+    """The first and the last ones."""
     told: bool = False
     """Something was said of it while it was open."""
 
     def keep(self, segment: Segment) -> None:
-        (self.first if len(self.first) < _KEPT_FIRST else self.last).append(segment)
+        if len(self.segments) == _KEPT_FIRST + _KEPT_LAST:
+            del self.segments[_KEPT_FIRST]
+        self.segments.append(segment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ class Engine:
 
     ``batch`` rows are waited for before they are looked at; 0 waits for nothing. ``keep_blocks``: the capture
     cannot be read a second time, so that what came last of it is kept; with ``keep_news`` it is always.
+    ``seeing`` is shown all segments and flows, whose numbers begin with ``first_flow``.
     """
 
     def __init__(
@@ -97,13 +102,20 @@ class Engine:
         keep_events: bool = False,
         keep_news: bool = False,
         keep_blocks: bool = False,
+        seeing: Seeing | None = None,
+        first_flow: int = 0,
     ) -> None:
         self.front = Front(batch, KeptBlocks() if keep_blocks or keep_news else None)
         self._matcher = matcher
         self._hosts = hosts
         self._max_flows = max_flows
         triggers = Kind.ALL if keep_all else matcher.triggers
-        self._tracker = Tracker(triggers, all_flows=all_flows, max_flows=max_flows)
+        self._seeing = seeing
+        if seeing:
+            options = {"first_flow": first_flow, "all_flows": all_flows, "max_flows": max_flows}
+            self._tracker: Tracker = SeenTracker(seeing, triggers, **options)
+        else:
+            self._tracker = Tracker(triggers, all_flows=all_flows, max_flows=max_flows)
         self._all_flows = all_flows
         self._promises = Promises()
         self._undecided: list[_Undecided] = []
@@ -120,6 +132,14 @@ class Engine:
         self._news: list[News] = []
         self._lost: deque[tuple[int, int]] = deque(maxlen=_KEPT_LOSSES)
         self._neighbours = Neighbours()
+
+    def __getstate__(self) -> dict[str, object]:
+        """All but the rules, which are code: who takes an engine up again has them, and calls ``go_on``."""
+        return {name: value for name, value in vars(self).items() if name != "_matcher"}
+
+    def go_on(self, matcher: Matcher) -> None:
+        """Take it up again where it was pickled; the rules must be the same."""
+        self._matcher = matcher
 
     def run(self, source: Source, read: ReadMessages | None = None) -> list[FlowResult]:
         """Read a source to its end; ``read`` as for ``finish``."""
@@ -164,6 +184,11 @@ class Engine:
         """How many flows are followed now."""
         return self._tracker.open_flows
 
+    @property
+    def next_flow(self) -> int:
+        """The number that another flow would have."""
+        return self._tracker.next_flow
+
     def tick(self, clock: int) -> None:
         """Nothing came until then (nanoseconds since the epoch): silence is decided by the clock."""
         self._end(self._tracker.tick(clock))
@@ -196,10 +221,11 @@ class Engine:
     def finish(self, read: ReadMessages | None = None) -> list[FlowResult]:
         """The capture is over: all results, by the order in which the flows began.
 
+        With ``all_flows`` that is those which harmed nobody, too.
         ``read`` is asked what both ends of some flows said, if there are any whose verdict depends on it.
         """
         self.close()
-        return self.found(read).settled()
+        return self.found(read).settled(harmless=self._all_flows)
 
     def close(self) -> None:
         """The capture is over: all flows end."""
@@ -297,6 +323,8 @@ class Engine:
             elif (result := self._result(watched, end, known[end.flow])) and result.verdicts:
                 failed.append(result.flow.id)
         for rows in parts:
+            if self._seeing:
+                self._seeing.flows(rows)
             self._found.legs.add(rows)
             self._questions += [
                 (summary, (self._tracker.clock - summary.end) / 1e9) for summary in may_ask(rows)
@@ -373,7 +401,7 @@ class Engine:
         findings = without_refined(chain.from_iterable(watched.findings.values()))
         if self._dropped_between(watched.shadow.flow.start, end.end):
             findings = [replace(f, doubts=f.doubts | {Doubt.PACKETS_DROPPED}) for f in findings]
-        shown = ladder([*watched.first, *watched.last])
+        shown = ladder(watched.segments)
         shadow = watched.shadow
         return self._told(shadow.flow, end.end, end.packets, shadow.systems, findings, shown, summary)
 

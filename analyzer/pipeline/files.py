@@ -15,6 +15,7 @@ from analyzer.model.flow import MAX_FLOWS
 from analyzer.model.host import DEFAULT_HOST, Host
 from analyzer.model.report import Report
 from analyzer.model.rule import Rule
+from analyzer.model.seen import Seeing
 from analyzer.pipeline.begun import Begun, batch_rows
 from analyzer.pipeline.engine import Engine
 from analyzer.pipeline.logs import explained, opened_logs
@@ -40,6 +41,7 @@ def analyze(
     dissection: Dissection | None = None,
     decoder: str = "",
     begun: Begun | None = None,
+    seeing: Seeing | None = None,
 ) -> Report:
     """Read captures and say which errno each end got.
 
@@ -53,7 +55,8 @@ def analyze(
     the same. Of more than ``max_flows`` open flows those that were silent longest are let go. ``logs`` are
     paths, ``-``, single lines or iterables of lines: the report's ``log`` says which flow explains each line.
     With ``dissection`` tshark is asked what the programs of the flows that are told of had said; with
-    ``decoder`` ``tshark`` it reads the files as well. ``begun`` is the capture where it is read already.
+    ``decoder`` ``tshark`` it reads the files as well. ``seeing`` is shown all segments and flows meanwhile;
+    ``begun`` is the capture where it is read already.
 
     Raises UserError where a rule file is wrong, a log or the only capture cannot be opened. A capture that
     cannot be read to its end is reported up to there, with ``damage`` set in its entry of ``captures``.
@@ -64,25 +67,30 @@ def analyze(
     if len(files) == 1 and files[0].error:
         raise files[0].error
     matcher = Matcher(known)
+    engines: list[Engine] = []
 
     def engine(read_once: bool) -> Engine:
         hosts = (client, server)
-        return Engine(
+        first_flow = engines.pop().next_flow if engines else 0
+        made = Engine(
             matcher,
             batch=batch_rows(max_frames),
             hosts=hosts,
             all_flows=all_flows or bool(logs),
             max_flows=max_flows,
             keep_blocks=read_once,
+            seeing=seeing,
+            first_flow=first_flow,
         )
+        engines.append(made)
+        return made
 
-    reading = Reading(engine, files, progress, max_frames, jobs, begun)
+    reading = Reading(engine, files, progress, max_frames, jobs, begun, seeing)
     for members in series(files):
         reading.series(members)
     flows = [result for _, results in sorted(reading.found, key=itemgetter(0)) for result in results]
     log = explained(log_files, flows, reading.captures, (client, server))
-    if not all_flows:
-        flows = [result for result in flows if result.findings]
+    flows = [result for result in flows if not result.harmless and (all_flows or result.findings)]
     totals, services = reading.totals, reading.services
     totals.rules = len(known)
     totals.longest_pause = services.longest_pause()

@@ -11,6 +11,7 @@ from analyzer.model.blocks import FrameBlock
 from analyzer.model.capture import Capture
 from analyzer.model.finding import FlowResult
 from analyzer.model.report import Totals
+from analyzer.model.seen import Seeing
 from analyzer.model.summary import Summary
 from analyzer.parallel import KilledError
 from analyzer.pipeline.begun import Begun, Opened, counted_on, read_sorted, works_ahead
@@ -37,6 +38,7 @@ class Reading:
         max_frames: int,
         jobs: int | None,
         begun: Begun | None = None,
+        seeing: Seeing | None = None,
     ) -> None:
         self.captures = [Capture(file.path, "", damage=file.error) for file in files]
         self.totals = Totals()
@@ -50,6 +52,7 @@ class Reading:
         self._max_frames = max_frames
         self._jobs = jobs
         self._begun = begun
+        self._seeing = seeing
         self._size = sum(file.size for file in files)
         self._read = 0
 
@@ -87,6 +90,8 @@ class Reading:
             return
         self.captures[index] = source.capture
         joined.begin(source.capture, index)
+        if self._seeing:
+            self._seeing.begin(index, joined.before)
         with source:
             try:
                 for taken in joined.read(
@@ -144,7 +149,8 @@ class _Joined:
         self.seam = Seam()
         self.captures: list[Capture] = []
         self._places = Places()
-        self._before = 0
+        self.before = 0
+        """Frames of its captures before the last one."""
 
     @property
     def first(self) -> int:
@@ -162,10 +168,10 @@ class _Joined:
     def begin(self, capture: Capture, index: int) -> None:
         """The frames of the next file follow."""
         if self.captures:
-            self._before += self.captures[-1].packets
+            self.before += self.captures[-1].packets
             capture.carries_on = self._places.captures[-1]
         self.captures.append(capture)
-        self._places.add(index, self._before)
+        self._places.add(index, self.before)
 
     def read(self, source: Opened, *, ahead: bool, begun: Begun | None) -> Iterator[int]:
         """Read the file to its end; tells after each batch how many bytes of it were taken.
@@ -178,9 +184,9 @@ class _Joined:
 
     def _rows(self, source: Opened, *, ahead: bool, begun: Begun | None) -> Iterator[tuple[Sorted, int]]:
         if not ahead:
-            yield from read_sorted(source, self.seam, self.engine.front, self._before)
+            yield from read_sorted(source, self.seam, self.engine.front, self.before)
             return
-        begun = begun or Begun(source, self.seam, self.engine.front, self._before)
+        begun = begun or Begun(source, self.seam, self.engine.front, self.before)
         yield from begun.rows()
         self.seam, self.engine.front = begun.seam, begun.front
 
