@@ -28,6 +28,8 @@ _AFTER_FIN = (State.CLOSE_WAIT, State.CLOSING, State.LAST_ACK)
 class Resets:
     """Every reset of a flow."""
 
+    __slots__ = ("_answers", "_pair", "_probes", "_retransmissions")
+
     def __init__(
         self, pair: Pair, retransmissions: Retransmissions, probes: Probes, answers: Answers
     ) -> None:
