@@ -13,6 +13,8 @@ from analyzer.model.seq import add, distance
 
 _KEPT_FIRST, _KEPT_LAST = 6, 24
 """Segments of a flow that are shown."""
+_NO_START = Kind.ICMP | Kind.RST
+"""Their numbers are not where those of an end begin."""
 
 
 class Ladder:
@@ -32,8 +34,12 @@ class Ladder:
         """The next significant segment."""
         if len(self._shown) == _KEPT_FIRST + _KEPT_LAST:
             del self._shown[_KEPT_FIRST]
-        before = [line for side in (CLIENT, SERVER) if (line := self._data_before(segment, side))]
-        if not segment.kinds & (Kind.ICMP | Kind.RST):
+        before = []
+        if segment.client.last_data_number:
+            before.append(self._last_data(segment.client, CLIENT))
+        if segment.server.last_data_number:
+            before.append(self._last_data(segment.server, SERVER))
+        if not segment.kinds & _NO_START:
             self._first.setdefault(segment.side, segment.seq)
         if (
             segment.kinds & Kind.REPEATED
@@ -46,16 +52,12 @@ class Ladder:
     def lines(self) -> tuple[LadderLine, ...]:
         """Significant segments, and the last new data of each end before each of them; relative numbers."""
         found: dict[int, LadderLine] = {}
-        for *before, own in self._shown:
-            for line in before:
-                found.setdefault(line.number, line)
-            found[own.number] = own
-        return tuple(found[number] for number in sorted(found))
+        for lines in self._shown:
+            for line in lines:
+                found.setdefault(line.number, line)  # data that is significant stands there by itself already
+        return tuple([found[number] for number in sorted(found)])
 
-    def _data_before(self, segment: Segment, side: int) -> LadderLine | None:
-        totals = segment.totals(side)
-        if not totals.last_data_number:
-            return None
+    def _last_data(self, totals: Totals, side: int) -> LadderLine:
         line = self._data.get(side)
         if line is None or line.number != totals.last_data_number:
             first = self._first.setdefault(side, totals.last_data_seq)
