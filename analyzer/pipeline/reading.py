@@ -129,7 +129,7 @@ class Reading:
         for index, before in joined.places():
             try:
                 with open_input(self._files[index], index) as source:
-                    reader.take(_counted_on(block, before) for block in source.blocks())
+                    reader.take(counted_on(block, before) for block in source.blocks())
             except UserError as error:
                 problems.append(f"{_not_again(len(flows))} ({error.what})")
                 return {}
@@ -139,7 +139,7 @@ class Reading:
         return found
 
 
-def _counted_on(block: FrameBlock, before: int) -> FrameBlock:
+def counted_on(block: FrameBlock, before: int) -> FrameBlock:
     """The frames, whose numbers run on over the files of a capture."""
     return replace(block, first_number=block.first_number + before) if before else block
 
@@ -197,7 +197,7 @@ class _Joined:
         front = self.engine.front
         for block in source.blocks():
             self.seam.note(block)
-            for ordered in front.take(_counted_on(block, self.before)):
+            for ordered in front.take(counted_on(block, self.before)):
                 yield ordered, source.taken
         for ordered in front.rest():
             yield ordered, source.taken
