@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import fields, replace
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, NamedTuple
+
+import click
 
 from analyzer.cli.messages import complain
 from analyzer.cli.output import Target, opened
 from analyzer.cli.rule_options import RuleOptions
 from analyzer.cli.state_file import StateFile
 from analyzer.errors import UserError
+from analyzer.metrics.child import Exporter
 from analyzer.model.filter import Filter
 from analyzer.model.finding import News
 from analyzer.model.host import Host
+from analyzer.model.live import Standing
 from analyzer.reports import live_json, live_text
 from analyzer.reports.live_changes import Changes
+from analyzer.reports.live_metrics import Counted
 from analyzer.reports.printable import printable
 
 if TYPE_CHECKING:
@@ -35,6 +41,7 @@ class Wish(NamedTuple):
     once: bool
     quiet: float
     verbose: bool
+    metrics: str | None
 
 
 def follow(
@@ -60,8 +67,9 @@ def follow(
         "choice of reports": bool(reported),
     }
     store = StateFile(wish.state, settings) if wish.state else None
-    with opened(reported) as reports:
-        speaker = _Speaker(store, _format(outputs), verbose=wish.verbose)
+    with opened(reported) as reports, ExitStack() as undo:
+        exporter = undo.enter_context(Exporter(wish.metrics)) if wish.metrics else None
+        speaker = _Speaker(store, _format(outputs), exporter, verbose=wish.verbose)
         following = speaker.go_on()
         if following is None:
             following = Following(
@@ -110,7 +118,7 @@ def _take_files(following: Following, speaker: _Speaker, is_over: Callable[[], b
         for problem in following.rotation.problems:
             speaker.complain_once(problem)
         if step:
-            speaker.say(following, step.news, step.standing.problems)
+            speaker.say(following, step.news, step.standing)
         elif once:
             return
         else:
@@ -122,11 +130,17 @@ def _take_files(following: Following, speaker: _Speaker, is_over: Callable[[], b
 class _Speaker:
     """Says what changed, and keeps the state beside it."""
 
-    def __init__(self, store: StateFile | None, form: str, *, verbose: bool) -> None:
+    def __init__(
+        self, store: StateFile | None, form: str, exporter: Exporter | None, *, verbose: bool
+    ) -> None:
         self._store = store
         self._form = form
         self._verbose = verbose
         self._changes = Changes()
+        self._exporter = exporter
+        self._counted = Counted()
+        if exporter:
+            click.echo(f"metrics: {exporter.address}", err=True)
         self._complained: set[str] = set()
         self.complaints = 0
         """Files that could not be read, or not to their end."""
@@ -142,9 +156,9 @@ class _Speaker:
         known: Following = following
         return known
 
-    def say(self, following: Following, news: Iterable[News], problems: Sequence[str]) -> None:
+    def say(self, following: Following, news: Iterable[News], standing: Standing) -> None:
         """What a file brought."""
-        for problem in problems:
+        for problem in standing.problems:
             self.complaints += 1
             complain(problem)
         changes = list(self._changes.of(news))
@@ -158,6 +172,9 @@ class _Speaker:
         _say(text)
         if self._store:
             self._store.said()
+        self._counted.count(changes)
+        if self._exporter:
+            self._exporter.tell(self._counted.values(standing))
 
     def complain_once(self, problem: str) -> None:
         """What stays wrong is not said every second."""

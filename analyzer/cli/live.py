@@ -152,11 +152,13 @@ def command(
         raise UserError("no-follow", option, "is for files that are followed", "add --follow DIR")
     if follow is not None:
         given = {"-i": interfaces, "FILTER": filter_words, "-c": count, "-w": write, "--app": app}
-        given |= {"--write-failures": failures, "--metrics": metrics}
+        given |= {"--write-failures": failures}
         _refuse_beside_follow(given)
         stop = _Stop(duration)
         with _ended_by_signals(stop):
-            return followed(Wish(follow, state, once, quiet, verbose), stop, outputs, only, hosts, chosen)
+            return followed(
+                Wish(follow, state, once, quiet, verbose, metrics), stop, outputs, only, hosts, chosen
+            )
     interfaces, expression = _sources(interfaces, filter_words)
     rules = chosen.load()
     only = replace(only, rules=rules.names)

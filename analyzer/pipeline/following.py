@@ -96,6 +96,11 @@ class Following:
         news = []
         if not before and self._packets and self._unfinished != one.path:
             begin = beginning(one)
+            if begin is not None and self._seam.overlaps(begin):
+                self.rotation.problems.append(
+                    f"{one.path}: begins before the end of the file before it: two at a time? "
+                    "Each of them needs a pattern and a run of its own; no connection goes on here"
+                )
             if begin is None or not (self._seam.follows(begin) and self._engine.carries_on(begin)):
                 news += self._ended()
         problem = self._read(one, before)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -428,3 +430,31 @@ def test_a_copy_of_a_run_leaves_it_alone(frames: list[Frame], tmp_path: Path) ->
     write(folder / "trace-2.pcap", files[2])
     assert told(following) == [("trace-2.pcap", 1500)]
     shutil.rmtree(folder)
+
+
+def test_captures_of_the_same_time_are_named(frames: list[Frame], growing: Path) -> None:
+    following = Following(str(growing), RULES)
+    write(growing / "t0.pcap", pcap(frames[:1000]))
+    write(growing / "t1.pcap", pcap(frames[500:]))
+    assert told(following) == [("t0.pcap", 1000), ("t1.pcap", 2000)]
+    (problem,) = following.rotation.problems
+    assert "t1.pcap: begins before the end" in problem
+
+
+def test_metrics_are_served(frames: list[Frame], growing: Path) -> None:
+    write(growing / "t0.pcap", pcap(frames))
+    options = line(growing, "--metrics", "0")
+    with subprocess.Popen(
+        options, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    ) as run:
+        assert run.stdout
+        assert run.stderr
+        address = run.stderr.readline().removeprefix("metrics: ").strip()
+        run.stdout.readline()
+        until, page = time.monotonic() + 30, ""
+        while " 1500.0" not in page and time.monotonic() < until:
+            with urllib.request.urlopen(address, timeout=30) as answer:
+                page = answer.read().decode()
+        run.terminate()
+        run.communicate(timeout=60)
+    assert re.search(r"^errnoscope_packets_total 1500\.0$", page, flags=re.M)
