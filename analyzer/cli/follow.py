@@ -121,7 +121,7 @@ def _take_files(following: Following, speaker: _Speaker, is_over: Callable[[], b
             speaker.say(following, step.news, step.standing)
         elif once:
             return
-        else:
+        if not step or following.asks_again:
             until = monotonic() + _POLL_SECONDS
             while monotonic() < until and not is_over():
                 sleep(_LOOK_SECONDS)

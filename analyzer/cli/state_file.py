@@ -94,7 +94,8 @@ class StateFile:
     def _replace(self, path: Path, data: bytes, *, sync: bool = True) -> None:
         part = path.with_name(f".{path.name}.part")
         try:
-            with open(part, "wb", opener=lambda name, flags: os.open(name, flags, _PRIVATE)) as file:
+            part.unlink(missing_ok=True)  # left by a run that was killed, or laid there by somebody else
+            with open(part, "xb", opener=lambda name, flags: os.open(name, flags, _PRIVATE)) as file:
                 file.write(data)
                 if sync:
                     file.flush()

@@ -87,6 +87,11 @@ class Following:
         self._rules = rules
         self._engine.go_on(Matcher(rules))
 
+    @property
+    def asks_again(self) -> bool:
+        """Whether the last file could not be read, and is to be asked for again after a moment."""
+        return self._tries > 0
+
     def step(self) -> Step | None:
         """Read the next file, if one is finished. Raises UserError where the directory cannot be read."""
         found = self.rotation.next()
@@ -136,9 +141,7 @@ class Following:
 
     def _begin(self) -> None:
         """What comes next goes on nothing."""
-        self._engine = Engine(
-            Matcher(self._rules), batch=BATCH_ROWS, hosts=self._hosts, max_flows=1_000_000, keep_news=True
-        )
+        self._engine = Engine(Matcher(self._rules), batch=BATCH_ROWS, hosts=self._hosts, keep_news=True)
         self._seam = Seam()
         self._places = Places()
         self._packets = self._packets_before = 0
@@ -150,7 +153,7 @@ class Following:
         try:
             source = open_input(one, index)
         except UserError as error:
-            return self._failed(one, error, 0)
+            return self._failed(one, error, before)
         if self._places.captures and index > 0:
             known = self.captures[index].carries_on if goes_on else self._places.captures[-1]
             source.capture.carries_on = known

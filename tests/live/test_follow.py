@@ -12,16 +12,20 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from itertools import islice, pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from analyzer.cli.state_file import StateFile, _unsaid
 from analyzer.errors import UserError
 from analyzer.matching.load import load_rules, rules_folder
+from analyzer.model.blocks import FrameBlock
 from analyzer.pipeline import Following, analyze
+from analyzer.pipeline import following as following_module
+from analyzer.sources.inputs import Input
 from analyzer.sources.rotation import Rotation
 from tests.bench.flows import plan
 from tests.bench.generate import generate
@@ -341,6 +345,17 @@ def test_a_state_of_somebody_else_is_refused(state: Path) -> None:
         load(state)
 
 
+def test_a_link_that_somebody_laid_is_not_followed(state: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_text("as it was")
+    (tmp_path / ".state.part").symlink_to(other)
+    store = StateFile(str(state), {"--follow": "here"})
+    store.save({"b": 2}, b"")
+    store.close()
+    assert other.read_text() == "as it was"
+    assert load(state) == ({"b": 2}, b"")
+
+
 def test_a_state_that_does_not_fit_is_refused(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="begun with another --follow"):
         load(state, **{"--follow": "there"})
@@ -430,6 +445,54 @@ def test_a_copy_of_a_run_leaves_it_alone(frames: list[Frame], tmp_path: Path) ->
     write(folder / "trace-2.pcap", files[2])
     assert told(following) == [("trace-2.pcap", 1500)]
     shutil.rmtree(folder)
+
+
+def test_storage_that_fails_is_asked_again(
+    frames: list[Frame], growing: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the middle of a file first, and then already where it is opened."""
+    write(growing / "t0.pcap", pcap(frames))
+    opened = following_module.open_input
+
+    def sometimes(one: Input, index: int) -> Any:
+        how = ways.pop(0)
+        if how == "closed":
+            raise UserError("unreadable-file", one.path, "it cannot be read: busy")
+        source = opened(one, index, max_frames=100)
+        return Broken(source) if how == "broken" else source
+
+    ways = ["broken", "closed", "whole"]
+    monkeypatch.setattr(following_module, "open_input", sometimes)
+    following = Following(str(growing), RULES)
+    steps = [following.step() for _ in ways[:]]
+    assert [step.standing.problems for step in steps if step] == [(), (), ()]
+    assert following.step() is None
+    whole, report = analyze(str(growing / "t0.pcap")), following.report()
+    assert (report.flows, report.totals) == (whole.flows, whole.totals)
+    ways[:] = ["closed"] * 3
+    write(growing / "t1.pcap", pcap(frames))
+    again = Following(str(growing / "t1*"), RULES)
+    steps = [again.step() for _ in range(3)]
+    assert [len(step.standing.problems) for step in steps if step] == [0, 0, 1]
+    assert again.step() is None
+
+
+class Broken:
+    """A source that fails after some blocks."""
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
+        self.capture = source.capture
+
+    def blocks(self) -> Iterator[FrameBlock]:
+        yield from islice(self._source.blocks(), 7)
+        self.capture.damage = UserError("unreadable-file", "here", "reading stopped: busy")
+
+    def __enter__(self) -> Broken:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._source.close()
 
 
 def test_captures_of_the_same_time_are_named(frames: list[Frame], growing: Path) -> None:
