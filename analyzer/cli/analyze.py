@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import click
 
+from analyzer.cli.app_options import app_options
 from analyzer.cli.copies import (
     draw,
     key_of,
@@ -61,15 +62,7 @@ from analyzer.reports.formats import COPIES, FOLDERS, FORMATS
     default="own",
     help="tshark: have it read the captures, slowly, for formats, link types and tunnels that only it knows.",
 )
-@click.option("--app", is_flag=True, help="Ask tshark what the programs of failing connections had said.")
-@click.option(
-    "--tls-keylog",
-    "keylog",
-    metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, readable=True),
-    help="With the secrets in this file (SSLKEYLOGFILE) also of encrypted ones; implies --app.",
-)
-@click.option("--show-secrets", is_flag=True, help="With passwords and tokens, which are left out else.")
+@app_options
 @click.option(
     "--group",
     type=click.IntRange(min=1),
@@ -106,9 +99,7 @@ def command(
     logs: tuple[str, ...],
     anonymize: bool,
     decoder: str,
-    app: bool,
-    keylog: str | None,
-    show_secrets: bool,
+    dissection: Dissection | None,
 ) -> int:
     """Say which errno each end of the captured connections got, from which call, and why.
 
@@ -160,7 +151,7 @@ def command(
                 max_flows=max_flows,
                 logs=logs,
                 decoder="" if decoder == "own" else decoder,
-                dissection=Dissection(keylog or "", show_secrets) if app or keylog else None,
+                dissection=dissection,
             )
         shown = draw(report) if any("pictures" in target.known.options for target in outputs) else {}
         reports.write(report, group=group, pictures=shown, rules=rules.rules)

@@ -58,13 +58,15 @@ class _Watched:
     """Events, by their keys, that are judged once more when it is known what both ends said."""
     noted: int = 0
     """The deadline that is in the heap."""
-    first: list[Segment] = field(default_factory=list)
-    last: deque[Segment] = field(default_factory=lambda: deque(maxlen=_KEPT_LAST))
+    segments: list[Segment] = field(default_factory=list)
+    """The first and the last ones."""
     told: bool = False
     """Something was said of it while it was open."""
 
     def keep(self, segment: Segment) -> None:
-        (self.first if len(self.first) < _KEPT_FIRST else self.last).append(segment)
+        if len(self.segments) == _KEPT_FIRST + _KEPT_LAST:
+            del self.segments[_KEPT_FIRST]
+        self.segments.append(segment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,10 +230,11 @@ class Engine:
     def finish(self, read: ReadMessages | None = None) -> list[FlowResult]:
         """The capture is over: all results, by the order in which the flows began.
 
+        With ``all_flows`` that is those which harmed nobody, too.
         ``read`` is asked what both ends of some flows said, if there are any whose verdict depends on it.
         """
         self.close()
-        return self.found(read).settled()
+        return self.found(read).settled(harmless=self._all_flows)
 
     def close(self) -> None:
         """The capture is over: all flows end."""
@@ -407,7 +410,7 @@ class Engine:
         findings = without_refined(chain.from_iterable(watched.findings.values()))
         if self._dropped_between(watched.shadow.flow.start, end.end):
             findings = [replace(f, doubts=f.doubts | {Doubt.PACKETS_DROPPED}) for f in findings]
-        shown = ladder([*watched.first, *watched.last])
+        shown = ladder(watched.segments)
         shadow = watched.shadow
         return self._told(shadow.flow, end.end, end.packets, shadow.systems, findings, shown, summary)
 

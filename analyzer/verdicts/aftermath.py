@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.model.finding import FlowResult, Verdict
+from analyzer.model.finding import FlowResult
 from analyzer.model.flow import CLIENT
 from analyzer.model.summary import Summary
 from analyzer.verdicts.causes import with_causes
@@ -39,24 +41,41 @@ _INTERLEAVED = 4
 """Checkers behind one address."""
 
 
-def settle(
-    results: Sequence[FlowResult], services: Services, legs: Legs
-) -> tuple[list[FlowResult], dict[str, int]]:
-    """The results without harmless ones, with ``recovered`` set; and how many were harmless, by what."""
+class Settled(NamedTuple):
+    """``told``: what is reported, with ``recovered`` set; ``harmless``: the others, with that set.
+
+    ``counts``: how many flows were harmless, those without a result too.
+    """
+
+    told: list[FlowResult]
+    harmless: list[FlowResult]
+    counts: dict[str, int]
+
+
+def settle(results: Sequence[FlowResult], services: Services, legs: Legs) -> Settled:
+    """Part what harmed nobody from what did."""
     checks = health_checks(services)
-    kept = [result for result in joined(results, legs) if not _is_check(result, checks)]
+    kept: list[FlowResult] = []
+    checked: list[FlowResult] = []
+    for result in joined(results, legs):
+        (checked if _is_check(result, checks) else kept).append(result)
     kept, fallbacks = _without_fallbacks(kept, services)
     kept, scanned = without_scans(kept, services)
     counts = {
-        "health-check": sum(checks_of_one.count for checks_of_one in checks.values()),
-        "localhost-fallback": fallbacks,
-        "port-scan": len(scanned),
+        _CHECK: sum(checks_of_one.count for checks_of_one in checks.values()),
+        _FALLBACK: len(fallbacks),
+        _SCAN: len(scanned),
         "reset-after-both-closed": services.late_resets,
     }
     kept = _with_retries(kept, services)
     for index, (time, address) in elsewhere(kept, services).items():
         kept[index] = _recovered(kept[index], time, address)
-    return with_causes(kept), {name: number for name, number in counts.items() if number}
+    parted = {_CHECK: checked, _FALLBACK: fallbacks, _SCAN: scanned}
+    harmless = [replace(one, harmless=name) for name, found in parted.items() for one in found]
+    return Settled(with_causes(kept), harmless, {name: number for name, number in counts.items() if number})
+
+
+_CHECK, _FALLBACK, _SCAN = "health-check", "localhost-fallback", "port-scan"
 
 
 def health_checks(services: Services) -> dict[Pair, Moments]:
@@ -111,16 +130,16 @@ class _Attempts:
     """Successful connections of one client to one service; each can be the retry of one failure only."""
 
     def __init__(self, moments: Moments | None) -> None:
-        rows = moments.rows if moments else ()
-        self.second = [int(row["second"]) for row in rows]
-        self.first = [int(row["first"]) for row in rows]
-        self.last = [int(row["last"]) for row in rows]
-        self.left = [int(row["count"]) for row in rows]
+        rows = (moments or Moments.none()).rows
+        self.second: list[int] = rows["second"].tolist()
+        self.first: list[int] = rows["first"].tolist()
+        self.last: list[int] = rows["last"].tolist()
+        self.left: list[int] = rows["count"].tolist()
         self._all = list(self.left)
 
     def after(self, time: int, within: int) -> int | None:
         """Index of the first second with a connection left that began after that time, but not too late."""
-        place = int(np.searchsorted(self.second, time // SECOND))
+        place = bisect_left(self.second, time // SECOND)
         for index in range(place, len(self.second)):
             if self.first[index] > time + within:
                 break
@@ -134,16 +153,18 @@ class _Attempts:
 
     def before(self, time: int, within: int) -> int:
         """How many began so shortly before that time."""
-        low = int(np.searchsorted(self.second, (time - within) // SECOND))
-        high = int(np.searchsorted(self.second, time // SECOND, side="right"))
+        low = bisect_left(self.second, (time - within) // SECOND)
+        high = bisect_right(self.second, time // SECOND)
         return sum(self._all[i] for i in range(low, high) if time - within <= self.first[i] < time)
 
 
-def _without_fallbacks(results: Sequence[FlowResult], services: Services) -> tuple[list[FlowResult], int]:
-    """Drop what was refused on one address of localhost, while the other one answered at once."""
+def _without_fallbacks(
+    results: Sequence[FlowResult], services: Services
+) -> tuple[list[FlowResult], list[FlowResult]]:
+    """Part off what was refused on one address of localhost, while the other one answered at once."""
     wanted = {}
     for index, result in enumerate(results):
-        verdict = _client_verdict(result)
+        verdict = result.client_verdict
         pair = _other_localhost(result.summary) if verdict and verdict.table.call == "connect" else None
         if verdict and pair:
             wanted[index] = (pair, verdict.time)
@@ -154,7 +175,8 @@ def _without_fallbacks(results: Sequence[FlowResult], services: Services) -> tup
         if found is not None:
             attempts[pair].left[found] -= 1
             dropped.add(index)
-    return [result for index, result in enumerate(results) if index not in dropped], len(dropped)
+    kept = [result for index, result in enumerate(results) if index not in dropped]
+    return kept, [results[index] for index in sorted(dropped)]
 
 
 _LOOPBACK_4 = 0x7F000001
@@ -179,15 +201,11 @@ def _attempts(services: Services, pairs: Iterable[Pair]) -> dict[Pair, _Attempts
     return {pair: _Attempts(moments.get(pair)) for pair in wanted}
 
 
-def _client_verdict(result: FlowResult) -> Verdict | None:
-    return next((verdict for verdict in result.verdicts if verdict.side == CLIENT), None)
-
-
 def _with_retries(results: list[FlowResult], services: Services) -> list[FlowResult]:
     """Set ``recovered`` of clients whose next try worked, or the one after that ..."""
     by_pair: defaultdict[Pair, list[int]] = defaultdict(list)
     for index, result in enumerate(results):
-        if result.summary and _client_verdict(result):
+        if result.summary and result.client_verdict:
             by_pair[pair_of(result.summary)].append(index)
     attempts = _attempts(services, by_pair)
     settled = list(results)
@@ -213,7 +231,7 @@ def _retried(failures: Sequence[FlowResult], reached: _Attempts) -> dict[int, in
     Failures of one client and service, by index. Each takes the next try that no other has taken: one that
     worked, or another failure, on whose own retry it depends.
     """
-    failed = [(verdict.time, i) for i, result in enumerate(failures) if (verdict := _client_verdict(result))]
+    failed = [(verdict.time, i) for i, result in enumerate(failures) if (verdict := result.client_verdict)]
     starts = sorted((result.flow.start, i) for i, result in enumerate(failures))
     taken: set[int] = set()
     following: dict[int, int] = {}
