@@ -17,9 +17,9 @@ from analyzer.model.host import DEFAULT_HOST, Host
 from analyzer.model.live import Standing
 from analyzer.model.report import Report, Totals
 from analyzer.model.rule import Rule
+from analyzer.pipeline.begun import counted_on
 from analyzer.pipeline.engine import Engine
 from analyzer.pipeline.front import BATCH_ROWS
-from analyzer.pipeline.reading import counted_on
 from analyzer.pipeline.watching import chosen
 from analyzer.sources.inputs import Input, beginning, open_input
 from analyzer.sources.rotation import QUIET, Rotation
