@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import click
@@ -121,7 +122,7 @@ def command(
       errnoscope analyze node-*.pcap.gz -o text -o html=report.html
       errnoscope analyze trace.pcap -o pcapng=annotated.pcapng --carve failed
     """
-    from analyzer.pipeline import analyze
+    from analyzer.pipeline import analyze, begun
 
     if group and not any("group" in target.known.options for target in outputs):
         raise UserError(
@@ -135,9 +136,13 @@ def command(
     refuse_what_cannot_be_copied(outputs, captures)
     refuse_what_cannot_be_carved(carve, captures)
     key = key_of(carve, anonymize=anonymize)
-    rules = chosen.load()
-    only = replace(only, rules=rules.names)
-    with opened(outputs, captures) as reports:
+    read_by = "" if decoder == "own" else decoder
+    with (
+        begun(captures, decoder=read_by, jobs=jobs) or nullcontext() as first,
+        opened(outputs, captures) as reports,
+    ):
+        rules = chosen.load()
+        only = replace(only, rules=rules.names)
         with Progress() as progress:
             report = analyze(
                 *captures,
@@ -150,7 +155,8 @@ def command(
                 jobs=jobs,
                 max_flows=max_flows,
                 logs=logs,
-                decoder="" if decoder == "own" else decoder,
+                decoder=read_by,
+                begun=first,
                 dissection=dissection,
             )
         shown = draw(report) if any("pictures" in target.known.options for target in outputs) else {}
