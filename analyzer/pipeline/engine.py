@@ -7,12 +7,15 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analyzer.decode.fragments import Fragments
 from analyzer.decode.packets import decode
 from analyzer.flows.keys import Sorted, sort_by_flow
+from analyzer.flows.legs import ToldLegs
 from analyzer.flows.neighbours import Neighbours
 from analyzer.flows.promises import Promises
 from analyzer.flows.tracker import Tracker
@@ -82,6 +85,8 @@ class Engine:
 
     ``batch`` rows are waited for before they are looked at; 0 waits for nothing. ``keep_blocks``: the capture
     cannot be read a second time, so that what came last of it is kept; with ``keep_news`` it is always.
+    ``legs``: only a share of the capture's flows comes, and what other shares show of the same connections is
+    told; ``seed`` makes the keys by which all rows are shared out (see flow_keys).
     """
 
     def __init__(
@@ -96,13 +101,18 @@ class Engine:
         keep_events: bool = False,
         keep_news: bool = False,
         keep_blocks: bool = False,
+        legs: ToldLegs | None = None,
+        seed: np.uint64 | None = None,
     ) -> None:
-        self.front = Front(batch, KeptBlocks() if keep_blocks or keep_news else None)
+        self.front = Front(batch, KeptBlocks() if keep_blocks or keep_news else None, seed)
+        self.legs = legs
         self._matcher = matcher
         self._hosts = hosts
         self._max_flows = max_flows
         triggers = Kind.ALL if keep_all else matcher.triggers
-        self._tracker = Tracker(triggers, all_flows=all_flows, max_flows=max_flows)
+        self._tracker = Tracker(
+            triggers, all_flows=all_flows, max_flows=max_flows, legs=legs, keep_began=legs is not None
+        )
         self._all_flows = all_flows
         self._promises = Promises()
         self._undecided: list[_Undecided] = []
@@ -119,6 +129,14 @@ class Engine:
         self._news: list[News] = []
         self._lost: deque[tuple[int, int]] = deque(maxlen=_KEPT_LOSSES)
         self._neighbours = Neighbours()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the rules, which cannot be sent to another process as they are: see ``use``."""
+        return {name: value for name, value in self.__dict__.items() if name != "_matcher"}
+
+    def use(self, matcher: Matcher) -> None:
+        """Go on with these rules, those of before."""
+        self._matcher = matcher
 
     def run(self, source: Source, read: ReadMessages | None = None) -> list[FlowResult]:
         """Read a source to its end; ``read`` as for ``finish``."""
@@ -157,6 +175,11 @@ class Engine:
         for flow_id in {segment.flow for segment in tracked.segments}:
             self._note_deadline(flow_id)
         self._pass_deadlines(self._tracker.clock)
+
+    @property
+    def began(self) -> NDArray[np.int64]:
+        """Of a share: the numbers of the frames with which its flows began, by their numbers: int64 (n,)."""
+        return self._tracker.began
 
     @property
     def open_flows(self) -> int:

@@ -82,6 +82,10 @@ class Place:
         """Bytes of the file, 0 where nobody says. Raises UserError."""
         return int(self._told(self._files.info, self._path).get("size") or 0)
 
+    def version(self) -> str:
+        """Another one where the file has changed, as far as the storage tells. Raises UserError."""
+        return str(self._told(self._files.ukey, self._path))
+
     def below(self) -> list[tuple[str, int]]:
         """URLs and sizes of all files in and below the directory, by name. Raises UserError."""
         self._files.invalidate_cache()
