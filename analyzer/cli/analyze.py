@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from analyzer.cli.cluster_options import analyzed, cluster_options, refuse_with_cluster
 from analyzer.cli.copies import (
     draw,
     key_of,
@@ -25,7 +28,11 @@ from analyzer.model.application import Dissection
 from analyzer.model.filter import Filter
 from analyzer.model.flow import MAX_FLOWS
 from analyzer.model.host import Host
+from analyzer.model.report import Report
 from analyzer.reports.formats import COPIES, FORMATS
+
+if TYPE_CHECKING:
+    from analyzer.cluster.run import Cluster
 
 
 @click.command("analyze", context_settings={"max_content_width": 80})
@@ -82,6 +89,7 @@ from analyzer.reports.formats import COPIES, FORMATS
     help="Processes that work: 2 read and track at the same time; more bring nothing. "
     "[default: 2 for files from 64 MiB on, where there are two processors]",
 )
+@cluster_options
 @click.option(
     "--max-flows",
     type=click.IntRange(min=1),
@@ -101,6 +109,7 @@ def command(
     group: int | None,
     jobs: int | None,
     max_flows: int,
+    cluster: Cluster | None,
     carve: str | None,
     logs: tuple[str, ...],
     anonymize: bool,
@@ -127,10 +136,9 @@ def command(
       errnoscope analyze trace.pcap --group 2
       errnoscope analyze trace.pcap --log app.log --log /var/log/nginx/error.log
       errnoscope analyze node-*.pcap.gz -o text -o html=report.html
+      errnoscope analyze archive/ --engine dask --work /scratch/run -o json=r.json
       errnoscope analyze trace.pcap -o pcapng=annotated.pcapng --carve failed
     """
-    from analyzer.pipeline import analyze
-
     if group and not any("group" in target.known.options for target in outputs):
         raise UserError(
             "no-text", f"--group {group}", "is for the text report", "add -o text, or leave it out"
@@ -141,25 +149,23 @@ def command(
         )
     refuse_what_cannot_be_copied(outputs, captures)
     refuse_what_cannot_be_carved(carve, captures)
+    refuse_with_cluster(cluster, captures, decoder)
     key = key_of(carve, anonymize=anonymize)
     rules = chosen.load()
     only = replace(only, rules=rules.names)
     with opened(outputs, captures) as reports:
-        with Progress() as progress:
-            report = analyze(
-                *captures,
-                rules=rules.rules,
-                client=hosts[0],
-                server=hosts[1],
-                only=only,
-                all_flows=all_flows,
-                progress=progress.show,
-                jobs=jobs,
-                max_flows=max_flows,
-                logs=logs,
-                decoder="" if decoder == "own" else decoder,
-                dissection=Dissection(keylog or "", show_secrets) if app or keylog else None,
-            )
+        common: dict[str, Any] = {
+            "rules": rules.rules,
+            "only": only,
+            "all_flows": all_flows,
+            "max_flows": max_flows,
+            "logs": logs,
+            "dissection": Dissection(keylog or "", show_secrets) if app or keylog else None,
+        }
+        if cluster:
+            report = analyzed(cluster, captures, hosts=hosts, **common)
+        else:
+            report = _here(captures, hosts, jobs, "" if decoder == "own" else decoder, common)
         shown = draw(report) if any("pictures" in target.known.options for target in outputs) else {}
         reports.write(report, group=group, pictures=shown, rules=rules.rules)
         write_copies(reports, report)
@@ -168,3 +174,26 @@ def command(
     for damage in damaged:
         complain(damage)
     return 2 if damaged else 0
+
+
+def _here(
+    captures: Sequence[str],
+    hosts: tuple[Host, Host],
+    jobs: int | None,
+    decoder: str,
+    common: Mapping[str, Any],
+) -> Report:
+    """The report, made by this process. Raises UserError."""
+    from analyzer.pipeline import analyze
+
+    client, server = hosts
+    with Progress() as progress:
+        return analyze(
+            *captures,
+            client=client,
+            server=server,
+            progress=progress.show,
+            jobs=jobs,
+            decoder=decoder,
+            **common,
+        )
