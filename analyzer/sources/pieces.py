@@ -192,11 +192,12 @@ class _Part(io.RawIOBase):
 
     def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
         """See Stream."""
+        count: int
         if self._head:
             count = min(len(self._head), len(buffer))
             buffer[:count], self._head = self._head[:count], self._head[count:]
             return count
-        count: int = self._file.readinto(buffer if self._left is None else buffer[: self._left])
+        count = self._file.readinto(buffer if self._left is None else buffer[: self._left])
         if self._left is not None:
             self._left -= count
         return count
