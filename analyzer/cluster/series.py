@@ -207,6 +207,11 @@ class _Unit:
     place: PieceAt
     late: PacketColumns | None
 
+    @property
+    def matters(self) -> bool:
+        """Whether a shard may have to look at it: of a piece that nobody could read nothing is in the store."""
+        return bool(self.mapped.rows) or self.portion.begins or self.late is not None
+
 
 class _Course:
     """What all shards of some files have in common, if each of them carries on the one before."""
@@ -263,7 +268,7 @@ class _Course:
         course = Course(
             shard,
             previous,
-            tuple(replace(unit.portion, late=self._late(unit, shard)) for unit in units),
+            tuple(replace(unit.portion, late=self._late(unit, shard)) for unit in units if unit.matters),
             tuple(
                 (number, first)
                 for number, (own, first) in self._again.items()

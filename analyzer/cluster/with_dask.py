@@ -22,7 +22,7 @@ from analyzer.sources.apart import use_without_scapy
 _JOB = "job.pickle"
 _RETRIES = 2
 """Times that a task is done anew after an error that is not known."""
-_SECONDS = 20
+_SECONDS = 10
 """Until a scheduler has to answer."""
 _ENVIRONMENT = {
     "POLARS_MAX_THREADS": "1",  # there is a worker for each processor already
