@@ -122,8 +122,7 @@ class Told:
                     self._packets += gave.counts.packets
             else:
                 self._shards += 1
-                share = gave if hasattr(gave, "found") else getattr(gave, "share", None)
-                self._failures += len(share.found.results) if share else 0
+                self._failures += getattr(gave, "failures", 0)
             self._say(sum(size <= 0 for size in left.values()), len(left))
 
         return watch

@@ -76,10 +76,12 @@ class Reduced:
 
     carries_on: of each file that began in it, whether it carries on the one before, as far as this shard
     knows. Once the capture is over: ``unheard`` flows of which must be heard what was said, or the share.
+    failures: how many flows with a finding were found meanwhile.
     """
 
     carries_on: list[bool]
     unheard: list[Summary]
+    failures: int = 0
     share: Share | None = None
 
 
@@ -97,7 +99,7 @@ def reduce_shard(store: Store, job: Job, name: str, course: Course) -> Reduced:
     """Take a shard some way further. Raises UserError where the store fails."""
     engine = _engine(store, job, course.previous)
     legs_of(engine).tell(dict(course.again), set(course.firsts))
-    reduced = Reduced([], [])
+    reduced, before = Reduced([], []), engine.failures
     capture = course.portions[0].capture if course.portions else 0
     for portion in course.portions:
         if portion.capture != capture:
@@ -117,11 +119,13 @@ def reduce_shard(store: Store, job: Job, name: str, course: Course) -> Reduced:
         if columns is not None:
             _track(engine, columns)
     _track(engine, None)
+    reduced.failures = engine.failures - before
     if course.closing is None:
         store.put(state_of(name), engine)
         return reduced
     engine.tick(course.closing)
     engine.close()
+    reduced.failures = engine.failures - before
     reduced.unheard = engine.unheard
     if reduced.unheard:
         store.put(state_of(name), engine)

@@ -182,6 +182,11 @@ class Engine:
         return self._tracker.began
 
     @property
+    def failures(self) -> int:
+        """Flows with a finding that have ended by now."""
+        return len(self._found.results)
+
+    @property
     def open_flows(self) -> int:
         """How many flows are followed now."""
         return self._tracker.open_flows
