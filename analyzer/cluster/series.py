@@ -209,7 +209,7 @@ class _Unit:
 
     @property
     def matters(self) -> bool:
-        """Whether a shard may have to look at it: of a piece that nobody could read nothing is in the store."""
+        """Whether a shard may have to look at it: of a piece that nobody read nothing is in the store."""
         return bool(self.mapped.rows) or self.portion.begins or self.late is not None
 
 
