@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from analyzer.model.application import Dissection
 from analyzer.model.event import Doubt
 from analyzer.model.report import Report
 from analyzer.pipeline import analyze
@@ -23,6 +25,22 @@ def cut(scenario: str, length: int, folder: Path) -> Report:
     path = folder / "cut.pcap"
     path.write_bytes(pcap([frame._replace(data=frame.data[:length]) for frame in frames]))
     return analyze(path)
+
+
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
+def test_what_tshark_could_not_see_is_said_too(tmp_path: Path) -> None:
+    """In frame 8 the head of the answer and some of its body."""
+    frames = frames_of(sample("curl-reset-mid-body").read_bytes())
+    path = tmp_path / "cut.pcap"
+    path.write_bytes(pcap([frame._replace(data=frame.data[: HEADERS + 90]) for frame in frames]))
+    report = analyze(path, dissection=Dissection())
+    (result,) = report.flows
+    assert [(message.number, message.cut) for message in result.messages] == [(6, False), (8, True)]
+    assert result.messages[-1].words == "200 OK [cut short by the capture]"
+    assert any("in 1 connection what the programs said was not judged, or in part" in n for n in report.notes)
+    whole = analyze(sample("curl-reset-mid-body"), dissection=Dissection())
+    assert not any(message.cut for result in whole.flows for message in result.messages)
+    assert not any("not judged" in note for note in whole.notes)
 
 
 def not_judged(report: Report) -> list[str]:

@@ -10,9 +10,21 @@ import pytest
 from analyzer.cli.rule_samples import run_sample
 from analyzer.errors import UserError
 from analyzer.matching.load import load_rule, load_rules, rules_folder
+from analyzer.matching.match import Matcher
 from analyzer.model.event import EVENTS
 from analyzer.model.rule import SYSTEMS, Rule, Sample
+from analyzer.pipeline import Engine
+from analyzer.sources.transcript import TranscriptSource, parse
 
+EOF_SOON = """
+client > server  S   0:0(0)
+server > client  S.  0:0(0) ack 1
+client > server  .   1:1(0) ack 1
+client > server  P.  1:101(100) ack 1
++0.003 server > client  F.  1:1(0) ack 101
+client > server  F.  101:101(0) ack 2
+server > client  .   2:2(0) ack 102
+"""
 RULES = load_rules(rules_folder())
 SAMPLES = rules_folder().parent / "samples"
 
@@ -78,6 +90,17 @@ def test_all_errors_are_told_at_once(tmp_path: Path) -> None:
     assert "`ECONNRESTE` is no result of a call" in told
     assert "unknown key `fixx`" in told
     assert "`fix` is missing" in told
+
+
+@pytest.mark.parametrize("field", ["flow.age:x", "socket.state:time", "socket.bytes_sent:.1f"])
+def test_a_wrong_format_in_the_summary_is_refused(tmp_path: Path, field: str) -> None:
+    told = broken(tmp_path, ("severity: error", f'severity: error\nsummary: "{{{field}}}"'))
+    assert f":{field.partition(':')[2]}" in told or "`:time`" in told
+
+
+def test_a_length_of_time_in_the_summary_has_the_unit_that_fits() -> None:
+    (result,) = Engine(Matcher(RULES)).run(TranscriptSource(parse(EOF_SOON)))
+    assert "FIN came 3 ms after" in result.findings[0].summary
 
 
 def test_an_unknown_field_in_the_summary_is_refused(tmp_path: Path) -> None:

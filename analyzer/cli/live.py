@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
 from time import monotonic
 from types import FrameType
 
@@ -25,6 +28,7 @@ from analyzer.model.filter import Filter
 from analyzer.model.finding import News
 from analyzer.model.host import Host
 from analyzer.model.live import SNAPLEN, Keep, Standing, Wanted
+from analyzer.model.report import Report
 from analyzer.reports import live_json, live_text
 from analyzer.reports.live_changes import Change, Changes
 from analyzer.reports.live_metrics import Counted
@@ -134,7 +138,7 @@ def command(
             failures=failures,
             dissection=Dissection() if app else None,
         )
-        screen.end()
+        screen.end(report)
         reports.write(report)
     damage = report.captures[0].damage
     if damage:
@@ -153,38 +157,50 @@ class _Screen:
         self._changes = Changes()
         self._status = Status()
         self._shows_status = sys.stderr.isatty()
+        self._wraps = sys.stdout.isatty()
         self._shown_at = 0.0
         self._exporter = exporter
         self._counted = Counted()
         self._counted_at = 0.0
         if exporter:
             click.echo(f"metrics: {exporter.address}", err=True)
-        self._complaints = 0
+        self._complaints: set[str] = set()
 
     def tell(self, news: Sequence[News], standing: Standing) -> None:
         """Say it."""
-        for problem in standing.problems[self._complaints :]:
-            self._clear()
-            complain(problem)
-        self._complaints = len(standing.problems)
+        for problem in standing.problems:
+            if problem not in self._complaints:
+                self._clear()
+                complain(problem)
+        self._complaints = set(standing.problems)
         changes = list(self._changes.of(news))
         self._status.count(changes)
         self._export(changes, standing)
         if changes:
             self._clear()
             for line in self._lines(changes):
-                click.echo(printable(line))
+                self._say(printable(line))
         if self._shows_status and monotonic() - self._shown_at >= _STATUS_SECONDS:
             self._clear()
             self._shown_at = monotonic()
             width = shutil.get_terminal_size().columns - 1
             click.echo(self._status.line(standing, self._shown_at)[:width], err=True, nl=False)
 
-    def end(self) -> None:
-        """The report follows."""
+    def end(self, report: Report) -> None:
+        """The report follows; what it takes back of the lines before it is said."""
         self._clear()
-        if self._report_follows and self._format == "text":
-            click.echo()
+        if self._format == "text":
+            for line in live_text.afterwards(self._status.failed, report):
+                self._say(printable(line))
+            if self._report_follows:
+                click.echo()
+
+    def _say(self, line: str) -> None:
+        """A line; on a terminal none of its words is torn apart, elsewhere it stays one line for grep."""
+        wraps = self._format == "text" and self._wraps
+        lines = live_text.wrapped(line, shutil.get_terminal_size().columns - 1) if wraps else [line]
+        for one in lines:
+            click.echo(one)
 
     def _lines(self, changes: Sequence[Change]) -> Iterable[str]:
         if self._format == "text":
@@ -253,6 +269,25 @@ def _sources(interfaces: tuple[str, ...], words: tuple[str, ...]) -> tuple[tuple
             raise UserError("filter-of-pipe", " ".join(words[1:]), "a pipe cannot be filtered", hint)
         return (), ""
     if not interfaces:
-        hint = "errnoscope live -i any; -D lists the interfaces; - reads a pipe"
-        raise UserError("no-interface", "live", "no interface is given", hint)
+        raise _no_interface(words)
     return interfaces, " ".join(words)
+
+
+def _no_interface(words: tuple[str, ...]) -> UserError:
+    """What may have been meant by words without -i: an interface, or one much like it, a file, a filter."""
+    from analyzer.pipeline import interface_names
+
+    hint = "errnoscope live -i any; -D lists the interfaces; - reads a pipe"
+    if not words:
+        return UserError("no-interface", "live", "no interface is given", hint)
+    near = get_close_matches(words[0], interface_names(), n=1)
+    if near:
+        what = "an interface is named with -i" + ("" if near[0] == words[0] else f"; there is {near[0]}")
+        return UserError(
+            "no-interface", words[0], what, shlex.join(["errnoscope", "live", "-i", near[0], *words[1:]])
+        )
+    if Path(words[0]).exists():
+        hint = shlex.join(["errnoscope", "analyze", words[0]])
+        return UserError("no-interface", words[0], "live takes what is captured now; to read a capture", hint)
+    hint = f"{shlex.join(['errnoscope', 'live', '-i', 'any', *words])}; -D lists the interfaces"
+    return UserError("no-interface", " ".join(words), "no interface is given for this filter", hint)

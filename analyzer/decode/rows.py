@@ -59,57 +59,50 @@ Values = Mapping[str, "NDArray[Any] | int"]
 
 
 class Rows:
-    """Rows of one block: each ``add`` appends some, ``finish`` puts all into the order of the frames."""
+    """Rows of one block, one a frame: each ``add`` fills in some, ``finish`` gives those that are there."""
 
-    def __init__(self, capacity: int, *, places: bool = False) -> None:
-        self._capacity = capacity
+    def __init__(self, frames: int, *, places: bool = False) -> None:
+        self._frames = frames
         self._kinds = _EVERY if places else _COLUMNS
-        self._count = 0
-        self._index: list[NDArray[np.int64]] = []
+        self._is_there = np.zeros(frames, np.bool_)
         self._columns: dict[str, NDArray[Any]] = {}
 
     def add(self, index: NDArray[np.int64], *parts: Values) -> None:
-        """Append a row for each frame of ``index``, int64 (k,); a column that no part names stays default.
+        """Fill in the rows of the frames ``index``, int64 (k,), ascending; what no part names is default.
 
         The values may have any byte order and stride: the one copy into the column sets that right.
         """
         if not len(index):
             return
-        begin, self._count = self._count, self._count + len(index)
-        self._index.append(index)
-        for values in parts:
-            for name, value in values.items():
-                if name not in self._kinds:
-                    continue
-                if name not in self._columns:
-                    self._columns[name] = self._blank(name, self._capacity)
-                self._columns[name][begin : self._count] = value
+        given = {name: value for values in parts for name, value in values.items() if name in self._kinds}
+        rows = slice(None) if len(index) == self._frames else index
+        self._is_there[rows] = True
+        for name in self._columns.keys() - given.keys():
+            self._columns[name][rows] = _default(name)
+        for name, value in given.items():
+            if name not in self._columns:
+                self._columns[name] = self._blank(name)
+            self._columns[name][rows] = value
+
+    def remove(self, index: NDArray[np.int64]) -> None:
+        """These frames, int64 (k,), have no row, or get another one."""
+        self._is_there[index] = False
 
     def finish(self) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]]]:
         """The frames' indices, int64 (rows,), ascending, and every column that is wanted, (rows,)."""
-        index, order = self._order()
+        index = np.flatnonzero(self._is_there).astype(np.int64, copy=False)
         columns = {}
         for name in self._kinds:
             column = self._columns.get(name)
             if column is None:
-                columns[name] = constant(_default(name), self._count)
+                columns[name] = constant(_default(name), len(index))
             else:
-                column = column[: self._count]
-                columns[name] = column if order is None else column.take(order)
+                columns[name] = column if len(index) == self._frames else column.take(index)
         return index, columns
 
-    def _order(self) -> tuple[NDArray[np.int64], NDArray[np.intp] | None]:
-        """The indices in order, and the permutation that puts rows there; None where they are already."""
-        if len(self._index) == 1:  # every stage keeps the order of what it is given
-            return self._index[0], None
-        index = np.concatenate([np.empty(0, dtype=np.int64), *self._index])
-        order = np.argsort(index, kind="stable")
-        return index.take(order), order
-
-    @staticmethod
-    def _blank(name: str, size: int) -> NDArray[Any]:
+    def _blank(self, name: str) -> NDArray[Any]:
         default = _default(name)
-        return np.full(size, default) if default else np.zeros(size, default.dtype)
+        return np.full(self._frames, default) if default else np.zeros(self._frames, default.dtype)
 
 
 def _default(name: str) -> np.generic:

@@ -1,4 +1,4 @@
-"""Rows sorted by flow, and what is known of both ends just before each of them."""
+"""Slots sorted by flow, and what is known of both ends just before each of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.flows.running import RunningMax, last_before
-from analyzer.flows.table import Rows
+from analyzer.flows.table import Slots
 from analyzer.model.columns import PacketColumns
 
 Mask = NDArray[np.bool_]
@@ -42,7 +42,7 @@ SUMS = ("payload", "unseen", "gaps")
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows sorted by flow.
+    """Slots sorted by flow.
 
     group: int64 (n,), starts: int64 (g,), slot: int64 (g,), side: uint8 (n,); forward: bool (n,), sent by
     the endpoint that sorts first; stray: bool (n,), SYNs that may begin another flow; handed: int64 (h,),
@@ -62,7 +62,7 @@ class Batch:
     superseded_at: NDArray[np.int64]
 
     def last_values(
-        self, before: Rows, found: NDArray[np.int64], rows: NDArray[np.int64], side: int, family: str
+        self, before: Slots, found: NDArray[np.int64], rows: NDArray[np.int64], side: int, family: str
     ) -> dict[str, NDArray[Any]]:
         """Totals of one end, those of one of the FAMILIES, just before each of ``rows``: (k,) each, by name.
 

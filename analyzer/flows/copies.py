@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.flows.batch import Batch, Mask
-from analyzer.flows.table import Rows
 from analyzer.model.columns import Flag, PacketColumns
+from analyzer.model.records import Records
 
 COPY_NS = 10**7
 """A packet passes a bridge, a router or a mirror port within 10 ms; what is sent again has another IP ID."""
@@ -32,7 +32,7 @@ class Copies:
     """Remembers the last rows of all flows from batch to batch."""
 
     def __init__(self) -> None:
-        self._recent: Rows = np.zeros(0, _RECENT)
+        self._recent: Records = np.zeros(0, _RECENT)
         self.count = 0
 
     def find(self, batch: Batch, flows: NDArray[np.int64], idle: Mask, asks: Mask) -> Mask:
@@ -117,7 +117,7 @@ def _senders(batch: Batch, flows: NDArray[np.int64], rows: NDArray[np.int64]) ->
 
 def _noted(
     batch: Batch, flows: NDArray[np.int64], tags: NDArray[np.uint32], chosen: NDArray[np.int64]
-) -> Rows:
+) -> Records:
     """What must be known of these rows to find their copies."""
     rows = batch.rows
     noted = np.zeros(len(chosen), _RECENT)
@@ -155,8 +155,10 @@ def _hashes(rows: PacketColumns, chosen: NDArray[np.int64], senders: NDArray[np.
     return value * _ODD
 
 
-def _same(known: Rows, noted: Rows, pool: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows of ``pool`` that equal an earlier one near by, and that one's frame number: int64 (k,) each."""
+def _same(
+    known: Records, noted: Records, pool: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Records of ``pool`` that equal an earlier one near by, and that one's frame number: int64 (k,) each."""
     every = np.concatenate([known, noted])
     order = np.argsort(every["hash"], kind="stable")
     every = every[order]

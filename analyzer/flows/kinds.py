@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from analyzer.flows.batch import Batch, Sides
 from analyzer.flows.marks import Marks
 from analyzer.flows.running import count_since, last_of_groups, previous
-from analyzer.flows.table import Rows
+from analyzer.flows.table import Slots
 from analyzer.model.columns import Flag
 from analyzer.model.flow import CLIENT, SERVER, Kind
 
@@ -17,7 +17,7 @@ PATIENCE_NS = 10**9
 leaves without reading what it does not need, which is everyday; timeouts are set in whole seconds."""
 
 
-def kinds(batch: Batch, marks: Marks, sides: Sides, before: Rows, after: Rows) -> NDArray[np.uint16]:
+def kinds(batch: Batch, marks: Marks, sides: Sides, before: Slots, after: Slots) -> NDArray[np.uint16]:
     """Kind bits of each row: uint16 (n,). Writes what is going on at each side into ``after``."""
     found = _OF_FLAGS[batch.rows.flags]
     repeated, recovered = _repetitions(batch, marks, before, after)
@@ -45,9 +45,9 @@ _OF_FLAGS = np.array([sum(kind for flag, kind in _HEADER if flags & flag) for fl
 
 
 def _repetitions(
-    batch: Batch, marks: Marks, before: Rows, after: Rows
+    batch: Batch, marks: Marks, before: Slots, after: Slots
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows that send again what had been sent again already, and those that end a run: int64 (k,) each.
+    """Slots that send again what had been sent again already, and those that end a run: int64 (k,) each.
 
     A run that is worth its end being told is such a repetition, or a SYN or FIN sent again.
     """
@@ -76,7 +76,7 @@ def _repetitions(
     return np.concatenate(repeated), np.concatenate(recovered)
 
 
-def _probed_before(batch: Batch, sides: Sides, before: Rows) -> NDArray[np.int64]:
+def _probed_before(batch: Batch, sides: Sides, before: Slots) -> NDArray[np.int64]:
     """Probes that follow another one of the same end which nothing has answered: int64 (k,)."""
     found = [_NONE]
     for side in (CLIENT, SERVER):
@@ -88,8 +88,8 @@ def _probed_before(batch: Batch, sides: Sides, before: Rows) -> NDArray[np.int64
     return np.concatenate(found)
 
 
-def _first_zeros(batch: Batch, marks: Marks, sides: Sides, before: Rows) -> NDArray[np.int64]:
-    """Rows that announce window 0 where that end's row before did not, or none was: int64 (k,)."""
+def _first_zeros(batch: Batch, marks: Marks, sides: Sides, before: Slots) -> NDArray[np.int64]:
+    """Slots that announce window 0 where that end's row before did not, or none was: int64 (k,)."""
     zeros = np.flatnonzero(marks.announces & (batch.rows.window == 0))
     found = [_NONE]
     for side in (CLIENT, SERVER):
@@ -104,7 +104,7 @@ def _first_zeros(batch: Batch, marks: Marks, sides: Sides, before: Rows) -> NDAr
 _NONE = np.zeros(0, np.int64)
 
 
-def _unanswered(batch: Batch, marks: Marks, sides: Sides, before: Rows) -> NDArray[np.int64]:
+def _unanswered(batch: Batch, marks: Marks, sides: Sides, before: Slots) -> NDArray[np.int64]:
     """The first FIN or RST of a flow, if an answer to the client was due: int64 (k,).
 
     The client had sent new data after the server's last; if it is the one that ends, it waited PATIENCE_NS.

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from analyzer.flows.batch import Batch
 from analyzer.flows.copies import COPY_NS
 from analyzer.flows.keys import scramble
-from analyzer.flows.table import Rows
+from analyzer.flows.table import Slots
 from analyzer.model.columns import Flag, PacketColumns
-from analyzer.model.records import take, where
+from analyzer.model.records import Records, take, where
 from analyzer.model.summary import ENDS, LEG, LegRows
 
 LEG_NS = COPY_NS
@@ -135,9 +135,9 @@ class Legs:
     """Remembers the SYNs of all flows from batch to batch, as long as another one may be the same packet."""
 
     def __init__(self) -> None:
-        self._recent: Rows = np.zeros(0, _RECENT)
+        self._recent: Records = np.zeros(0, _RECENT)
 
-    def find(self, batch: Batch, slots: Rows) -> LegRows:
+    def find(self, batch: Batch, slots: Slots) -> LegRows:
         """The flows that begin in this batch with a SYN which another flow showed before: LEG rows.
 
         Writes the number of that flow, plus one, into ``first_leg`` of the slots (g,).
@@ -165,7 +165,7 @@ class Legs:
             self._recent = where(self._recent, self._recent["clock"] > batch.rows.clock.max() - LEG_NS)
         return legs
 
-    def _noted(self, batch: Batch, slots: Rows) -> tuple[Rows, NDArray[np.int64]]:
+    def _noted(self, batch: Batch, slots: Slots) -> tuple[Records, NDArray[np.int64]]:
         """The SYNs of the batch that may be one packet with another one, and their rows: int64 (k,).
 
         That is those of which a second one is known, and those of the end, whose second one may follow.
@@ -211,7 +211,7 @@ def _hashes(columns: PacketColumns, rows: NDArray[np.int64]) -> NDArray[np.uint6
     return scramble(scramble(first) ^ shape)
 
 
-def _near(every: Rows) -> NDArray[np.bool_]:
+def _near(every: Records) -> NDArray[np.bool_]:
     """Which rows (sorted) are the same SYN as the one before them: bool (n,)."""
     near = np.zeros(len(every), np.bool_)
     near[1:] = every["hash"][1:] == every["hash"][:-1]
@@ -220,7 +220,7 @@ def _near(every: Rows) -> NDArray[np.bool_]:
     return near
 
 
-def _legs(rows: Rows) -> LegRows:
+def _legs(rows: Records) -> LegRows:
     legs = np.zeros(len(rows), LEG)
     for name in ("flow", *(name for name, _ in ENDS)):
         legs[name] = rows[name]

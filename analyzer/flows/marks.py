@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from analyzer.flows.batch import Batch, Mask
 from analyzer.flows.copies import Copies
 from analyzer.flows.running import FAR, RunningMax, previous
-from analyzer.flows.table import Rows
+from analyzer.flows.table import Slots
 from analyzer.model.columns import TCP, Flag, PacketColumns
 from analyzer.model.flow import CLIENT, SERVER
 
@@ -36,7 +36,7 @@ class Marks:
 
 def mark(
     batch: Batch,
-    before: Rows,
+    before: Slots,
     copies: Copies,
     seqs: Tops,
     acks: Tops,
@@ -108,7 +108,7 @@ def _ahead(numbers: NDArray[np.uint32], of: NDArray[np.uint32]) -> NDArray[np.in
 
 
 def _probes(
-    batch: Batch, before: Rows, announces: Mask, able: Mask, offset: NDArray[np.int32], all_acked: Mask
+    batch: Batch, before: Slots, announces: Mask, able: Mask, offset: NDArray[np.int32], all_acked: Mask
 ) -> Mask:
     """Keepalives and zero-window probes: bool (n,). ``offset`` lies between SND.UNA and the row's number.
 
@@ -131,7 +131,7 @@ def _probes(
     return probe
 
 
-def _turns(batch: Batch, fresh: Mask, before: Rows) -> Mask:
+def _turns(batch: Batch, fresh: Mask, before: Slots) -> Mask:
     """New data before which the last new data came from the other end, or from none: bool (n,)."""
     numbers = before["last_data_number"]
     carried = np.where(numbers.any(axis=1), numbers[:, SERVER] > numbers[:, CLIENT], -1)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from analyzer.data import load
-from analyzer.flows.table import Rows
 from analyzer.model.flow import address_text
+from analyzer.model.records import Records
 
 _KEPT = 4096
 """Pairs of who asks and for whom, at most: a scan of a network asks for every address in it."""
@@ -37,7 +37,7 @@ class Neighbours:
         self._asked: dict[Address, dict[Address, _Asked]] = {}
         self._pairs = 0
 
-    def add(self, rows: Rows) -> None:
+    def add(self, rows: Records) -> None:
         """The next ones, NEIGHBOUR rows (k,)."""
         for _, time, version, asks, asker_hi, asker_lo, target_hi, target_lo in rows.tolist():
             target = (version, target_hi, target_lo)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.flows.batch import Batch, State
-from analyzer.flows.table import Rows
+from analyzer.flows.table import Slots
 from analyzer.flows.tracker import Tracker
 from analyzer.model.flow import Kind
 
@@ -25,7 +25,7 @@ class ShownTracker(Tracker):
         self.places: dict[int, int] = {}
         """Of a frame that was handed out: which of its flow it is, from 0."""
 
-    def _mark_shown(self, batch: Batch, before: Rows, state: State) -> None:
+    def _mark_shown(self, batch: Batch, before: Slots, state: State) -> None:
         """The rows of the sample, and those that may turn out to be the last of their flow."""
         group = batch.group
         ends = np.append(batch.starts[1:], len(group))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.data import load
-from analyzer.flows.table import Rows
+from analyzer.flows.table import Slots
 from analyzer.model.columns import ROW_FIELDS, TCP, Flag, PacketColumns
 from analyzer.model.seq import add
 
@@ -51,7 +51,7 @@ def find_splits(
     forward: NDArray[np.bool_],
     starts: NDArray[np.int64],
     is_carried: NDArray[np.bool_],
-    carried: Rows,
+    carried: Slots,
     strays: Mapping[int, Stray],
 ) -> Splits:
     """Look where another connection begins between the same endpoints.
@@ -82,7 +82,7 @@ def find_splits(
         start, end = int(starts[index]), int(ends[index])
         life = Life(start)
         if is_carried[index]:
-            life = Life.carried(carried[index], start, strays.get(int(carried[index]["flow"])))
+            life = Life.carried(carried, index, start, strays.get(int(carried["flow"][index])))
         life.walk(rows, forward, start + np.flatnonzero(control[start:end]), pause)
         begins.extend(life.begins)
         handed.update(life.handed)
@@ -111,14 +111,17 @@ class Life:
     strays: list[int] = field(default_factory=list)
 
     @classmethod
-    def carried(cls, slot: Rows, start: int, stray: Stray | None) -> Life:
+    def carried(cls, slots: Slots, index: int, start: int, stray: Stray | None) -> Life:
         """As a slot remembers it."""
+        opened = zip(
+            (False, True), slots["opened"][index].tolist(), slots["has_opened"][index].tolist(), strict=True
+        )
         return cls(
             start,
-            talked=bool(slot["opened_time"].any()),
-            opened={bool(end): int(slot["opened"][end]) for end in (0, 1) if slot["has_opened"][end]},
-            finished={bool(end) for end in (0, 1) if slot["finished"][end]},
-            reset=bool(slot["reset"]),
+            talked=bool(slots["opened_time"][index].any()),
+            opened={end: number for end, number, is_known in opened if is_known},
+            finished={end for end in (False, True) if slots["finished"][index, int(end)]},
+            reset=bool(slots["reset"][index]),
             stray=stray,
         )
 

@@ -10,12 +10,12 @@ from analyzer.flows.copies import Copies
 from analyzer.flows.kinds import kinds
 from analyzer.flows.marks import Marks, Tops, mark, seq_ends
 from analyzer.flows.running import count_since, first_of_groups, last_of_groups, running_max, sum_before
-from analyzer.flows.table import Rows
+from analyzer.flows.table import Slots
 from analyzer.model.columns import TCP, Flag
 from analyzer.model.flow import CLIENT, SERVER
 
 
-def follow(batch: Batch, before: Rows, after: Rows, copies: Copies) -> State:
+def follow(batch: Batch, before: Slots, after: Slots, copies: Copies) -> State:
     """Both ends' state before each row; writes what it is after the last one into ``after`` (slots, (g,))."""
     rows = batch.rows
     ends = seq_ends(rows)
@@ -38,8 +38,8 @@ def follow(batch: Batch, before: Rows, after: Rows, copies: Copies) -> State:
 
 def _both(
     batch: Batch,
-    before: Rows,
-    after: Rows,
+    before: Slots,
+    after: Slots,
     values: NDArray[np.uint32],
     eligible: Mask,
     name: str,
@@ -58,7 +58,7 @@ def _both(
 
 
 def _side(
-    batch: Batch, marks: Marks, before: Rows, after: Rows, side: int
+    batch: Batch, marks: Marks, before: Slots, after: Slots, side: int
 ) -> tuple[dict[str, NDArray[np.int64]], dict[str, NDArray[np.int64]]]:
     """Sums and last rows of one end."""
     own = batch.side == side
@@ -90,7 +90,7 @@ def _side(
     return sums, found
 
 
-def _opened(batch: Batch, marks: Marks, after: Rows, side: int) -> NDArray[np.int64]:
+def _opened(batch: Batch, marks: Marks, after: Slots, side: int) -> NDArray[np.int64]:
     """First row of one end without SYN in each group, n where there is none: int64 (g,)."""
     n = len(batch.side)
     plain = marks.sent & (batch.side == side) & ((batch.rows.flags & Flag.SYN) == 0)
@@ -101,7 +101,7 @@ def _opened(batch: Batch, marks: Marks, after: Rows, side: int) -> NDArray[np.in
     return first
 
 
-def _count_probes(batch: Batch, sides: tuple[Side, Side], before: Rows, after: Rows) -> None:
+def _count_probes(batch: Batch, sides: tuple[Side, Side], before: Slots, after: Slots) -> None:
     """Write into ``after`` how many probes of each end are unanswered."""
     nexts = np.append(batch.starts[1:], len(batch.side))
     for side in (CLIENT, SERVER):

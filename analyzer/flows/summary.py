@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 
 from analyzer.flows.batch import Batch, Mask, State
 from analyzer.flows.running import first_of_groups, last_of_groups
-from analyzer.flows.table import Rows
+from analyzer.flows.table import Slots
 from analyzer.model.columns import Flag
 from analyzer.model.flow import CLIENT, SERVER, Kind
 from analyzer.model.summary import ENDS, MIN_IDLE_NS, MIN_PAUSE_NS, SUMMARY, SummaryRows
 
 
-def note_pauses(batch: Batch, state: State, before: Rows, after: Rows) -> None:
+def note_pauses(batch: Batch, state: State, before: Slots, after: Slots) -> None:
     """Carry the longest pause survived, and each side's longest that was not answered yet; slots (g,).
 
     A pause lies before a segment that is not sent again; it is survived once the other end sends anything
@@ -41,7 +41,7 @@ def note_pauses(batch: Batch, state: State, before: Rows, after: Rows) -> None:
         after["fatal"][:, side] = fatal
 
 
-def _pauses(batch: Batch, before: Rows) -> NDArray[np.int64]:
+def _pauses(batch: Batch, before: Slots) -> NDArray[np.int64]:
     """How long nothing of the flow had been seen before each row: int64 (n,)."""
     clock = batch.rows.clock
     pauses = np.empty_like(clock)
@@ -51,7 +51,7 @@ def _pauses(batch: Batch, before: Rows) -> NDArray[np.int64]:
     return pauses
 
 
-def note_sizes(batch: Batch, after: Rows) -> None:
+def note_sizes(batch: Batch, after: Slots) -> None:
     """Carry the largest payload of each side's segments in ``after`` (slots, (g,))."""
     payload = batch.rows.payload
     if batch.rows.is_icmp.any():
@@ -61,7 +61,7 @@ def note_sizes(batch: Batch, after: Rows) -> None:
         after["largest"][:, side] = np.maximum(after["largest"][:, side], largest)
 
 
-def note_answers(batch: Batch, after: Rows) -> None:
+def note_answers(batch: Batch, after: Slots) -> None:
     """Remember the first SYN+ACK of each flow, and who sent a reset, in ``after`` (slots, (g,))."""
     rows = batch.rows
     both = Flag.SYN | Flag.ACK
@@ -74,20 +74,20 @@ def note_answers(batch: Batch, after: Rows) -> None:
     after["reset_by"][batch.group[resets], batch.side[resets]] = True
 
 
-def note_mss(batch: Batch, after: Rows) -> None:
+def note_mss(batch: Batch, after: Slots) -> None:
     """Remember the MSS of each side's SYN in ``after`` (slots, (g,))."""
     told = np.flatnonzero((batch.rows.flags & Flag.SYN) != 0)
     told = told[batch.rows.mss[told] > 0]
     after["mss"][batch.group[told], batch.side[told]] = batch.rows.mss[told]
 
 
-def unsplit(slots: Rows) -> int:
+def unsplit(slots: Slots) -> int:
     """How many of these flows hold a segment that is larger than its receiver takes (its MSS)."""
     limit = slots["mss"][:, ::-1]
     return int(((limit > 0) & (slots["largest"] > limit)).any(axis=1).sum())
 
 
-def note_ttls(batch: Batch, state: State, after: Rows) -> None:
+def note_ttls(batch: Batch, state: State, after: Slots) -> None:
     """Remember the first TTL of each side, and that of its first reset, in ``after`` (slots, (g,))."""
     resets = np.flatnonzero(batch.rows.flags & Flag.RST)
     for side in (CLIENT, SERVER):
@@ -98,7 +98,7 @@ def note_ttls(batch: Batch, state: State, after: Rows) -> None:
             after[name][new, side] = batch.rows.ttl[first[new]]
 
 
-def note_idle_close(batch: Batch, state: State, before: Rows, after: Rows) -> None:
+def note_idle_close(batch: Batch, state: State, before: Slots, after: Slots) -> None:
     """Remember in ``after`` (slots, (g,)) how long the server had been silent when it closed first.
 
     That is its idle timeout, if the client had not sent anything since.
@@ -129,7 +129,7 @@ _SAME = (
 )
 
 
-def summary_rows(slots: Rows) -> SummaryRows:
+def summary_rows(slots: Slots) -> SummaryRows:
     """SUMMARY rows of these slots: (n,)."""
     out = np.zeros(len(slots), SUMMARY)
     for name in _SAME:

@@ -1,12 +1,14 @@
-"""The open flows, one slot each, in one growing array."""
+"""The open flows, one slot each, in growing columns."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Rows = NDArray[np.void]
-"""A structured array: SLOT rows, mostly."""
+from analyzer.flows.index import KeyIndex
 
 _TOTALS = (
     ("payload", "i8"),
@@ -85,20 +87,80 @@ SLOT = np.dtype(
 )
 
 
-def put(rows: Rows, index: NDArray[np.int64], values: Rows) -> None:
-    """Overwrite these rows."""
-    opaque = f"V{rows.dtype.itemsize}"
-    rows.view(opaque)[index] = values.view(opaque)
+Values = NDArray[Any]
+
+
+class Slots:
+    """Some slots of a table as they are, or are to be; each column is copied when it is asked for.
+
+    A column has one value a slot, (k,), or two, (k, 2), one of each side, each side's in one piece. All that
+    is computed of a batch goes through these columns dozens of times: in one array of structures every value
+    would lie in a cache line of its own.
+    """
+
+    def __init__(self, source: Mapping[str, Values] | Slots, index: NDArray[np.int64] | None = None) -> None:
+        """The slots ``index`` of a table, or a copy of other slots that may be changed."""
+        self._source = source
+        self._index = index
+        self._columns: dict[str, Values] = {}
+
+    def __len__(self) -> int:
+        return len(self._source) if self._index is None else len(self._index)
+
+    def __getitem__(self, name: str) -> Values:
+        column = self._columns.get(name)
+        if column is None:
+            source = self._source[name]
+            column = source.copy("K") if self._index is None else _taken(source, self._index)
+            self._columns[name] = column
+        return column
+
+    def __setitem__(self, name: str, values: Values) -> None:
+        if values is not self._columns.get(name):  # what += has changed in place
+            self[name][...] = values
+
+    def changed(self) -> Mapping[str, Values]:
+        """The columns that were asked for."""
+        return self._columns
+
+
+def _taken(column: Values, index: NDArray[np.int64]) -> Values:
+    """``column[index]``, each side's values in one piece."""
+    if column.ndim == 1:
+        return column.take(index)
+    pairs = column.view(f"V{2 * column.itemsize}")[:, 0].take(index)
+    return np.array(pairs.view(column.dtype).reshape(-1, 2), order="F")
 
 
 class FlowTable:
-    """Slots of the open flows; ``by_key`` finds the newest flow of a pair of endpoints."""
+    """Slots of the open flows, a column a value; ``find`` gives the newest flow of a pair of endpoints."""
 
     def __init__(self) -> None:
-        self.slots: Rows = np.zeros(1024, SLOT)
-        self.by_key: dict[int, int] = {}
-        self._free: list[int] = []
+        self._columns: dict[str, Values] = {
+            name: np.zeros((1024, *SLOT[name].shape), SLOT[name].base) for name in SLOT.names or ()
+        }
+        self._index = KeyIndex()
+        self._free: NDArray[np.int64] = np.zeros(0, np.int64)
         self._used = 0
+        self._room = 1024
+
+    def __getitem__(self, name: str) -> Values:
+        """The column of all slots, those that are free included: (room,) or (room, 2)."""
+        return self._columns[name]
+
+    def at(self, index: NDArray[np.int64]) -> Slots:
+        """These slots; to be read before the table is changed."""
+        return Slots(self._columns, index)
+
+    def put(self, index: NDArray[np.int64], slots: Slots) -> None:
+        """Overwrite these slots with what was changed in them."""
+        for name, values in slots.changed().items():
+            column = self._columns[name]
+            if column.ndim == 1:
+                column[index] = values
+            else:
+                pairs = f"V{2 * column.itemsize}"
+                column.view(pairs)[index] = np.ascontiguousarray(values).view(pairs)
 
     @property
     def used(self) -> int:
@@ -107,36 +169,39 @@ class FlowTable:
 
     def find(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Slot of each key, -1 where there is none: int64 (n,)."""
-        get = self.by_key.get
-        return np.array([get(key, -1) for key in keys.tolist()], np.int64)
+        return self._index.find(keys)
 
     def allocate(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
         """A new, zeroed slot for each key, which it is found by from now on: int64 (n,)."""
-        reused = [self._free.pop() for _ in range(min(len(keys), len(self._free)))]
-        fresh = range(self._used, self._used + len(keys) - len(reused))
-        self._used = fresh.stop
-        while self._used > len(self.slots):
-            self.slots.resize(2 * len(self.slots), refcheck=False)  # in place where the system can
-        found = np.array([*reused, *fresh], np.int64)
-        put(self.slots, found, np.zeros(1, SLOT))
-        self.slots["key"][found] = keys
-        self.slots["live"][found] = True
-        self.by_key.update(zip(keys.tolist(), found.tolist(), strict=True))
+        left = max(len(self._free) - len(keys), 0)
+        reused, self._free = self._free[left:][::-1], self._free[:left]
+        fresh = np.arange(self._used, self._used + len(keys) - len(reused))
+        self._used += len(fresh)
+        self._make_room()
+        for column in self._columns.values() if len(reused) else ():
+            column[reused] = 0
+        found = np.concatenate([reused, fresh])
+        self["key"][found] = keys
+        self["live"][found] = True
+        self._index.add(keys, found)
         return found
+
+    def _make_room(self) -> None:
+        """Let every column have as many rows as there are slots."""
+        while self._used > self._room:
+            self._room *= 2
+        for column in self._columns.values():
+            if len(column) < self._room:
+                column.resize(
+                    (self._room, *column.shape[1:]), refcheck=False
+                )  # in place where the system can
 
     def release(self, slots: NDArray[np.int64]) -> None:
         """Forget these flows."""
-        self.slots["live"][slots] = False
-        for key, slot in zip(self.slots["key"][slots].tolist(), slots.tolist(), strict=True):
-            if self.by_key.get(key) == slot:
-                del self.by_key[key]
-        self._free.extend(slots.tolist())
-
-    @property
-    def count(self) -> int:
-        """How many slots are in use."""
-        return self._used - len(self._free)
+        self["live"][slots] = False
+        self._index.remove(self["key"][slots], slots)
+        self._free = np.concatenate([self._free, slots])
 
     def live(self) -> NDArray[np.int64]:
         """Slots in use: int64 (n,)."""
-        return np.flatnonzero(self.slots["live"][: self._used])
+        return np.flatnonzero(self["live"][: self._used])

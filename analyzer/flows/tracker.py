@@ -31,11 +31,10 @@ from analyzer.flows.summary import (
     summary_rows,
     unsplit,
 )
-from analyzer.flows.table import FlowTable, Rows, put
-from analyzer.flows.values import flow_ends, flow_value, quiet_flows, segment_rows
+from analyzer.flows.table import FlowTable, Slots
+from analyzer.flows.values import flow_ends, flow_values, quiet_flows, segment_rows
 from analyzer.model.columns import TCP, Flag, PacketColumns
 from analyzer.model.flow import MAX_FLOWS, Flow, FlowEnd, Kind, QuietFlow, Segment
-from analyzer.model.records import take
 from analyzer.model.summary import LegRows, Summary, SummaryRows, summaries
 
 SIGNIFICANT = Kind.ALL & ~(Kind.RESENT | Kind.PROBE)
@@ -142,7 +141,7 @@ class Tracker:
         self._clock = max(self._clock, columns.clock_end)
         self._batches += 1
         self._rows += len(columns)
-        full = self._table.count > self._max_flows
+        full = self._table.used > self._max_flows
         if full or self._batches >= _SWEEP_EVERY or self._rows >= _SWEEP_ROWS:
             self._batches = self._rows = 0
             ended.extend(self._sweep())
@@ -155,12 +154,12 @@ class Tracker:
         columns, keys, forward = ordered.rows, ordered.keys, ordered.forward
         found = self._table.find(keys)
         rows, found = np.flatnonzero(found >= 0), found[found >= 0]
-        slots = take(self._table.slots, found)
+        slots = self._table.at(found)
         opened = slots["opened"][np.arange(len(rows)), forward[rows].astype(np.int64)]
         syn = (columns.flags[rows] & (Flag.SYN | Flag.ACK)) == Flag.SYN
         anew = syn & ~columns.is_icmp[rows] & (columns.seq[rows] != opened)
         long_ago = columns.time[rows] - slots["clock"] > LINGER_NS
-        over = is_over(self._table.slots, found) & ((slots["protocol"] == TCP) | long_ago)
+        over = is_over(self._table, found) & ((slots["protocol"] == TCP) | long_ago)
         return bool((~anew & ~over).any())
 
     def tick(self, clock: int) -> list[FlowEnd]:
@@ -173,8 +172,8 @@ class Tracker:
     def so_far(self, flows: Sequence[int]) -> list[tuple[FlowEnd, Summary]]:
         """Open flows (by number) as they stand now, and what would be kept of each."""
         live = self._table.live()
-        chosen = live[np.isin(self._table.slots["flow"][live], np.array(flows, np.int64))]
-        slots = take(self._table.slots, chosen)
+        chosen = live[np.isin(self._table["flow"][live], np.array(flows, np.int64))]
+        slots = self._table.at(chosen)
         ends = flow_ends(slots, [self._clock] * len(chosen), closed=False)
         return list(zip(ends, summaries(summary_rows(slots)), strict=True))
 
@@ -201,9 +200,7 @@ class Tracker:
         """Find or make each flow's slot."""
         first = run_starts(keys)
         carried = self._table.find(keys[first])
-        splits = find_splits(
-            rows, forward, first, carried >= 0, take(self._table.slots, carried), self._strays
-        )
+        splits = find_splits(rows, forward, first, carried >= 0, self._table.at(carried), self._strays)
         split = np.zeros(len(keys), np.bool_)
         split[splits.begins] = True
         stray = np.zeros(len(keys), np.bool_)
@@ -231,18 +228,18 @@ class Tracker:
         slot[fresh] = self._open(rows, keys, forward, starts[fresh], arrival[starts[fresh]])
         replaced = at_once & (carried >= 0)
         before = np.full(len(starts), -LINGER_NS)
-        before[group[first[replaced]]] = self._table.slots["clock"][carried[replaced]]
+        before[group[first[replaced]]] = self._table["clock"][carried[replaced]]
         before[1:][followed[:-1]] = rows.clock[starts[1:][followed[:-1]] - 1]
         again = (rows.clock[starts] - before <= LINGER_NS) | np.isin(starts, syn)
-        self._table.slots["again"][slot[fresh]] = again[fresh]
+        self._table["again"][slot[fresh]] = again[fresh]
         superseded = np.concatenate([carried[replaced], slot[followed]])
         next_start = starts[np.flatnonzero(followed) + 1]
         superseded_at = rows.clock[np.concatenate([first[replaced], next_start])]
-        side = (forward != self._table.slots["client_forward"][slot][group]).astype(np.uint8)
+        side = (forward != self._table["client_forward"][slot][group]).astype(np.uint8)
         newest = slot[group[np.append(first[1:], len(keys)) - 1]]
         for index, kept in splits.open.items():
-            self._table.slots["has_stray"][newest[index]] = True
-            self._strays[int(self._table.slots["flow"][newest[index]])] = kept
+            self._table["has_stray"][newest[index]] = True
+            self._strays[int(self._table["flow"][newest[index]])] = kept
         return Batch(rows, group, starts, slot, side, forward, stray, syn, superseded, superseded_at)
 
     def _open(
@@ -257,7 +254,7 @@ class Tracker:
         order = np.argsort(arrival, kind="stable")
         found = np.empty(len(first), np.int64)
         found[order] = self._table.allocate(keys[first[order]])
-        slots = self._table.slots
+        table = self._table
         ids = np.empty(len(first), np.int64)
         ids[order] = np.arange(self._flows_seen, self._flows_seen + len(first))
         self._flows_seen += len(first)
@@ -275,22 +272,22 @@ class Tracker:
             ("server_lo", rows.dst_lo, rows.src_lo),
             ("server_port", rows.dport, rows.sport),
         ):
-            slots[name][found] = np.where(from_client, source[first], other[first])
-        slots["flow"][found] = ids
+            table[name][found] = np.where(from_client, source[first], other[first])
+        table["flow"][found] = ids
         self.guessed_flows += int(guessed.sum())
-        slots["client_guessed"][found] = guessed
-        slots["client_forward"][found] = forward[first] == from_client
-        slots["protocol"][found] = rows.protocol[first]
-        slots["version"][found] = rows.version[first]
-        slots["tunnel"][found] = rows.tunnel[first]
-        slots["capture"][found] = rows.capture
-        slots["start"][found] = rows.time[first]
+        table["client_guessed"][found] = guessed
+        table["client_forward"][found] = forward[first] == from_client
+        table["protocol"][found] = rows.protocol[first]
+        table["version"][found] = rows.version[first]
+        table["tunnel"][found] = rows.tunnel[first]
+        table["capture"][found] = rows.capture
+        table["start"][found] = rows.time[first]
         return found
 
     def _advance(self, batch: Batch) -> tuple[list[Segment], list[Flow]]:
         """Carry every flow's state over its rows; hand out what matters."""
-        before = take(self._table.slots, batch.slot)
-        after = before.copy()
+        before = self._table.at(batch.slot)
+        after = Slots(before)
         ends = np.append(batch.starts[1:], len(batch.rows)) - 1
         after["end"] = np.maximum.reduceat(batch.rows.time, batch.starts)
         np.maximum(after["end"], before["end"], out=after["end"])
@@ -316,20 +313,20 @@ class Tracker:
         kept, shortened = _kept(batch.group[significant], triggers, before, after)
         significant = significant[kept]
         self.shortened_flows += shortened
-        put(self._table.slots, batch.slot, after)
         self.unseen += int((after["unseen"] - before["unseen"]).sum())
         rows = segment_rows(batch, state, before, significant)
         watched = after["watched"][batch.group[significant]]
+        self._table.put(batch.slot, after)
         self._quiet.add(rows.where(~watched))
         earlier = self._quiet.take(after["flow"][newly & (before["rows"] > 0)])
         rows = together([earlier, rows.where(watched)])
         rows = rows.take(np.argsort(rows["flow"], kind="stable"))
-        return rows.segments(), [flow_value(slot) for slot in after[newly]]
+        return rows.segments(), flow_values(self._table.at(batch.slot[newly]))
 
-    def _mark_shown(self, batch: Batch, before: Rows, state: State) -> None:
+    def _mark_shown(self, batch: Batch, before: Slots, state: State) -> None:
         """Which rows are wanted whatever they carry: none, but for pictures (see shown.py)."""
 
-    def _note_control(self, batch: Batch, after: Rows) -> None:
+    def _note_control(self, batch: Batch, after: Slots) -> None:
         """Remember SYN, FIN and RST in ``after``."""
         rows = batch.rows
         syn_only = np.flatnonzero(((rows.flags & (Flag.SYN | Flag.ACK)) == Flag.SYN) & ~batch.stray)
@@ -347,8 +344,8 @@ class Tracker:
         """Let go of the flows whose end lies longer back than LINGER."""
         self._swept = self._clock
         live = self._table.live()
-        idle = live[self._clock - self._table.slots["clock"][live] > LINGER_NS]
-        over = idle[is_over(self._table.slots, idle)]
+        idle = live[self._clock - self._table["clock"][live] > LINGER_NS]
+        over = idle[is_over(self._table, idle)]
         ended = self._ends(over, self._clock, closed=True)
         self._release(over)
         self._forget_quiet()
@@ -360,9 +357,7 @@ class Tracker:
         most = self._max_flows - self._max_flows // 16
         if len(live) <= most:
             return []
-        chosen = live[
-            _oldest(self._table.slots["clock"][live], self._table.slots["flow"][live], len(live) - most)
-        ]
+        chosen = live[_oldest(self._table["clock"][live], self._table["flow"][live], len(live) - most)]
         self.evicted_flows += len(chosen)
         ended = self._ends(chosen, self._clock, closed=False)
         self._release(chosen)
@@ -374,12 +369,12 @@ class Tracker:
         if not self._quiet.has_grown:
             return
         live = self._table.live()
-        quiet = live[~self._table.slots["watched"][live]]
-        self._quiet.keep_only(self._table.slots["flow"][quiet])
+        quiet = live[~self._table["watched"][live]]
+        self._quiet.keep_only(self._table["flow"][quiet])
 
     def _release(self, slots: NDArray[np.int64]) -> None:
         """Forget these flows."""
-        for flow in self._table.slots["flow"][slots[self._table.slots["has_stray"][slots]]].tolist():
+        for flow in self._table["flow"][slots[self._table["has_stray"][slots]]].tolist():
             del self._strays[flow]
         self._table.release(slots)
 
@@ -388,15 +383,15 @@ class Tracker:
     ) -> list[FlowEnd]:
         """The last word about those of these flows that were handed out; ``clock`` is when it is spoken."""
         for part in np.split(slots, range(_AT_ONCE, len(slots), _AT_ONCE)) if len(slots) else ():
-            ended = take(self._table.slots, part)
+            ended = self._table.at(part)
             self.one_sided_flows += _one_sided(ended)
             self.unsplit_flows += unsplit(ended)
             self._summaries.append(summary_rows(ended))
-        is_watched = self._table.slots["watched"][slots]
+        is_watched = self._table["watched"][slots]
         if self._all_flows:
-            self._quiet_flows += quiet_flows(take(self._table.slots, slots[~is_watched]))
+            self._quiet_flows += quiet_flows(self._table.at(slots[~is_watched]))
         watched = np.flatnonzero(is_watched)
-        chosen = take(self._table.slots, slots[watched])
+        chosen = self._table.at(slots[watched])
         clocks = np.broadcast_to(clock, len(slots))[watched]
         if closed:
             clocks = np.minimum(clocks, chosen["clock"] + LINGER_NS)
@@ -404,7 +399,7 @@ class Tracker:
 
 
 def _kept(
-    group: NDArray[np.int64], triggers: NDArray[np.bool_], before: Rows, after: Rows
+    group: NDArray[np.int64], triggers: NDArray[np.bool_], before: Slots, after: Slots
 ) -> tuple[NDArray[np.bool_], int]:
     """Which of the significant rows are kept: bool (k,); counts them in ``after``.
 
@@ -429,7 +424,7 @@ def _oldest(clock: NDArray[np.int64], flow: NDArray[np.int64], count: int) -> ND
     return np.concatenate([older, equal[np.argsort(flow[equal])[: count - len(older)]]])
 
 
-def _one_sided(slots: Rows) -> int:
+def _one_sided(slots: Slots) -> int:
     """How many of these flows show packets of one end only, which did more than ask for a connection."""
     heard = slots["last_number"] != 0
     talked = (slots["opened_time"] != 0).any(axis=1) & (slots["rows"] >= _ENOUGH) & (slots["protocol"] == TCP)
@@ -440,7 +435,7 @@ _ENOUGH = 3
 """Rows that tell something: fewer are what a connection had left when the capture began."""
 
 
-def is_over(slots: Rows, index: NDArray[np.int64]) -> NDArray[np.bool_]:
+def is_over(slots: FlowTable, index: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which of these flows ended: bool (n,). UDP has no end, so that a long pause is one."""
     over: NDArray[np.bool_] = slots["reset"][index] | slots["finished"][index].all(axis=1)
     over |= slots["protocol"][index] != TCP

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from analyzer.flows.batch import FAMILIES, SUMS, Batch, State
 from analyzer.flows.quiet import SegmentRows, totals_column
 from analyzer.flows.running import count_since, last_before
-from analyzer.flows.table import TOTALS, Rows
+from analyzer.flows.table import Slots
 from analyzer.model.columns import ROW_FIELDS, TCP, UDP
 from analyzer.model.flow import (
     CLIENT,
     SERVER,
+    SIDES,
     Endpoint,
     Flow,
     FlowEnd,
@@ -27,7 +28,7 @@ from analyzer.model.summary import Summary
 from analyzer.model.tunnel import tunnel_text
 
 
-def segment_rows(batch: Batch, state: State, before: Rows, chosen: NDArray[np.int64]) -> SegmentRows:
+def segment_rows(batch: Batch, state: State, before: Slots, chosen: NDArray[np.int64]) -> SegmentRows:
     """The chosen rows, int64 (k,), ascending, with the totals before each; ``before`` are the slots (g,)."""
     group = batch.group.take(chosen)
     columns = {name: getattr(batch.rows, name).take(chosen) for name in _COPIED}
@@ -47,7 +48,7 @@ _COPIED = tuple(name for name in Segment._fields if name in ROW_FIELDS)
 def _totals(
     batch: Batch,
     state: State,
-    before: Rows,
+    before: Slots,
     chosen: NDArray[np.int64],
     group: NDArray[np.int64],
     index: int,
@@ -95,7 +96,7 @@ def _totals(
 class _Carried:
     """What the flows of some rows had of one end before the batch: (k,) a column of Totals."""
 
-    def __init__(self, before: Rows, group: NDArray[np.int64], side: int) -> None:
+    def __init__(self, before: Slots, group: NDArray[np.int64], side: int) -> None:
         self._before = before
         self._group = group
         self._side = side
@@ -112,26 +113,37 @@ class _Carried:
 _PROTOCOLS = {TCP: "tcp", UDP: "udp"}
 
 
-def flow_value(slot: Rows) -> Flow:
-    """A slot as a plain value."""
-    return Flow(
-        id=int(slot["flow"]),
-        protocol=_PROTOCOLS[int(slot["protocol"])],
-        version=int(slot["version"]),
-        client=_endpoint(slot, "client"),
-        server=_endpoint(slot, "server"),
-        client_guessed=bool(slot["client_guessed"]),
-        capture=int(slot["capture"]),
-        start=int(slot["start"]),
-        tunnel=tunnel_text(int(slot["tunnel"])),
-    )
+def flow_values(slots: Slots) -> list[Flow]:
+    """Slots as plain values."""
+    return [
+        Flow(
+            id=flow,
+            protocol=_PROTOCOLS[protocol],
+            version=version,
+            client=_endpoint(version, *client),
+            server=_endpoint(version, *server),
+            client_guessed=guessed,
+            capture=capture,
+            start=start,
+            tunnel=tunnel_text(tunnel),
+        )
+        for flow, protocol, version, client, server, guessed, capture, start, tunnel in zip(
+            *(slots[name].tolist() for name in ("flow", "protocol", "version")),
+            *(
+                zip(*(slots[f"{end}_{name}"].tolist() for name in ("hi", "lo", "port")), strict=True)
+                for end in SIDES
+            ),
+            *(slots[name].tolist() for name in ("client_guessed", "capture", "start", "tunnel")),
+            strict=True,
+        )
+    ]
 
 
 def flow_of(summary: Summary, capture: int) -> Flow:
     """The flow that left this; ``capture`` is the index of the capture in which it began."""
     client, server = (
-        Endpoint(address_text(summary.version, hi, lo), port)
-        for hi, lo, port in (
+        _endpoint(summary.version, *end)
+        for end in (
             (summary.client_hi, summary.client_lo, summary.client_port),
             (summary.server_hi, summary.server_lo, summary.server_port),
         )
@@ -149,17 +161,17 @@ def flow_of(summary: Summary, capture: int) -> Flow:
     )
 
 
-def quiet_flows(slots: Rows) -> list[QuietFlow]:
+def quiet_flows(slots: Slots) -> list[QuietFlow]:
     """Slots of flows in which nothing happened."""
-    return [QuietFlow(flow_value(slot), int(slot["end"]), int(slot["rows"])) for slot in slots]
+    rest = (slots[name].tolist() for name in ("end", "rows"))
+    return [QuietFlow(*values) for values in zip(flow_values(slots), *rest, strict=True)]
 
 
-def _endpoint(slot: Rows, end: str) -> Endpoint:
-    address = address_text(int(slot["version"]), int(slot[f"{end}_hi"]), int(slot[f"{end}_lo"]))
-    return Endpoint(address, int(slot[f"{end}_port"]))
+def _endpoint(version: int, hi: int, lo: int, port: int) -> Endpoint:
+    return Endpoint(address_text(version, hi, lo), port)
 
 
-def flow_ends(slots: Rows, clocks: list[int], *, closed: bool) -> list[FlowEnd]:
+def flow_ends(slots: Slots, clocks: list[int], *, closed: bool) -> list[FlowEnd]:
     """The last word about these flows, each at its clock."""
     columns = (slots["flow"].tolist(), slots["rows"].tolist(), slots["end"].tolist())
     totals = (_all_totals(slots, CLIENT), _all_totals(slots, SERVER))
@@ -169,9 +181,8 @@ def flow_ends(slots: Rows, clocks: list[int], *, closed: bool) -> list[FlowEnd]:
     ]
 
 
-def _all_totals(slots: Rows, side: int) -> list[Totals]:
+def _all_totals(slots: Slots, side: int) -> list[Totals]:
     """All that one end of each flow sent."""
-    rows = np.zeros(len(slots), TOTALS)
-    for name in Totals._fields:
-        rows[name] = slots[name][:, side]
-    return [Totals._make(values) for values in rows.tolist()]
+    return list(
+        map(Totals._make, zip(*(slots[name][:, side].tolist() for name in Totals._fields), strict=True))
+    )

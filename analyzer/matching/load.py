@@ -285,8 +285,10 @@ class _Reader:
             if event is not Event and (field not in known.get(variable, {}) or conversion):
                 possible = [f"{v}.{f}" for v, names in known.items() for f in names]
                 self._error(f"the event has no `{name}`", ("summary",), did_you_mean(name, possible))
-            elif spec not in ("", ".1f"):
-                self._error("a field may only be followed by `:.1f`", ("summary",))
+            elif spec not in ("", ".1f", "time"):
+                self._error("a field may only be followed by `:time` (seconds) or `:.1f`", ("summary",))
+            elif spec and event is not Event and known[variable][field].type is not float:
+                self._error(f"`{name}` is no such number as `:{spec}` wants", ("summary",))
         return " ".join(text.split())
 
     def _outcomes(self, event: type[Event]) -> dict[str, Outcome]:

@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import reduce
 from operator import or_
+from string import Formatter
+from typing import Any
 
 from analyzer.matching.reasons import reset_reasons
 from analyzer.model.event import (
@@ -28,6 +30,7 @@ from analyzer.model.event import (
 from analyzer.model.finding import CallTable, Finding, Icmp
 from analyzer.model.flow import SIDES
 from analyzer.model.rule import Evidence, Outcome, Rule
+from analyzer.model.times import duration
 
 _CALL_OF = {Activity.CONNECTING: "connect", Activity.SENDING: "send", Activity.WAITING: "recv"}
 
@@ -79,9 +82,20 @@ def _finding(rule: Rule, event: Event) -> Finding:
     )
 
 
+class _Sentence(Formatter):
+    """``{wait.seconds:time}`` is a length of time in words, whatever its size."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        """A field as text."""
+        return duration(round(value * 1e9)) if format_spec == "time" else format(value, format_spec)
+
+
+_SENTENCE = _Sentence()
+
+
 def _summary(rule: Rule, event: Event, views: Mapping[str, object]) -> str:
     """The rule's sentence with the event's figures, and what a reset itself says."""
-    text = rule.summary.format(**views).strip()
+    text = _SENTENCE.vformat(rule.summary, (), views).strip()
     says = event.segment.says if isinstance(event, ResetReceived) else ""
     return f"{text} The reset says why: {says}.".strip() if says else text
 

@@ -76,7 +76,7 @@ title: TODO what happened   # a sentence without a full stop
 severity: info     # error: a program gets an error; warning: it will, or suffers; info: no failure
 event: {event}   # `errnoscope rules --fields {event}` lists what the next line may use
 condition: {condition}   # TODO as in {model}
-summary: TODO the figures of this case, with fields in braces, {{flow.age:.1f}} s   # may be left out
+summary: TODO the figures of this case, with fields in braces, {{flow.age:time}}   # may be left out
 refines: []        # narrower than these rules: where both fit, this one is told; may be left out
 outcomes:          # what each call returns, by system
   {first}:

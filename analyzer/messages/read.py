@@ -26,6 +26,7 @@ def read(talk: Talk) -> MessageView:
         facts = Facts(**{**asdict(facts), "answer": "complete", "because": "answered"})
     return MessageView(
         **asdict(facts),
+        lacks=_lacks(facts),
         server_asks=talk.server_first,
         told=_told(facts),
         farewell=farewell(talk.client),
@@ -33,6 +34,14 @@ def read(talk: Talk) -> MessageView:
         read=True,
         cut_short=cut_short,
     )
+
+
+def _lacks(facts: Facts) -> str:
+    if facts.answer != "cut":
+        return ""
+    if facts.missing == 1:
+        return "The last byte of the answer is missing."
+    return f"{facts.missing:,} bytes of the answer are missing." if facts.missing else "Its rest is missing."
 
 
 def _told(facts: Facts) -> str:

@@ -51,6 +51,10 @@ class FrameBlock:
         columns = {name: getattr(self, name).copy() for name in _COLUMNS[1:]}
         return replace(self, buffer=buffer, offsets=self.offsets - begin, **columns)
 
+    def only(self, rows: NDArray[np.int64]) -> FrameBlock:
+        """Some frames, in the same buffer; their numbers are lost, they count on from ``first_number``."""
+        return replace(self, **{name: getattr(self, name)[rows] for name in _COLUMNS})
+
 
 _COLUMNS = ("offsets", "captured", "original", "times", "link_types")
 

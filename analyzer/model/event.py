@@ -45,6 +45,9 @@ class Doubt(StrEnum):
     CONNECT_MAY_HOLD_THE_SOCKET = (
         "the ICMP message came so soon that connect() may still have held the socket: then it ends nothing"
     )
+    CONNECT_MAY_HAVE_RETURNED = (
+        "the reset came right after the handshake: if connect() had returned by then, the next call fails so"
+    )
     NO_LATER_FRAME = "the capture ends before the next retransmission was due"
     OWN_LIMIT = "the retransmissions stopped before the system's default limit: a lower one was set"
     NOT_CONNECTED = "a UDP socket that was not connected hears of no ICMP error; the wire cannot tell"
@@ -52,7 +55,7 @@ class Doubt(StrEnum):
     NEVER_ANSWERED = "the other end had not sent any data: whether it owed an answer is not shown"
     MAYBE_ONE_WAY = "this end had sent several messages without any answer: perhaps it expected none"
     MAYBE_FAREWELL = (
-        "the last message may have been a farewell, which is not answered: it was short, or encrypted"
+        "the last message may have been a farewell, which is not answered (it was short, or encrypted)"
     )
     OWN_TIMER = "that a timer of the program ended the wait is not shown, only that it was long"
     NO_ROUND_TIME = "the wait did not last for a round number of seconds, as timers do"
@@ -171,6 +174,9 @@ class RetryView:
     gives_up_at: str = said("when this system gives up with its default settings: date and time of day, UTC")
     gives_up_after: float = said("seconds from the first transmission to then")
     answered: bool = said("the other end sent something after most of them, though no acknowledgement")
+    unheard: bool = said(
+        "of a SYN or SYN+ACK: this SYN+ACK was captured, and the SYN is sent again all the same"
+    )
     echoed: bool = said(
         "after most of them the other end sent again what had been acknowledged, and nothing new"
     )
@@ -216,6 +222,7 @@ class WaitView:
     round_time: bool = said("the wait lasted for a round number of seconds")
     refused: bool = said("an answer came later, and was answered with a reset")
     reset: bool = said("this end ended the connection with a reset, not with FIN")
+    window_closed: bool = said("the other end had closed its receive window, and took no more data")
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +260,7 @@ class MessageView:
     )
     request: str = said("method and path of the request in flight; empty where that cannot be read")
     missing: int = said("bytes of the answer that did not come; 0 where not known")
+    lacks: str = said("the same as a sentence; empty where nothing is missing")
     in_record: bool = said("what the server sent ends inside a TLS record")
     handshake: str = said(
         "how far TLS came; 'none' where it is not spoken", "none", "client-hello", "server-hello", "complete"
@@ -281,7 +289,23 @@ class QueryView:
 
 
 UNREAD = MessageView(
-    "unknown", "unknown", "unknown", "", 0, False, "none", "", "", "", False, "", "unknown", "", False, False
+    "unknown",
+    "unknown",
+    "unknown",
+    "",
+    0,
+    "",
+    False,
+    "none",
+    "",
+    "",
+    "",
+    False,
+    "",
+    "unknown",
+    "",
+    False,
+    False,
 )
 """Before anything was read."""
 

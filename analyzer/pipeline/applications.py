@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from analyzer.decode.fragments import Fragments
 from analyzer.decode.packets import decode
@@ -14,6 +15,7 @@ from analyzer.model.application import Dissection, Message
 from analyzer.model.capture import Capture
 from analyzer.model.finding import FlowResult
 from analyzer.model.flow import CLIENT, SERVER
+from analyzer.pipeline.problems import counted
 from analyzer.sources.carved import CarvedFile
 from analyzer.sources.dissection import dissect
 from analyzer.sources.open import open_capture
@@ -23,8 +25,17 @@ MOST_FLOWS = 1000
 _KEPT = 6
 """Messages that are kept of each flow: the last ones."""
 
-Place = tuple[int, int, int]
-"""Index of a flow among the results (-1: none of them), of its capture, number of a frame in that."""
+
+class Place(NamedTuple):
+    """A frame: index of its flow among the results (-1: none of them), of its capture, number in that.
+
+    ``cut``: the capture kept the begin of it only.
+    """
+
+    flow: int
+    capture: int
+    number: int
+    cut: bool
 
 
 def with_messages(
@@ -49,24 +60,39 @@ def with_messages(
     with tempfile.TemporaryDirectory(prefix="errnoscope-") as folder:
         path = Path(folder, "flows.pcapng")
         places = _carved(path, results, chosen, captures)
-        return with_messages_of(path, places, results, wanted), problems
+        told, cut = with_messages_of(path, places, results, wanted)
+        return told, problems + cut
 
 
 def with_messages_of(
     path: Path, places: Sequence[Place], results: Sequence[FlowResult], wanted: Dissection
-) -> list[FlowResult]:
-    """The results with what was said in a capture whose frames are those of ``places``, in that order."""
+) -> tuple[list[FlowResult], list[str]]:
+    """The results with what was said in a capture whose frames are those of ``places``, in that order.
+
+    And what could not be looked at, as sentences. Raises UserError where tshark is missing or fails.
+    """
     messages: dict[int, list[Message]] = {}
     for found in dissect(path, wanted):
-        index, capture, number = places[found.frame - 1]
+        index, capture, number, cut = places[found.frame - 1]
         if index >= 0:
             side = CLIENT if found.port == results[index].flow.client.port else SERVER
-            message = Message(capture, number, side, found.layer, found.kind, found.text)
+            message = Message(capture, number, side, found.layer, found.kind, found.text, cut)
             messages.setdefault(index, []).append(message)
-    return [
+    told = [
         replace(result, messages=tuple(messages.get(index, [])[-_KEPT:]))
         for index, result in enumerate(results)
     ]
+    return told, list(_cut_short(places))
+
+
+def _cut_short(places: Sequence[Place]) -> Iterator[str]:
+    """A sentence about the flows of which tshark did not see everything."""
+    cut = len({place.flow for place in places if place.cut and place.flow >= 0})
+    if cut:
+        yield (
+            f"in {counted(cut)} what the programs said was not judged, or in part: their frames were cut "
+            "short by the capture (-s 0 keeps all of them)"
+        )
 
 
 def _is_file(result: FlowResult, captures: Sequence[Capture]) -> bool:
@@ -82,7 +108,7 @@ def _carved(
     summaries = [summary for index in chosen if (summary := results[index].summary)]
     for capture in sorted({number for index in chosen for number in results[index].captures}):
         for place in _copied(file, Members(summaries), captures[capture].path, capture):
-            places.append((chosen[place[0]], *place[1:]))
+            places.append(place._replace(flow=chosen[place.flow]))
     file.flush()
     return places
 
@@ -97,5 +123,6 @@ def _copied(file: CarvedFile, members: Members, path: str, capture: int) -> Iter
                 for number in numbers.tolist()
             }
             for number in sorted(owners):
-                file.add(block, number - block.first_number)
-                yield owners[number], capture, number
+                row = number - block.first_number
+                file.add(block, row)
+                yield Place(owners[number], capture, number, bool(block.captured[row] < block.original[row]))

@@ -31,7 +31,8 @@ from analyzer.model.report import Totals
 from analyzer.model.summary import Summary, SummaryRows, summaries
 from analyzer.pipeline.found import Found
 from analyzer.pipeline.front import Front
-from analyzer.pipeline.messages import Heard, KeptBlocks
+from analyzer.pipeline.kept import KeptBlocks
+from analyzer.pipeline.messages import Heard
 from analyzer.pipeline.problems import cut_short, problems
 from analyzer.sockets.datagrams import may_ask, unanswered
 from analyzer.sockets.shadow import ShadowFlow

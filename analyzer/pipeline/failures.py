@@ -2,50 +2,48 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
-from operator import itemgetter
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.decode.fragments import Fragments
-from analyzer.decode.packets import decode
 from analyzer.errors import UserError
-from analyzer.flows.keys import flow_keys
 from analyzer.flows.members import SLACK_NS, keys_of
-from analyzer.model.blocks import FrameBlock
 from analyzer.model.finding import FlowResult, News
 from analyzer.pipeline.applications import Place
+from analyzer.pipeline.kept import KeptBlocks, Piece
 from analyzer.sources.carved import CarvedFile
-
-REMEMBERED_BYTES = 64 << 20
-"""How much of what came last is kept in memory, for the beginning of flows that fail later."""
 
 _WHOLE = "Flows in which errnoscope found something."
 
 
+class _Written(NamedTuple):
+    """A frame: its time and number, the key of its flow, and whether the capture cut it."""
+
+    time: int
+    number: int
+    key: int
+    cut: bool
+
+
 class Failures:
-    """Writes each flow with a finding from its first packet on that is still remembered.
+    """Writes each flow with a finding from its first packet on that is still kept.
 
     ``problems``: what went wrong; nothing is written after that, and the capture goes on. Raises UserError
     where the file cannot be written at the beginning.
     """
 
-    def __init__(self, path: str, remembered: int = REMEMBERED_BYTES) -> None:
+    def __init__(self, path: str, kept: KeptBlocks) -> None:
         self.problems: list[str] = []
         self.path = Path(path)
-        self._most = remembered
-        self._fragments = Fragments()
-        self._recent: deque[_Recent] = deque()
-        self._bytes = 0
-        self._forgotten = 0
+        self._kept = kept
         self._followed: dict[int, int] = {}
         """Flow key -> the time from which on its packets are written (nanoseconds)."""
         self._cut: set[int] = set()
-        self._written: list[tuple[int, int, int]] = []
-        """Time, number, and the flow's key of each frame."""
+        self._written: list[_Written] = []
         try:
             self._file = CarvedFile(self.path, _WHOLE, replaced=True)
             self._file.flush()
@@ -53,31 +51,31 @@ class Failures:
             what = f"cannot be written: {error.strerror}"
             raise UserError("unwritable", f"--write-failures {path}", what) from None
 
-    def take(self, block: FrameBlock) -> None:
-        """Remember the frames; write those of flows that have failed already."""
-        if self.problems or not len(block):
-            return
-        recent = _Recent(block.copied(), self._fragments)
-        if self._followed:
-            self._write(recent, self._followed)
-        self._recent.append(recent)
-        self._bytes += recent.size
-        while self._bytes > self._most and len(self._recent) > 1:
-            gone = self._recent.popleft()
-            self._bytes -= gone.size
-            self._forgotten = max(self._forgotten, gone.until)
+    def take(self) -> None:
+        """Write what came last of flows that have failed already."""
+        if self._followed and self._kept.latest:
+            self._write([self._kept.latest], self._followed)
 
     def told(self, news: Sequence[News]) -> None:
         """Flows of which something was said: they are followed from now on, or have ended."""
+        begun: dict[int, int] = {}
+        ended = []
         for item in news:
             summary = item.result.summary
-            if summary is None or self.problems:
+            if summary is None:
                 continue
             (key,) = keys_of([summary])
             if item.result.findings and key not in self._followed:
-                self._begin(key, summary.start)
+                begun[key] = min(summary.start - SLACK_NS, begun.get(key, summary.start))
+                if summary.start <= self._kept.gone:
+                    self._cut.add(key)
             if item.ended:
-                self._followed.pop(key, None)
+                ended.append(key)
+        if begun:
+            self._write(self._kept.pieces(min(begun.values())), begun)
+        self._followed |= begun
+        for key in ended:
+            self._followed.pop(key, None)
 
     def close(self) -> None:
         """Put the packets in the order of time. What is told of by ``problems`` is complete after this."""
@@ -90,7 +88,7 @@ class Failures:
         if self._cut:
             self.problems.append(
                 f"{self.path}: {len(self._cut)} connections are without their beginning, which was "
-                f"{self._most >> 20} MiB of packets ago or more"
+                f"{self._kept.most >> 20} MiB of packets ago or more"
             )
 
     def places(self, results: Sequence[FlowResult]) -> list[Place]:
@@ -102,25 +100,22 @@ class Failures:
                 (key,) = keys_of([summary])
                 owners.setdefault(key, []).append((summary.start - SLACK_NS, indices[summary.flow]))
         return [
-            (max((one for one in owners.get(key, ()) if one[0] <= time), default=(0, -1))[1], 0, number)
-            for time, number, key in sorted(self._written, key=itemgetter(0))
+            Place(_owner(owners.get(one.key, ()), one.time), 0, one.number, one.cut)
+            for one in sorted(self._written, key=attrgetter("time"))
         ]
 
-    def _begin(self, key: int, start: int) -> None:
-        self._followed[key] = start - SLACK_NS
-        if start <= self._forgotten:
-            self._cut.add(key)
-        for recent in tuple(self._recent):
-            if not self.problems:
-                self._write(recent, {key: self._followed[key]})
-
-    def _write(self, recent: _Recent, wanted: dict[int, int]) -> None:
+    def _write(self, pieces: Iterable[Piece], wanted: dict[int, int]) -> None:
         """Append the frames of these flows."""
+        if self.problems:
+            return
+        keys = np.array(sorted(wanted), np.uint64)
         try:
-            for row, key in recent.rows(wanted):
-                self._file.add(recent.block, row)
-                time, number = int(recent.block.times[row]), recent.block.first_number + row
-                self._written.append((time, number, key))
+            for piece in pieces:
+                for row, key in _rows(piece, keys, wanted):
+                    block = piece.block
+                    self._file.add(block, row)
+                    cut = bool(block.captured[row] < block.original[row])
+                    self._written.append(_Written(int(block.times[row]), block.first_number + row, key, cut))
             self._file.flush()
         except OSError as error:
             self._fail(error)
@@ -129,22 +124,15 @@ class Failures:
         self.problems.append(
             f"{self.path}: {error.strerror}: no more failures are written, the capture goes on"
         )
-        self._recent.clear()
 
 
-class _Recent:
-    """Frames with the keys of their flows."""
+def _rows(piece: Piece, keys: NDArray[np.uint64], wanted: dict[int, int]) -> list[tuple[int, int]]:
+    """Frames of flows with these keys, from their times on, and the key of each; in their order."""
+    rows, owners = piece.of(keys)
+    found = zip(rows.tolist(), owners.tolist(), piece.block.times[rows].tolist(), strict=True)
+    return sorted({row: key for row, key, time in found if time >= wanted[key]}.items())
 
-    def __init__(self, block: FrameBlock, fragments: Fragments) -> None:
-        columns = decode(block, fragments)
-        self.block = block
-        self.size = block.buffer.nbytes
-        self.until = int(block.times.max())
-        self._keys: NDArray[np.uint64] = flow_keys(columns)[0]
-        self._rows: NDArray[np.int64] = columns.number - block.first_number
 
-    def rows(self, wanted: dict[int, int]) -> list[tuple[int, int]]:
-        """Rows of the block that belong to flows with these keys, from their times on; and each one's key."""
-        own = np.isin(self._keys, np.array(list(wanted), np.uint64))
-        found = zip(self._rows[own].tolist(), self._keys[own].tolist(), strict=True)
-        return sorted({row: key for row, key in found if self.block.times[row] >= wanted[key]}.items())
+def _owner(flows: Iterable[tuple[int, int]], time: int) -> int:
+    """The index of the flow that began last before that time; -1: none did."""
+    return max((one for one in flows if one[0] <= time), default=(0, -1))[1]

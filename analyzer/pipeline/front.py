@@ -12,9 +12,9 @@ from analyzer.decode.packets import decode
 from analyzer.flows.keys import Sorted, sort_by_flow
 from analyzer.model.blocks import FrameBlock
 from analyzer.model.columns import PacketColumns, Undecoded, joined
-from analyzer.pipeline.messages import KeptBlocks
+from analyzer.pipeline.kept import KeptBlocks
 
-BATCH_ROWS = 65_536
+BATCH_ROWS = 131_072
 """Rows that are tracked at once, where nobody waits for the answer. The more, the less each of them costs, as
 long as the arrays fit into the processor's caches."""
 _BATCH_BYTES = 1 << 30
@@ -36,9 +36,9 @@ class Front:
 
     def take(self, block: FrameBlock) -> Iterator[Sorted]:
         """Decode the next frames; gives the rows once there are enough of them."""
-        if self.kept:
-            self.kept.take(block)
         columns = decode(block, self._fragments)
+        if self.kept and len(block):
+            self.kept.take(block, columns)
         if columns.undecoded[Undecoded.UNKNOWN_LINK_TYPE]:
             self.unknown_links |= set(np.unique(block.link_types).tolist()) - LINK_TYPES
         yield from self.put(columns)

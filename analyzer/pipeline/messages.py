@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from analyzer.decode.fragments import Fragments
 from analyzer.decode.packets import decode_with_payload
 from analyzer.flows.talks import Talks
 from analyzer.messages import read
-from analyzer.model.blocks import FrameBlock, one_block
+from analyzer.model.blocks import FrameBlock
 from analyzer.model.event import MessageView
 from analyzer.model.summary import Summary
-
-KEPT_BYTES = 64 << 20
-"""How much of what came last is kept in memory where nothing can be read a second time."""
-_JOINED = 4096
-"""Frames from which on a block is not joined with the next one."""
 
 
 class Heard(NamedTuple):
@@ -26,58 +24,6 @@ class Heard(NamedTuple):
     message: MessageView
     capture: int
     number: int
-
-
-class KeptBlocks:
-    """What came last of a capture that cannot be read a second time, a pipe or a live one."""
-
-    def __init__(self, most: int = KEPT_BYTES) -> None:
-        self._most = most
-        self._blocks: deque[FrameBlock] = deque()
-        self._bytes = 0
-        self._gone = 0
-        self._missed: set[int] = set()
-
-    def take(self, block: FrameBlock) -> None:
-        """Keep the next frames."""
-        if not len(block):
-            return
-        self._blocks.append(block.copied())
-        self._bytes += self._blocks[-1].buffer.nbytes
-        while self._bytes > self._most and len(self._blocks) > 1:
-            block = self._blocks.popleft()
-            self._bytes -= block.buffer.nbytes
-            self._gone = max(self._gone, int(block.times.max()))
-
-    def read(self, flows: Sequence[Summary]) -> dict[int, Heard]:
-        """What both ends of these flows said, of those whose beginning is still kept."""
-        whole = [flow for flow in flows if flow.start > self._gone]
-        self._missed.update({flow.flow for flow in flows} - {flow.flow for flow in whole})
-        if not whole:
-            return {}
-        self._join()
-        reader = MessageReader(whole)
-        reader.take(self._blocks)
-        return reader.finish()
-
-    def problems(self) -> Iterator[str]:
-        """What was too short, as a sentence."""
-        if self._missed:
-            yield (
-                f"the beginning of {len(self._missed)} connections was {self._most >> 20} MiB of packets "
-                "ago: whether an answer was due in them is told by who spoke last, not by what was said"
-            )
-
-    def _join(self) -> None:
-        """Small blocks are made larger, so that reading them costs less."""
-        joined: list[FrameBlock] = []
-        small: list[FrameBlock] = []
-        for block in self._blocks:
-            small.append(block)
-            if sum(map(len, small)) >= _JOINED:
-                joined.append(one_block(small))
-                small = []
-        self._blocks = deque([*joined, *([one_block(small)] if small else [])])
 
 
 class MessageReader:
@@ -96,6 +42,12 @@ class MessageReader:
                 self._talks.add(columns, block.buffer, places, captured)
             if len(block):
                 self._note(int(block.times.max()))
+
+    def take_rows(self, block: FrameBlock, rows: NDArray[np.int64]) -> None:
+        """Some frames of a block alone, int64 (n,): no other belongs to the flows."""
+        columns, places, captured = decode_with_payload(block.only(rows), self._fragments)
+        numbers = block.first_number + rows[columns.number - block.first_number]
+        self._talks.add(replace(columns, number=numbers), block.buffer, places, captured)
 
     def finish(self) -> dict[int, Heard]:
         """All that was found."""

@@ -108,8 +108,7 @@ class _Drawing:
             if segment.flow in self._flows:
                 _, shadow, painter = self._flows[segment.flow]
                 if not segment.kinds & Kind.COPY:
-                    for _ in shadow.receive(segment):
-                        pass
+                    shadow.receive(segment)
                 painter.add(segment, shadow.states, place, sampled=is_kept)
         self._tracker.places.clear()
 

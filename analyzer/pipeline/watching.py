@@ -57,7 +57,7 @@ def watch(
     known = load_rules(rules_folder()) if rules is None else rules
     engine = Engine(Matcher(known), hosts=(client, server), keep_news=True)
     with ExitStack() as undo:
-        kept = _kept(failures, dissection, undo)
+        kept = _kept(failures, dissection, engine, undo)
         with LiveSource(wanted, is_over) as source:
             _follow(source, engine, kept, only, tell)
         capture, flows = source.capture, engine.finish()
@@ -83,14 +83,16 @@ def watch(
     )
 
 
-def _kept(path: str | None, dissection: Dissection | None, undo: ExitStack) -> Failures | None:
+def _kept(
+    path: str | None, dissection: Dissection | None, engine: Engine, undo: ExitStack
+) -> Failures | None:
     """What keeps the packets of failing flows: in that file, or for tshark in one that is removed again."""
     if dissection:
         tshark(OPTION)
         if not path:
             folder = undo.enter_context(tempfile.TemporaryDirectory(prefix="errnoscope-"))
             path = str(Path(folder, "failures.pcapng"))
-    return Failures(path) if path else None
+    return Failures(path, engine.front.kept) if path and engine.front.kept else None
 
 
 def _follow(
@@ -103,10 +105,10 @@ def _follow(
     """Until the capture is over."""
     losses = _Losses(engine)
     for block in source.blocks():
-        if kept:
-            kept.take(block)
         if len(block):
             engine.feed(block)
+            if kept:
+                kept.take()
         elif (now := source.now()) is not None:
             engine.tick(now)
         news = _chosen(engine.take_news(), only, source.capture.first or 0)
@@ -124,7 +126,9 @@ def _with_messages(
 ) -> list[FlowResult]:
     """With what was said in them; what goes wrong with that is no reason to lose the rest."""
     try:
-        return with_messages_of(kept.path, kept.places(told), told, dissection)
+        told, problems = with_messages_of(kept.path, kept.places(told), told, dissection)
+        capture.problems.extend(problems)
+        return told
     except UserError as error:
         capture.problems.append(f"what was said could not be looked at: {error.what}")
         return list(told)

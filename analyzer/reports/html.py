@@ -18,12 +18,13 @@ from analyzer import __version__
 from analyzer.model.picture import Picture
 from analyzer.model.report import Report
 from analyzer.model.rule import Rule
+from analyzer.model.times import duration
 from analyzer.reports.groups import Group, failed, groups
 from analyzer.reports.host_text import systems_text
 from analyzer.reports.html_data import group_cause, group_title, page_data
 from analyzer.reports.printable import printable
 from analyzer.reports.text_facts import who
-from analyzer.reports.words import count, duration, moment
+from analyzer.reports.words import count, moment
 
 _FOLDER = Path(__file__).with_name("page")
 _LIBRARY = "vendor/uplot/"

@@ -121,7 +121,7 @@ def _flow(
     if picture:
         plain["full"] = 1
     if result.messages:
-        plain["said"] = [[one.number, one.side, pool.add(_safe(one.text))] for one in result.messages]
+        plain["said"] = [[one.number, one.side, pool.add(_safe(one.words))] for one in result.messages]
     if flow.client_guessed:
         plain["guessed"] = 1
     if result.summary and result.summary.completed:

@@ -131,6 +131,7 @@ def _message(message: Message) -> dict[str, Any]:
         "text": message.text,
         "frame": message.number,
         "capture": message.capture,
+        **({"cut": True} if message.cut else {}),
     }
 
 

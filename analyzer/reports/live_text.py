@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -10,11 +11,14 @@ from analyzer.model.event import Doubt
 from analyzer.model.finding import Verdict
 from analyzer.model.flow import SIDES
 from analyzer.model.live import Standing
+from analyzer.model.report import Report
 from analyzer.reports.ladder_text import ladder_lines
 from analyzer.reports.live_changes import Change, behind
-from analyzer.reports.words import short_headline
+from analyzer.reports.words import count, short_headline
 
 _NO_ERRNO = "no errno"
+_INDENT = " " * 14
+"""As wide as a line's time."""
 
 
 def lines(changes: Iterable[Change], *, with_ladder: bool = False) -> Iterator[str]:
@@ -25,6 +29,15 @@ def lines(changes: Iterable[Change], *, with_ladder: bool = False) -> Iterator[s
         if change.now and with_ladder:
             places = {(result.flow.capture, frame) for frame in change.now.frames}
             yield from ladder_lines(result, places, [])
+
+
+def wrapped(line: str, width: int) -> list[str]:
+    """The line in lines of that width, those after the first indented; a ladder's stay as they are."""
+    if line.startswith(" ") or len(line) <= width:
+        return [line]
+    return textwrap.wrap(
+        line, width, subsequent_indent=_INDENT, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _what(change: Change) -> str:
@@ -48,6 +61,8 @@ class Status:
 
     def __init__(self) -> None:
         self.errnos: Counter[str] = Counter()
+        self.failed: set[int] = set()
+        """Flows that were told to have failed, and of which that was not taken back, by their numbers."""
         self._packets = 0
         self._time: float | None = None
         self._rate = 0.0
@@ -58,6 +73,10 @@ class Status:
             for said, number in ((change.before, -1), (change.now, 1)):
                 if isinstance(said, Verdict):
                     self.errnos[said.errno or _NO_ERRNO] += number
+            if isinstance(change.now, Verdict):
+                self.failed.add(change.result.flow.id)
+            elif not change.result.verdicts:
+                self.failed.discard(change.result.flow.id)
 
     def line(self, standing: Standing, now: float) -> str:
         """The line at that time."""
@@ -68,6 +87,17 @@ class Status:
         dropped = f"{standing.dropped:,} dropped" if standing.dropped else "none dropped"
         parts = [f"{self._rate:,.0f} packets/s", f"{standing.open_flows:,} flows", dropped]
         return "  ".join([*parts, verdicts or "no failure so far"])
+
+
+def afterwards(failed: set[int], report: Report) -> Iterator[str]:
+    """What became of flows with these numbers, of which lines have said that they failed; a line at most."""
+    told = {result.flow.id: result.verdicts for result in report.flows if result.verdicts}
+    worked = sum(any(verdict.recovered for verdict in told.get(flow, ())) for flow in failed)
+    harmless = 0 if any(report.left_out) else len(failed - told.keys())
+    parts = [f"{worked:,} recovered (tried again, or at another address, it worked)"] if worked else []
+    parts += [f"{harmless:,} turned out to be no failure"] if harmless else []
+    if parts:
+        yield f"Told of above: {count(len(failed), 'connection')}; {', '.join(parts)}."
 
 
 def _time(time: int) -> str:

@@ -10,9 +10,10 @@ from analyzer.model.finding import FlowResult
 from analyzer.model.flow import SIDES
 from analyzer.model.log_line import Explained, Log, LogClock, LogMatch, LogReport
 from analyzer.model.report import Report
+from analyzer.model.times import duration
 from analyzer.reports.layout import INDENT, WIDTH, labelled, wrapped
 from analyzer.reports.printable import printable
-from analyzer.reports.words import count, duration, short_headline
+from analyzer.reports.words import count, short_headline
 
 _SHOWN = 20
 """Lines of each kind that are shown."""

@@ -15,6 +15,7 @@ from analyzer.model.capture import Capture
 from analyzer.model.finding import FlowResult
 from analyzer.model.report import Report
 from analyzer.model.rule import Severity
+from analyzer.model.times import duration
 from analyzer.reports.flow_table import flow_table
 from analyzer.reports.groups import Group, failed, groups, is_unknown, is_warning
 from analyzer.reports.host_text import systems_text
@@ -24,7 +25,7 @@ from analyzer.reports.printable import printable
 from analyzer.reports.text_facts import seen_twice
 from analyzer.reports.text_group import brief, full
 from analyzer.reports.text_table import table_lines
-from analyzer.reports.words import count, duration, moment
+from analyzer.reports.words import count, moment
 
 _IN_FULL = 3
 """Kinds of failure that are all told in full, with their frames; if there are more, in a paragraph each."""
@@ -224,6 +225,8 @@ def _nothing(report: Report, bold: Style) -> Iterable[str]:
     connections = _connections(report)
     within = " in what could be read" if damaged else ""
     but = " that counts as one (see Not failures)" if report.totals.harmless else ""
+    if any(map(_may_tell, report.flows)):
+        but = ", except perhaps one that went on although it had finished (see Not failures)"
     yield from map(
         bold,
         wrapped(
@@ -294,6 +297,13 @@ def _counted_once(report: Report) -> Iterable[str]:
         yield from (f"   {'':{width}}  {line}" for line in wrap[1:])
     if len(report.twice) > _TWICE:
         yield f"   {'':{width}}  and at {len(report.twice) - _TWICE:,} more services"
+
+
+def _may_tell(result: FlowResult) -> bool:
+    """Something harmless, as a rule, that gives a program an errno which still makes a call."""
+    return not _closed_before(result) and any(
+        f.severity is Severity.INFO and f.outcome and f.outcome.errno for f in result.findings
+    )
 
 
 def _closed_before(result: FlowResult) -> bool:

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 
 from analyzer.model.finding import FlowResult
 from analyzer.model.report import Evidence, SeenTwice
+from analyzer.model.times import duration
 from analyzer.reports.groups import Group
-from analyzer.reports.words import clock, count, duration
+from analyzer.reports.words import clock, count
 
 _HOSTS = 4
 

@@ -158,7 +158,7 @@ def _in_logs(verdict: Verdict, flow: Flow) -> Iterable[str]:
 def _said(result: FlowResult) -> Iterable[str]:
     """The last messages of the programs."""
     for index, message in enumerate(result.messages[-_MESSAGES:]):
-        line = f"frame {message.number}, {SIDES[message.side]}: {printable(message.text)}"
+        line = f"frame {message.number}, {SIDES[message.side]}: {printable(message.words)}"
         yield from labelled("" if index else "said", line)
 
 

@@ -102,19 +102,6 @@ def clock(time: int) -> str:
     return f"{datetime.fromtimestamp(time // 10**9, UTC):%H:%M:%S}"
 
 
-def duration(time: int) -> str:
-    """A length of time in nanoseconds: ``12 ms``, ``3.4 s``, ``2 h 5 min``."""
-    seconds = time / 1e9
-    if seconds < 0.0995:
-        return f"{seconds * 1000:.2g} ms"
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 600:
-        return f"{seconds:.1f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
-
-
 def count(number: int, noun: str) -> str:
     """``1 frame``, ``2,000 frames``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -19,6 +19,8 @@ _CLOSE_NOTIFY = (23, 24, 31)
 """Bytes of an encrypted TLS alert: TLS 1.2 with ChaCha20 (RFC 7905), TLS 1.3 (RFC 8446 section 5.2), TLS 1.2
 with AES-GCM (RFC 5288)."""
 
+_CROSSING_NS = SECOND // 2
+"""A SYN that is sent again so shortly after its SYN-ACK may have crossed that on the way."""
 _SENDING_SPAN_NS = SECOND // 20
 """Data sent for longer than this without data from the other end is a stream, not a request."""
 
@@ -54,13 +56,13 @@ class ShadowSocket:
     ``host``: what is known of it; ``system``, ``profile``: what it is taken to run.
     ``initial``: its first sequence number; ``connects``: it sent a SYN without ACK; ``has_ts``: its SYN or
     SYN-ACK had timestamps; ``synacks_in_vain``: how often it sent its SYN-ACK again although that had been
-    acknowledged; ``fin_end``: the number after its FIN, ``fin_time``: when that was
-    sent last, ``fin_number``: the frame that it was first sent in; ``fin_peer_end``: what the other end had
-    sent when it sent that FIN; ``peer_fin_payload``: what it had sent itself when the other end's FIN came;
-    ``closed``: taken to have been closed by its program; ``run``: what it retransmits, ``recovered``: what
-    was acknowledged at last; ``probing``: its unanswered probes; ``zero_time``, ``zero_number``: when it
-    closed its receive window, the last time; ``new_syn``: it sent a SYN of another number. None, 0 or False
-    where it did not happen.
+    acknowledged; ``unheard``: it sends its SYN again although the SYN-ACK was captured; ``fin_end``: the
+    number after its FIN, ``fin_time``: when that was sent last, ``fin_number``: the frame that it was first
+    sent in; ``fin_peer_end``: what the other end had sent when it sent that FIN; ``peer_fin_payload``: what
+    it had sent itself when the other end's FIN came; ``closed``: taken to have been closed by its program;
+    ``run``: what it retransmits, ``recovered``: what was acknowledged at last; ``probing``: its unanswered
+    probes; ``zero_time``, ``zero_number``: when it closed its receive window, the last time; ``new_syn``: it
+    sent a SYN of another number. None, 0 or False where it did not happen.
     """
 
     side: int
@@ -74,6 +76,7 @@ class ShadowSocket:
     connects: bool = False
     has_ts: bool = False
     synacks_in_vain: int = 0
+    unheard: bool = False
     fin_end: int | None = None
     fin_time: int = 0
     fin_number: int = 0
@@ -116,6 +119,14 @@ class ShadowSocket:
             self.initial, self.syn_time, self.syn_number = segment.seq, segment.time, segment.number
         self.take(Step.SEND_SYN)
 
+    def connects_on(self, segment: Segment, own: Totals, server: ShadowSocket) -> None:
+        """It sent its SYN again, too late for the SYN-ACK that was captured: that has not reached it."""
+        answered = server.syn_number and not server.connects
+        alone = not own.opened_time and self.state in (State.SYN_SENT, State.ESTABLISHED)
+        if self.connects and answered and alone and segment.time - server.syn_time > _CROSSING_NS:
+            self.unheard = True
+            self.state = State.SYN_SENT
+
     def send_fin(self, segment: Segment, peer: Totals) -> None:
         """This end sent FIN: taken as close() until it is shown to read on."""
         if self.fin_end is None:
@@ -147,6 +158,8 @@ class ShadowSocket:
         """The other end acknowledged everything before this number; ``own`` is what this end had sent."""
         if self.state is State.SYN_SENT and own.has_seq and distance(own.seq_end, ack) > 0:
             return  # of another connection: RFC 9293 section 3.10.7.3
+        if self.unheard and not own.opened_time:
+            return
         if self.initial is not None and distance(self.initial, ack) > 0:
             self.take(Step.SYN_ACKED)
         if self.fin_end is not None and distance(self.fin_end, ack) >= 0:

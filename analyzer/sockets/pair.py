@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from analyzer.model.event import (
@@ -39,9 +39,25 @@ class Pair:
         self.flow = flow
         self.sockets = (ShadowSocket(CLIENT, client), ShadowSocket(SERVER, server))
         self.totals: tuple[Totals, Totals] = (NOTHING, NOTHING)
+        self._told: list[Told] = []
         if flow.client_guessed:
             for socket in self.sockets:
                 socket.state = State.ESTABLISHED
+
+    def tell(self, event: Event) -> None:
+        """This happened, or is known better now."""
+        self._told.append(event)
+
+    def withdraw(self, key: str) -> None:
+        """What the event with this key said did not happen."""
+        self._told.append(Withdrawn(self.flow.id, key))
+
+    def take_told(self) -> Sequence[Told]:
+        """What was told since the last call, in order."""
+        if not self._told:
+            return ()
+        told, self._told = self._told, []
+        return told
 
     def other(self, socket: ShadowSocket) -> ShadowSocket:
         """The socket at the other end."""
@@ -76,20 +92,20 @@ class Pair:
         socket.run = socket.probing = None
         socket.take(taken)
 
-    def signs_of_life(self) -> Iterator[Told]:
+    def signs_of_life(self) -> None:
         """An end that goes on after what should have ended it was not ended."""
-        for socket, totals in zip(self.sockets, self.totals, strict=True):
-            if socket.fatal and _shows_life(socket.fatal, totals):
-                yield from self.revive(socket)
+        for socket in self.sockets:
+            if socket.fatal and _shows_life(socket.fatal, self.totals[socket.side]):
+                self.revive(socket)
 
-    def heard_after_all(self) -> Iterator[Told]:
+    def heard_after_all(self) -> None:
         """The capture is over: what was taken to have been given up was acknowledged in its last packets."""
         for socket in self.sockets:
             if _was_heard(socket, *self.sent(socket)):
-                yield from self.revive(socket)
+                self.revive(socket)
                 socket.catch_up(*self.sent(socket), self.other(socket).fin_end)
 
-    def revive(self, socket: ShadowSocket) -> Iterator[Told]:
+    def revive(self, socket: ShadowSocket) -> None:
         """What ended this end did not: its state before is its state now."""
         fatal, socket.fatal = socket.fatal, None
         if fatal:
@@ -102,7 +118,7 @@ class Pair:
             if socket.run and socket.run.what in (WINDOW, KEEPALIVE):
                 socket.run, socket.probing = None, socket.run
             if fatal.key:
-                yield Withdrawn(self.flow.id, fatal.key)
+                self.withdraw(fatal.key)
 
     def event(
         self,
@@ -167,8 +183,8 @@ def _was_heard(socket: ShadowSocket, own: Totals, peer: Totals) -> bool:
         return run.what == WINDOW and not socket.reset_late and is_answered(run, peer)
     if run is None or socket.reset_late:
         return False
-    if run.what == "syn" and (own.opened_time or distance(own.seq_end, peer.ack) > 0):
-        return own.opened_time > 0  # else it acknowledges another connection
+    if run.what == "syn" and (own.opened_time or socket.unheard or distance(own.seq_end, peer.ack) > 0):
+        return own.opened_time > 0  # else it acknowledges another connection, or has not arrived
     return peer.has_ack and distance(run.seq, peer.ack) > 0
 
 

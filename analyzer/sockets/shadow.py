@@ -5,7 +5,7 @@ RFC 9293 sections 3.5, 3.6 and 3.10. What may happen stands in ``stories``, one 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 from analyzer.model.columns import Flag
 from analyzer.model.flow import CLIENT, Flow, FlowEnd, Kind, Segment, Totals
@@ -54,67 +54,74 @@ class ShadowFlow:
         """The next moment at which silence means something (nanoseconds since the epoch)."""
         return self._retransmissions.deadline
 
-    def receive(self, segment: Segment) -> Iterator[Told]:
+    def receive(self, segment: Segment) -> Sequence[Told]:
         """The next significant segment."""
-        yield from self.tick(segment.clock)
-        yield from self._catch_up((segment.client, segment.server))
+        self._retransmissions.pass_deadlines(segment.clock)
+        self._catch_up((segment.client, segment.server))
         if segment.kinds & Kind.ICMP:
-            yield from self._icmp.received(segment)
+            self._icmp.received(segment)
         elif segment.kinds & Kind.RST:
-            yield from self._resets.received(segment)
+            self._resets.received(segment)
         else:
-            yield from self._sent(segment)
+            self._sent(segment)
+        return self._pair.take_told()
 
-    def tick(self, clock: int) -> Iterator[Told]:
+    def tick(self, clock: int) -> Sequence[Told]:
         """The capture's clock has come this far."""
-        yield from self._retransmissions.pass_deadlines(clock)
+        self._retransmissions.pass_deadlines(clock)
+        return self._pair.take_told()
 
-    def finish(self, end: FlowEnd) -> Iterator[Told]:
+    def finish(self, end: FlowEnd) -> Sequence[Told]:
         """No more segments will come."""
-        yield from self.tick(end.clock)  # with what was known then, as if the clock alone had come so far
-        yield from self._catch_up((end.client, end.server))
-        yield from self._pair.heard_after_all()
-        yield from self._retransmissions.finish()
+        # with what was known then, as if the clock alone had come so far
+        self._retransmissions.pass_deadlines(end.clock)
+        self._catch_up((end.client, end.server))
+        self._pair.heard_after_all()
+        self._retransmissions.finish()
+        return self._pair.take_told()
 
-    def _catch_up(self, totals: tuple[Totals, Totals]) -> Iterator[Told]:
+    def _catch_up(self, totals: tuple[Totals, Totals]) -> None:
         """What plain segments, which are not looked at one by one, have changed meanwhile."""
-        self._pair.totals = totals
-        yield from self._pair.signs_of_life()
-        for socket in self._pair.sockets:
-            socket.catch_up(*self._pair.sent(socket), self._pair.other(socket).fin_end)
-        yield from self._probes.catch_up()
-        yield from self._retransmissions.recoveries(max(each.last_time for each in totals))
-        yield from self._probes.stalls()
-        yield from self._answers.catch_up()
+        self._pair.totals = of_client, of_server = totals
+        self._pair.signs_of_life()
+        client, server = self._pair.sockets
+        client.catch_up(of_client, of_server, server.fin_end)
+        server.catch_up(of_server, of_client, client.fin_end)
+        self._probes.catch_up()
+        self._retransmissions.recoveries(max(of_client.last_time, of_server.last_time))
+        self._probes.stalls()
+        self._answers.catch_up()
 
-    def _sent(self, segment: Segment) -> Iterator[Told]:
+    def _sent(self, segment: Segment) -> None:
         """Anything but a RST."""
         sender = self._pair.sockets[segment.side]
         receiver = self._pair.other(sender)
         sender.recognise(segment)
         if sender.fatal and segment.time > sender.fatal.time + sender.fatal.grace:
-            yield from self._pair.revive(sender)
+            self._pair.revive(sender)
         if segment.flags & Flag.SYN:
+            if not segment.flags & Flag.ACK and segment.seq == sender.initial:
+                sender.connects_on(segment, self._pair.sent(sender)[0], receiver)
             _handshake(sender, receiver, segment)
         if segment.kinds & Kind.ZERO_WINDOW:
             sender.zero_time, sender.zero_number = segment.time, segment.number
         if segment.kinds & Kind.PROBE:
-            yield from self._probes.asked(sender, segment)
+            self._probes.asked(sender, segment)
         if segment.flags & Flag.FIN:
-            yield from self._fin(sender, receiver, segment)
+            self._fin(sender, receiver, segment)
         if segment.kinds & Kind.RESENT:
-            yield from self._retransmissions.again(sender, segment)
+            self._retransmissions.again(sender, segment)
         if segment.flags & Flag.ACK:
             receiver.acknowledged(segment.ack, self._pair.sent(receiver)[0])
-            yield from self._retransmissions.recoveries(segment.time)
+            self._retransmissions.recoveries(segment.time)
             if sender.side == CLIENT:
-                yield from self._answers.fin_arrived(segment.ack)
+                self._answers.fin_arrived(segment.ack)
 
-    def _fin(self, sender: ShadowSocket, receiver: ShadowSocket, segment: Segment) -> Iterator[Told]:
+    def _fin(self, sender: ShadowSocket, receiver: ShadowSocket, segment: Segment) -> None:
         """Its program closed, or will not send any more."""
         if was_reset(sender):  # a FIN that passes a reset on the way: it had closed when the reset came
-            yield from self._pair.revive(sender)
-        yield from self._answers.left_unanswered(sender, segment)
+            self._pair.revive(sender)
+        self._answers.left_unanswered(sender, segment)
         _, peer = self._pair.sent(sender)
         sender.send_fin(segment, peer)
         receiver.receive_fin(peer)
@@ -128,7 +135,7 @@ def _handshake(sender: ShadowSocket, receiver: ShadowSocket, segment: Segment) -
             receiver.state, sender.state = State.SYN_SENT, State.SYN_RCVD  # its SYN was not captured
         if sender.initial is None:
             sender.initial, sender.syn_time, sender.syn_number = segment.seq, segment.time, segment.number
-        if receiver.initial is None or segment.ack == add(receiver.initial, 1):
+        if not receiver.unheard and receiver.initial in (None, add(segment.ack, -1)):
             receiver.take(Step.SYN_ACKED)
     elif sender.initial is None:
         if sender.state is State.SYN_RCVD:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from analyzer.model.event import Doubt, WaitView
 from analyzer.model.flow import Flow, Totals
 from analyzer.model.seq import distance
+from analyzer.sockets.probes import window_is_closed
 from analyzer.sockets.retries import SECOND
 
 _ONE_BURST_NS = SECOND // 20
@@ -32,6 +33,7 @@ def wait_view(
         round_time=_is_round(waited),
         refused=False,
         reset=reset,
+        window_closed=window_is_closed(peer),
     )
 
 

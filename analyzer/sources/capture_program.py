@@ -16,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
 
 from analyzer.errors import UserError
@@ -25,6 +26,8 @@ _KERNEL_MIB = 64
 """Buffer in the kernel: seconds of traffic at full rate, should this machine be busy."""
 _START_SECONDS = 20.0
 _STOP_SECONDS = 3.0
+
+_UP = 0x1  # IFF_UP: linux/if.h
 
 _STARTED = re.compile(r"listening on|Capturing on")
 _TCPDUMP_COUNT = re.compile(r"(\d+) packets? (received by filter|dropped by kernel|dropped by interface)")
@@ -206,6 +209,15 @@ def interface_names() -> list[str]:
     """The interfaces of this machine, and ``any`` where there is that."""
     names = [name for _, name in socket.if_nameindex()]
     return [*names, "any"] if sys.platform == "linux" else names
+
+
+def is_down(name: str) -> bool:
+    """Whether the interface is there and not up; no where this system does not say so."""
+    try:
+        flags = int(Path("/sys/class/net", name, "flags").read_text(), 16)
+    except (OSError, ValueError):
+        return False
+    return not flags & _UP
 
 
 def _command(interface: str, wanted: Wanted) -> tuple[str, Sequence[str]]:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import UTC, datetime
 from time import monotonic, monotonic_ns
 from types import TracebackType
 from typing import Self
@@ -16,7 +17,7 @@ from analyzer.errors import UserError
 from analyzer.model.blocks import MAX_FRAMES, FrameBlock
 from analyzer.model.capture import Capture
 from analyzer.model.live import Standing, Wanted
-from analyzer.sources.capture_program import CaptureProgram
+from analyzer.sources.capture_program import CaptureProgram, is_down
 from analyzer.sources.keeping import Keeper
 from analyzer.sources.merged import Merged
 from analyzer.sources.open import open_stream
@@ -50,6 +51,8 @@ class LiveSource:
         self._behind = 0.0
         self._latest = 0
         self._keeper: Keeper | None = None
+        self._problems: list[str] = []
+        self._down: set[str] = set()
         self._steady = Steady(monotonic_ns)
         self._lag = _LAG_NS if wanted.interfaces else _PIPE_LAG_NS
         with ExitStack() as undo:
@@ -85,10 +88,8 @@ class LiveSource:
         """How it stands."""
         dropped = sum(program.counts.dropped for program in self._programs)
         told = sum(program.counts.told for program in self._programs)
-        return Standing(self.capture.packets, open_flows, dropped, told, self._behind, self._problems())
-
-    def _problems(self) -> tuple[str, ...]:
-        return tuple(self._keeper.problems) if self._keeper else ()
+        problems = (*self._problems, *(self._keeper.problems if self._keeper else ()))
+        return Standing(self.capture.packets, open_flows, dropped, told, self._behind, problems)
 
     def now(self) -> int | None:
         """What the clock of the packets shows by now, as long as none comes; None before the first."""
@@ -113,7 +114,7 @@ class LiveSource:
             yield block
             if self._left == 0 or (self._keeper and self._keeper.full):
                 break
-        self.capture.problems.extend(self._steady.problems())
+        self.capture.problems.extend([*self._problems, *self._steady.problems()])
         for program in self._programs:
             if self._left == 0 or (self._keeper and self._keeper.full):
                 program.stop()
@@ -167,6 +168,17 @@ class LiveSource:
                 program.ask()
         if asks:
             self._asked = monotonic()
+            self._note_down()
+
+    def _note_down(self) -> None:
+        """Say which interfaces have gone down: their programs wait until they are up again."""
+        down = {program.interface for program in self._programs if is_down(program.interface)}
+        for name in sorted(down - self._down):
+            at = datetime.now(UTC)
+            self._problems.append(
+                f"{name}: the interface went down at {at:%H:%M:%S} UTC: nothing comes until it is up again"
+            )
+        self._down = down
 
 
 def _losses(program: CaptureProgram) -> Iterator[str]:

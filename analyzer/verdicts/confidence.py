@@ -29,6 +29,7 @@ BY_DOUBT = {
     Doubt.EARLIER_RESET_IN_VAIN: Confidence.POSSIBLE,
     Doubt.MAY_NOT_HAVE_ARRIVED: Confidence.LIKELY,
     Doubt.CONNECT_MAY_HOLD_THE_SOCKET: Confidence.LIKELY,
+    Doubt.CONNECT_MAY_HAVE_RETURNED: Confidence.LIKELY,
     Doubt.NO_LATER_FRAME: Confidence.LIKELY,
     Doubt.OWN_LIMIT: Confidence.LIKELY,
     Doubt.MAYBE_CLOSED: Confidence.POSSIBLE,

@@ -78,7 +78,9 @@ def page(result: FlowResult) -> Iterable[str]:
         yield f"Do: {' '.join(finding.fix.split())}"
     if result.messages:
         yield ""
-    yield from (f"Said in frame {one.number} by the {SIDES[one.side]}: {one.text}" for one in result.messages)
+    yield from (
+        f"Said in frame {one.number} by the {SIDES[one.side]}: {one.words}" for one in result.messages
+    )
     yield ""
     yield f"Wireshark: {display_filter(flow)}"
 

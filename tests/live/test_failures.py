@@ -15,6 +15,7 @@ from analyzer.model.finding import Confidence
 from analyzer.pipeline import analyze
 from analyzer.pipeline.engine import Engine
 from analyzer.pipeline.failures import Failures
+from analyzer.pipeline.kept import KeptBlocks
 from analyzer.sources.open import open_capture
 from tests.captures import frames_of, sample
 from tests.live.running import live
@@ -65,20 +66,23 @@ def copied(block: FrameBlock) -> FrameBlock:
     return FrameBlock(block.capture, block.first_number, *(getattr(block, name).copy() for name in names))
 
 
-def followed(path: Path, kept: Failures) -> None:
+def followed(path: Path, target: Path, most: int) -> Failures:
+    """So many bytes are remembered."""
     engine = Engine(Matcher(RULES), keep_news=True)
+    engine.front.kept = KeptBlocks(most)
+    failures = Failures(str(target), engine.front.kept)
     for block in blocks(path):
-        kept.take(block)
         engine.feed(block)
-        kept.told(engine.take_news())
+        failures.take()
+        failures.told(engine.take_news())
     engine.finish()
-    kept.told(engine.take_news())
-    kept.close()
+    failures.told(engine.take_news())
+    failures.close()
+    return failures
 
 
 def test_what_was_forgotten_is_said(tmp_path: Path) -> None:
-    kept = Failures(str(tmp_path / "failed.pcapng"), remembered=0)
-    followed(sample("rst-after-fin-send-first"), kept)
+    kept = followed(sample("rst-after-fin-send-first"), tmp_path / "failed.pcapng", 0)
     assert len(kept.problems) == 1
     assert "1 connections are without their beginning" in kept.problems[0]
     assert analyze(tmp_path / "failed.pcapng").captures[0].packets < len(of_tcp("rst-after-fin-send-first"))

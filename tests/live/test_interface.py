@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from time import sleep
@@ -221,3 +223,124 @@ def test_interfaces_are_listed(there: Place) -> None:
     with live("-D", before=there.before) as running:
         status, rest, _ = running.end(None)
     assert (status, rest.split()) == (0, ["lo", "v0", "any"])
+
+
+def test_the_interface_goes_down_and_up_again() -> None:
+    with place() as own, live("-i", "v0", before=own.before) as running:
+        started(running.process, own)
+        own.connect()
+        running.line_with("connection-refused")
+        run(["ip", "-n", own.here, "link", "set", "v0", "down"])
+        assert running.process.stderr is not None
+        assert b"v0: the interface went down at " in running.process.stderr.readline()
+        run(["ip", "-n", own.here, "link", "set", "v0", "up"])
+        own.connect(PORT + 1)
+        running.line_with(f":{PORT + 1}  client")
+        status, rest, said = running.end()
+    assert (status, said) == (0, "")
+    assert "2 of 2 TCP connections failed" in rest
+    assert "the interface went down at " in " ".join(rest.split())
+
+
+STEPS_BACK = '''#!{python}
+"""tcpdump, whose clock is set back by an hour after the first two packets."""
+import os, signal, struct, subprocess, sys
+real = subprocess.Popen(["{tcpdump}", *sys.argv[1:]], stdout=subprocess.PIPE)
+for number in (signal.SIGINT, signal.SIGUSR1):
+    signal.signal(number, lambda number, frame: real.send_signal(number))
+out, count = real.stdout, 0
+sys.stdout.buffer.write(out.read(24))
+while len(head := out.read(16)) == 16:
+    seconds, rest, size, original = struct.unpack("<4I", head)
+    count += 1
+    seconds -= 3600 * (count > 2)
+    sys.stdout.buffer.write(struct.pack("<4I", seconds, rest, size, original) + out.read(size))
+    sys.stdout.buffer.flush()
+sys.exit(real.wait())
+'''
+
+
+def test_the_clock_is_set_back(there: Place, tmp_path: Path) -> None:
+    """The times of real packets are changed on their way: setting the clock would set it for everybody."""
+    program = tmp_path / "tcpdump"
+    program.write_text(STEPS_BACK.format(python=sys.executable, tcpdump=shutil.which("tcpdump")))
+    program.chmod(0o755)
+    path = ("env", f"PATH={tmp_path}:{os.environ['PATH']}")
+    with live("-i", "v0", before=there.command(*path)) as running:
+        wait_for_grandchild(running.process, there)
+        there.connect()
+        before = running.line_with("connection-refused")
+        there.connect(PORT + 1)
+        after = running.line_with(f":{PORT + 1}  client")
+        status, rest, said = running.end()
+    assert (status, said) == (0, "")
+    assert before[:5] <= after[:5]  # hours and minutes go on
+    assert "The clock of this machine was set back by 3," in " ".join(rest.split())
+    assert "2 of 2 TCP connections failed" in rest
+
+
+def wait_for_grandchild(process: subprocess.Popen[bytes], there: Place) -> None:
+    for _ in range(300):
+        if any(there.captures(pid) for child in there.children(process.pid) for pid in there.children(child)):
+            return
+        sleep(0.05)
+    raise AssertionError("no capture began")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_run_leaves_whole_files_and_no_process(
+    there: Place, tmp_path: Path, number: int
+) -> None:
+    kept, failed, told = tmp_path / "kept.pcap", tmp_path / "failed.pcapng", tmp_path / "told.json"
+    arguments = ("-i", "v0", "-w", str(kept), "--write-failures", str(failed), "-o", f"json={told}")
+    with live(*arguments, "--metrics", "0", before=there.before) as running:
+        assert running.process.stderr is not None
+        running.process.stderr.readline()  # the address of the metrics
+        for _ in range(300):
+            children = there.children(running.process.pid)
+            if any(map(there.captures, children)):
+                break
+            sleep(0.05)
+        for turn in range(20):
+            there.connect(PORT + turn)
+        running.process.send_signal(number)
+        assert running.process.wait(30) == 0
+    assert all(gone(pid) for pid in children)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["failed.pcapng", "kept.pcap", "told.json"]
+    report = json.loads(told.read_text())
+    for path in (kept, failed):
+        capture = analyze(path).captures[0]
+        assert capture.damage is None
+        assert capture.problems == []
+    assert analyze(kept).totals.packets == report["captures"][0]["packets"]
+
+
+def test_killed_it_leaves_files_that_can_be_read(there: Place, tmp_path: Path) -> None:
+    """SIGKILL: what was written by then is whole, and no report is half there."""
+    kept, failed, told = tmp_path / "kept.pcap", tmp_path / "failed.pcapng", tmp_path / "told.json"
+    arguments = (
+        "-i",
+        "v0",
+        "-w",
+        str(kept),
+        "--write-failures",
+        str(failed),
+        "-o",
+        f"json={told}",
+        "-o",
+        "text",
+    )
+    with live(*arguments, before=there.before) as running:
+        program = started(running.process, there)
+        for turn in range(20):
+            there.connect(PORT + turn)
+        running.line_with(f":{PORT + 19}  client")
+        running.process.kill()
+        running.process.wait(30)
+        there.connect()  # the capture program meets a pipe that nobody reads
+        assert gone(program)
+    assert not told.exists()
+    for path in (kept, failed):
+        report = analyze(path)
+        assert report.captures[0].damage is None
+        assert report.totals.packets == 40

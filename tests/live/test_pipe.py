@@ -87,3 +87,20 @@ def test_what_is_no_capture_is_said() -> None:
 def test_bad_use_is_said(arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["live", *arguments]) == 2
     assert expected in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["lo"], "lo: an interface is named with -i\nhint: errnoscope live -i lo\n"),
+        (["lo", "port", "80"], "hint: errnoscope live -i lo port 80\n"),
+        (["look"], "look: an interface is named with -i; there is lo\nhint: errnoscope live -i lo\n"),
+        ([str(REFUSED)], f"hint: errnoscope analyze {REFUSED}\n"),
+        (["tcp", "port", "80"], "hint: errnoscope live -i any tcp port 80; -D lists"),
+    ],
+)
+def test_what_may_have_been_meant_without_i(
+    words: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["live", *words]) == 2
+    assert expected in capsys.readouterr().err

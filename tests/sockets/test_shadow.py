@@ -559,6 +559,15 @@ def test_the_capture_ends_before_the_last_timer() -> None:
     assert not story.timeouts[0].retry.stopped
 
 
+@pytest.mark.parametrize(("later", "doubted"), [("+0.0002", True), ("+0.002", False)])
+def test_right_after_the_handshake_connect_may_have_returned(later: str, doubted: bool) -> None:
+    near = HANDSHAKE.replace("server >", "+0.0001 server >").replace(
+        "client > server  .", "+0.0001 client > server ."
+    )
+    story = observe(f"{near}{later} server > client R. 1:1(0) ack 1")
+    assert (Doubt.CONNECT_MAY_HAVE_RETURNED in story.resets[0].doubts) == doubted
+
+
 def test_a_server_whose_answer_is_lost() -> None:
     answer = "server > client S. 0:0(0) ack 1"
     times = "\n".join(f"+{gap} {answer}" for gap in (0.01, 1, 2, 4, 8, 16))

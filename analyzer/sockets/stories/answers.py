@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 from analyzer.model.columns import Flag
-from analyzer.model.event import UNREAD, Doubt, EndOfFile, Event, GaveUp, Withdrawn
+from analyzer.model.event import UNREAD, Doubt, EndOfFile, Event, GaveUp
 from analyzer.model.flow import CLIENT, SERVER, Kind, Segment
 from analyzer.model.seq import distance
 from analyzer.sockets.machine import ShadowSocket
-from analyzer.sockets.pair import Pair, Told
+from analyzer.sockets.pair import Pair
 from analyzer.sockets.resets import is_near
 from analyzer.sockets.waits import (
     doubts_of_patience,
@@ -30,29 +29,31 @@ class Answers:
         """An end that is told of only once the FIN is acknowledged."""
         self._impatient: GaveUp | None = None
 
-    def fin_arrived(self, ack: int) -> Iterator[Told]:
+    def fin_arrived(self, ack: int) -> None:
         """The client acknowledges the server's FIN: no doubt is left that its program can read the end."""
         fin_end, event = self._pair.sockets[SERVER].fin_end, self._crossed or self._ended
         unsure = event and (event is self._crossed or Doubt.FIN_UNPROVEN in event.doubts)
         if event and unsure and fin_end is not None and distance(fin_end, ack) >= 0:
             self._ended = replace(event, doubts=event.doubts - {Doubt.FIN_UNPROVEN})
             self._crossed = None
-            yield self._ended
+            self._pair.tell(self._ended)
 
-    def catch_up(self) -> Iterator[Told]:
+    def catch_up(self) -> None:
         """Data of the server that was captured after its FIN, or read by a client that had sent its own."""
+        if not (self._ended or self._crossed or self._impatient):
+            return
         client, server = self._pair.sockets
         own, peer = self._pair.totals
         if own.has_ack:
-            yield from self.fin_arrived(own.ack)
+            self.fin_arrived(own.ack)
         if self._ended and peer.last_data_number > server.fin_number:
-            yield Withdrawn(self._pair.flow.id, self._ended.key)
+            self._pair.withdraw(self._ended.key)
             self._ended = None
         if self._impatient and client.fin_end is not None and not client.closed:
-            yield Withdrawn(self._pair.flow.id, self._impatient.key)
+            self._pair.withdraw(self._impatient.key)
             self._impatient = None
 
-    def left_unanswered(self, sender: ShadowSocket, segment: Segment) -> Iterator[Told]:
+    def left_unanswered(self, sender: ShadowSocket, segment: Segment) -> None:
         """A FIN, or the client's reset, in place of an answer."""
         cut = sender.side == SERVER and segment.kinds & Kind.CUT
         if not (segment.kinds & Kind.UNANSWERED or cut) or not self._roles_are_known():
@@ -62,7 +63,7 @@ class Answers:
             if (
                 peer.has_seq and own.has_ack and distance(peer.seq_end, own.ack) <= 0
             ):  # else an answer is missing
-                yield self._gave_up(segment)
+                self._pair.tell(self._gave_up(segment))
         elif segment.seq == peer.seq_end:  # else an answer was lost, and will come
             acknowledged = segment.ack if segment.flags & Flag.ACK else None
             ended = self._end_of_file(segment.time, (segment.number,), acknowledged)
@@ -70,9 +71,9 @@ class Answers:
                 self._crossed = ended  # something before it may be missing, so that nobody can read the end
                 return
             self._ended = ended
-            yield ended
+            self._pair.tell(ended)
 
-    def refuses_late_answer(self, segment: Segment) -> Iterator[Told]:
+    def refuses_late_answer(self, segment: Segment) -> None:
         """A client that had closed has no use for the answer that comes now."""
         event, peer = self._impatient, self._pair.totals[SERVER]
         if event and not event.wait.refused and peer.last_data_time > event.time:
@@ -80,7 +81,7 @@ class Answers:
             doubts = event.doubts - {Doubt.NO_ROUND_TIME, Doubt.MAYBE_FAREWELL, Doubt.NEVER_ANSWERED}
             frames = (*event.frames, segment.number)
             self._impatient = replace(event, wait=wait, doubts=doubts, frames=frames)
-            yield self._impatient
+            self._pair.tell(self._impatient)
 
     def fin_crossed(self, sender: ShadowSocket, reset: Segment) -> None:
         """A request that was sent before the FIN reached its sender, captured where the FIN was sent.

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from analyzer.model.event import DatagramError, Doubt, IcmpReceived, IcmpView
 from analyzer.model.flow import Segment, Totals, address_text
 from analyzer.model.socket import State, Step
 from analyzer.sockets.facts import quotes_syn, quotes_unacknowledged
 from analyzer.sockets.machine import ShadowSocket
-from analyzer.sockets.pair import Pair, Told
+from analyzer.sockets.pair import Pair
 from analyzer.sockets.profiles import IcmpEffect
 from analyzer.sockets.retries import SECOND
 
@@ -25,7 +23,7 @@ class IcmpErrors:
         self._refused: set[tuple[int, ...]] = set()
         """Side, type and code of those that datagrams have met."""
 
-    def received(self, segment: Segment) -> Iterator[Told]:
+    def received(self, segment: Segment) -> None:
         """An ICMP error came."""
         socket = self._pair.sockets[segment.side]
         other = self._pair.other(socket)
@@ -33,10 +31,10 @@ class IcmpErrors:
         if other.fatal and other.fatal.reset == segment.seq:
             other.fatal.alike -= 1  # what could not be delivered is one of the resets
             if not other.fatal.alike:
-                yield from self._pair.revive(other)
+                self._pair.revive(other)
         effect = socket.profile.icmp_effect(segment.version, segment.icmp_type, segment.icmp_code)
         if self._pair.flow.protocol == "udp":
-            yield from self._datagram(socket, segment, effect, own)
+            self._datagram(socket, segment, effect, own)
             return
         view = _icmp_view(
             segment,
@@ -48,15 +46,15 @@ class IcmpErrors:
         soon = connecting and segment.time - own.last_time < _CONNECT_HOLDS_NS
         doubts = {Doubt.CONNECT_MAY_HOLD_THE_SOCKET} if soon else set()
         key = f"icmp {segment.number}"
-        yield self._pair.event(IcmpReceived, socket, segment.time, (segment.number,), key, doubts, icmp=view)
+        self._pair.tell(
+            self._pair.event(IcmpReceived, socket, segment.time, (segment.number,), key, doubts, icmp=view)
+        )
         if view.quotes_our_syn and effect.kept if connecting else view.in_window and effect.soft:
             socket.soft_errno, socket.soft_time = effect.errno, segment.time
         if connecting and view.quotes_our_syn and effect.fatal:
             self._pair.end(socket, key, segment.time, 0, Step.GIVE_UP)
 
-    def _datagram(
-        self, socket: ShadowSocket, segment: Segment, effect: IcmpEffect, own: Totals
-    ) -> Iterator[Told]:
+    def _datagram(self, socket: ShadowSocket, segment: Segment, effect: IcmpEffect, own: Totals) -> None:
         """The first ICMP error of its kind for a datagram."""
         kind = (segment.side, segment.icmp_type, segment.icmp_code)
         if kind not in self._refused:
@@ -65,7 +63,9 @@ class IcmpErrors:
             frames = tuple(number for number in (own.last_data_number, segment.number) if number)
             key = f"datagram {' '.join(map(str, kind))}"
             doubts = {Doubt.NOT_CONNECTED}
-            yield self._pair.event(DatagramError, socket, segment.time, frames, key, doubts, icmp=view)
+            self._pair.tell(
+                self._pair.event(DatagramError, socket, segment.time, frames, key, doubts, icmp=view)
+            )
 
 
 def _icmp_view(segment: Segment, effect: IcmpEffect, *, quotes_our_syn: bool, in_window: bool) -> IcmpView:

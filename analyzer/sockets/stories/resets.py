@@ -5,15 +5,13 @@ RFC 9293 sections 3.5.2 and 3.10.7; RFC 5961 section 3.2.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from analyzer.model.columns import Flag
-from analyzer.model.event import ResetReceived, ResetView
+from analyzer.model.event import Doubt, ResetReceived, ResetView
 from analyzer.model.flow import CLIENT, Segment, Totals
 from analyzer.model.seq import add, distance
 from analyzer.model.socket import State, Step
 from analyzer.sockets.machine import ShadowSocket
-from analyzer.sockets.pair import COPY_NS, Pair, Told
+from analyzer.sockets.pair import COPY_NS, Pair
 from analyzer.sockets.resets import DELAYED_ACK_NS, Judged, grace, judge
 from analyzer.sockets.retries import SECOND
 from analyzer.sockets.stories.answers import Answers
@@ -22,6 +20,8 @@ from analyzer.sockets.stories.retransmissions import Retransmissions
 
 _FAR_NS = SECOND // 100
 """A handshake that took so long did not do so because a machine was busy, as a rule."""
+_RETURNS_S = 0.001
+"""connect() returns within this time, as a rule: its program must be woken first."""
 _AFTER_FIN = (State.CLOSE_WAIT, State.CLOSING, State.LAST_ACK)
 
 
@@ -36,7 +36,7 @@ class Resets:
         self._probes = probes
         self._answers = answers
 
-    def received(self, segment: Segment) -> Iterator[Told]:
+    def received(self, segment: Segment) -> None:
         """A RST came."""
         sender = self._pair.sockets[segment.side]
         receiver = self._pair.other(sender)
@@ -48,9 +48,9 @@ class Resets:
         known = {sender.ttl, self._pair.sent(sender)[0].last_ttl} - {0}
         ttl_differs = bool(known) and segment.ttl not in known
         if segment.flags & Flag.ACK and was_reset(sender) and not ttl_differs:
-            yield from self._pair.revive(sender)  # a dead socket sends bare RSTs only: this one aborts
+            self._pair.revive(sender)  # a dead socket sends bare RSTs only: this one aborts
         if not ttl_differs:
-            yield from self._says_of_its_sender(sender, segment)
+            self._says_of_its_sender(sender, segment)
         if receiver.state is State.CLOSED:
             sender.closed |= not ttl_differs
             if receiver.fatal and receiver.fatal.reset == segment.seq:
@@ -60,7 +60,9 @@ class Resets:
         round_trip = self._pair.round_trip(receiver)
         own, peer = self._pair.sent(receiver)
         judged = judge(segment, receiver, sender, own, peer, round_trip)
-        yield self._event(segment, receiver, judged, ttl_differs=ttl_differs, sender_before=sender_before)
+        self._pair.tell(
+            self._event(segment, receiver, judged, ttl_differs=ttl_differs, sender_before=sender_before)
+        )
         if judged.accepted:
             late = 0 if receiver.state is State.SYN_SENT else grace(round_trip)
             limit = _limit(segment.seq, own, sender.fin_end if judged.state in _AFTER_FIN else None)
@@ -103,6 +105,9 @@ class Resets:
             after_farewell="unknown",
             says="",
         )
+        right_after = receiver.side == CLIENT and 0 < view.since_open < _RETURNS_S
+        if right_after and view.answers != "syn-ack" and not own.last_data_number:
+            judged.doubts.add(Doubt.CONNECT_MAY_HAVE_RETURNED)
         before, receiver.state = receiver.state, judged.state
         event = self._pair.event(
             ResetReceived, receiver, segment.time, judged.frames, _key(segment), judged.doubts, segment=view
@@ -130,19 +135,17 @@ class Resets:
         away = self._pair.round_trip(receiver) or 0
         return (segment.time - own.opened_time + away) / SECOND if own.opened_time else 0.0
 
-    def _says_of_its_sender(self, sender: ShadowSocket, segment: Segment) -> Iterator[Told]:
+    def _says_of_its_sender(self, sender: ShadowSocket, segment: Segment) -> None:
         """What a reset says about its own sender's wait."""
         if not segment.flags & Flag.ACK:
             if sender.side == CLIENT:
-                yield from self._answers.refuses_late_answer(segment)
+                self._answers.refuses_late_answer(segment)
             return
-        given_up = list(self._retransmissions.gives_up_by(segment))
-        yield from given_up
-        if not given_up and not sender.closed:
+        if not self._retransmissions.gives_up_by(segment) and not sender.closed:
             if self._probes.gave_up(sender, segment):
-                yield from self._probes.timeout(sender, segment)
+                self._probes.timeout(sender, segment)
             elif sender.side == CLIENT:
-                yield from self._answers.left_unanswered(sender, segment)
+                self._answers.left_unanswered(sender, segment)
 
     def _ends_its_sender(self, sender: ShadowSocket, segment: Segment) -> None:
         if sender.fatal is None or sender.fatal.time < segment.time:  # else its keepalive gave up

@@ -5,16 +5,15 @@ RFC 6298 section 5; Linux tcp_retransmit_timer().
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from analyzer.model.event import Doubt, Event, Retransmission, RetransmissionTimeout, RetryView, Withdrawn
+from analyzer.model.event import Doubt, Event, Retransmission, RetransmissionTimeout, RetryView
 from analyzer.model.flow import SIDES, Kind, Segment
 from analyzer.model.seq import add, distance
 from analyzer.model.socket import Step
 from analyzer.sockets.machine import ShadowSocket, what_is_sent
-from analyzer.sockets.pair import COPY_NS, Pair, Told
+from analyzer.sockets.pair import COPY_NS, Pair
 from analyzer.sockets.probes import WINDOW
 from analyzer.sockets.retries import (
     SECOND,
@@ -42,24 +41,24 @@ class Retransmissions:
         due = [missing_at(run, socket.profile.retry) for socket, run in self._running()]
         return min(due, default=None)
 
-    def pass_deadlines(self, clock: int) -> Iterator[Told]:
+    def pass_deadlines(self, clock: int) -> None:
         """The capture's clock has come this far: what was due and did not come was given up."""
         for socket, run in self._running():
             if missing_at(run, socket.profile.retry) <= clock:
-                yield self._gave_up(socket, run, stopped=True)
+                self._pair.tell(self._gave_up(socket, run, stopped=True))
 
-    def finish(self) -> Iterator[Told]:
+    def finish(self) -> None:
         """No more segments will come: what can only be given up now, and was not seen to be."""
         for socket, run in self._running():
             if is_exhausted(run, socket.profile.retry):
-                yield self._gave_up(socket, run, stopped=False)
+                self._pair.tell(self._gave_up(socket, run, stopped=False))
 
-    def again(self, sender: ShadowSocket, segment: Segment) -> Iterator[Told]:
+    def again(self, sender: ShadowSocket, segment: Segment) -> None:
         """A run counts from the first transmission; single retransmissions are not looked at one by one."""
         _, peer = self._pair.sent(sender)
         run, what = sender.run, what_is_sent(segment)
         if what == "syn-ack" and peer.has_ack and distance(segment.seq, peer.ack) > 0:
-            yield from self._unaccepted(sender, segment)
+            self._unaccepted(sender, segment)
         if run is None or run.seq != segment.seq or run.what != what:
             run = self._begin(sender, segment, what)
         if segment.time - run.last < COPY_NS:
@@ -71,29 +70,39 @@ class Retransmissions:
         if _is_told(run):
             view = self._view(run, sender, stopped=False)
             key = _run_key(sender, run, "retry")
-            yield self._pair.event(Retransmission, sender, segment.time, run.frames, key, set(), retry=view)
+            self._pair.tell(
+                self._pair.event(Retransmission, sender, segment.time, run.frames, key, set(), retry=view)
+            )
 
-    def recoveries(self, time: int) -> Iterator[Told]:
+    def recoveries(self, time: int) -> None:
         """Runs that were acknowledged at last."""
         for socket in self._pair.sockets:
+            if socket.recovered is None:
+                continue
             run, socket.recovered = socket.recovered, None
-            if run and _is_told(run):
-                yield Withdrawn(self._pair.flow.id, _run_key(socket, run, "retry"))
+            if _is_told(run):
+                self._pair.withdraw(_run_key(socket, run, "retry"))
                 view = self._view(run, socket, stopped=False, recovered=True)
                 key = f"recovered {SIDES[socket.side]}"  # the last one stands for all of them
-                yield self._pair.event(Retransmission, socket, time, run.frames, key, set(), retry=view)
+                self._pair.tell(
+                    self._pair.event(Retransmission, socket, time, run.frames, key, set(), retry=view)
+                )
 
-    def gives_up_by(self, reset: Segment) -> Iterator[Told]:
-        """A reset tells that its sender tried in vain, if its system sends one when it gives up."""
+    def gives_up_by(self, reset: Segment) -> bool:
+        """Whether a reset tells that its sender tried in vain: its system sends one when it gives up."""
         sender = self._pair.sockets[reset.side]
         schedule = sender.profile.retry
         if not schedule.reset_at_end:
-            return
+            return False
         runs = [run for socket, run in self._running() if socket is sender and is_exhausted(run, schedule)]
         if runs:
-            yield self._gave_up(sender, runs[0], stopped=True, reset=reset)
+            self._pair.tell(self._gave_up(sender, runs[0], stopped=True, reset=reset))
+        return bool(runs)
 
     def _running(self) -> list[tuple[ShadowSocket, Run]]:
+        client, server = self._pair.sockets
+        if not (client.run or client.probing or server.run or server.probing):
+            return []  # as mostly
         live = [s for s in self._pair.sockets if not s.closed]
         return [
             *((s, s.run) for s in live if s.run and s.run.count),
@@ -117,7 +126,7 @@ class Retransmissions:
         again = peer.resent_time > run.last and peer.last_data_time < run.last
         return again and own.has_ack and distance(add(peer.resent_seq, peer.resent_length), own.ack) >= 0
 
-    def _unaccepted(self, server: ShadowSocket, segment: Segment) -> Iterator[Told]:
+    def _unaccepted(self, server: ShadowSocket, segment: Segment) -> None:
         """A SYN-ACK is sent again, although the other end has acknowledged it and perhaps sent data since.
 
         Linux tcp_check_req() ignores that where the accept queue is full, and its timer goes on.
@@ -135,7 +144,9 @@ class Retransmissions:
             ignored=1 + (sent.count + 1 if sent and sent.what == "data" else peer.payload > 0),
         )
         frames, key = (server.syn_number, segment.number), f"unaccepted {SIDES[server.side]}"
-        yield self._pair.event(Retransmission, server, segment.time, frames, key, set(), retry=view)
+        self._pair.tell(
+            self._pair.event(Retransmission, server, segment.time, frames, key, set(), retry=view)
+        )
 
     def _gave_up(
         self, socket: ShadowSocket, run: Run, *, stopped: bool, reset: Segment | None = None
@@ -174,7 +185,8 @@ class Retransmissions:
             next_due=utc(next_timer(run, schedule)),
             gives_up_at=utc(end),
             gives_up_after=(end - run.first_time) / SECOND,
-            answered=run.answers * 2 > run.count,
+            answered=run.answers * 2 > run.count and not socket.unheard,
+            unheard=socket.unheard or self._pair.other(socket).unheard,
             echoed=run.echoes * 2 > run.count,
             length=run.length,
             delivered=self._delivered(socket),

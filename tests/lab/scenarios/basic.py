@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.lab.stage import Stage
 
-from .registry import BEFORE_FILTER, DROP, SLOW_PATH, Play, scenario
+from .registry import AT_THE_ENDS, BEFORE_FILTER, DROP, SLOW_PATH, Play, scenario
 
 # connect() fails
 
@@ -136,6 +136,42 @@ def connect_timeout_default(stage: Stage) -> None:
     stage.connect(timeout=300)
     stage.client.run("recv", "send", "so_error", "close")
     stage.unfilter()
+    stage.pause(135)
+    stage.beacon()
+
+
+_NO_ANSWER = "tcp sport PORT tcp flags & (syn | ack) == (syn | ack) drop"
+
+
+@scenario(
+    "syn-ack-never-arrives-stopped",
+    "the server's answers to the SYN are lost on the way; TCP_SYNCNT=2",
+    seconds=15,
+    captures=AT_THE_ENDS,
+)
+def syn_ack_never_arrives_stopped(stage: Stage) -> None:
+    stage.filter(_NO_ANSWER)
+    stage.listen()
+    stage.open()
+    stage.client.option("TCP_SYNCNT", 2)
+    stage.connect()
+    stage.client.run("so_error", "recv", "send", "close")
+    stage.pause(12)
+    stage.beacon()
+
+
+@scenario(
+    "syn-ack-never-arrives",
+    "the server's answers to the SYN are lost on the way; default settings",
+    seconds=280,
+    captures=AT_THE_ENDS,
+)
+def syn_ack_never_arrives(stage: Stage) -> None:
+    stage.filter(_NO_ANSWER)
+    stage.listen()
+    stage.open()
+    stage.connect(timeout=300)
+    stage.client.run("recv", "send", "so_error", "close")
     stage.pause(135)
     stage.beacon()
 

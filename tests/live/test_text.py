@@ -1,0 +1,68 @@
+"""What live says in lines: wrapped on a terminal, and what became of what it had said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from analyzer.model.finding import News
+from analyzer.model.report import Report
+from analyzer.pipeline import analyze
+from analyzer.reports.live_changes import Changes
+from analyzer.reports.live_text import Status, afterwards, lines, wrapped
+from tests.captures import sample
+
+
+@pytest.fixture
+def refused() -> Report:
+    return analyze(sample("connection-refused"))
+
+
+def test_a_long_line_is_wrapped_between_words(refused: Report) -> None:
+    (line,) = lines(Changes().of([News(refused.flows[0], ended=True)]))
+    assert wrapped(line, 500) == [line]
+    parts = wrapped(line, 60)
+    assert len(parts) > 1
+    assert all(len(part) <= 60 for part in parts)
+    assert all(part.startswith(" " * 14) for part in parts[1:])
+    assert [word for part in parts for word in part.split()] == line.split()
+
+
+def test_a_ladder_is_not_wrapped() -> None:
+    line = "   *    16    0.443  --- data 49:65 --->"
+    assert wrapped(line, 20) == [line]
+
+
+def told(report: Report) -> set[int]:
+    """Numbers of the flows that lines have told of."""
+    status = Status()
+    status.count(Changes().of([News(result, ended=True) for result in report.flows]))
+    return status.failed
+
+
+def test_nothing_is_said_of_what_stays_as_it_was_told(refused: Report) -> None:
+    assert list(afterwards(told(refused), refused)) == []
+
+
+def test_what_recovered_is_said(refused: Report) -> None:
+    (result,) = refused.flows
+    verdicts = tuple(replace(verdict, recovered=True) for verdict in result.verdicts)
+    report = replace(refused, flows=(replace(result, verdicts=verdicts),))
+    assert list(afterwards(told(refused), report)) == [
+        "Told of above: 1 connection; 1 recovered (tried again, or at another address, it worked)."
+    ]
+
+
+def test_what_was_no_failure_is_said(refused: Report) -> None:
+    assert list(afterwards(told(refused), replace(refused, flows=()))) == [
+        "Told of above: 1 connection; 1 turned out to be no failure."
+    ]
+
+
+def test_what_was_taken_back_does_not_count(refused: Report) -> None:
+    (result,) = refused.flows
+    changes, status = Changes(), Status()
+    for one in (result, replace(result, verdicts=(), findings=())):
+        status.count(changes.of([News(one, ended=False)]))
+    assert status.failed == set()
