@@ -24,10 +24,10 @@ from analyzer.errors import UserError
 from analyzer.flows.keys import flow_keys
 from analyzer.flows.legs import LEG_NS, SYN, twins
 from analyzer.flows.neighbours import Neighbours
-from analyzer.flows.table import Rows
 from analyzer.model.capture import Capture
 from analyzer.model.columns import PacketColumns, Undecoded
 from analyzer.model.finding import FlowResult
+from analyzer.model.records import Records
 from analyzer.pipeline.found import Found
 from analyzer.pipeline.messages import Heard
 from analyzer.pipeline.problems import cut_short, problems
@@ -250,7 +250,7 @@ class _Course:
         """The largest time of the first so many units."""
         return max((unit.mapped.clock_end for unit in self.units[:units]), default=0)
 
-    def _note_twins(self, recent: Rows, mapped: Mapped, add: int, clock: int) -> Rows:
+    def _note_twins(self, recent: Records, mapped: Mapped, add: int, clock: int) -> Records:
         """Look for SYNs that are one packet with one before; the last ones of all."""
         syns = mapped.syns.copy()
         syns["number"] += add

@@ -42,7 +42,7 @@ ELSEWHERE = 1 << 40
 class FindsLegs(Protocol):
     """What a tracker asks."""
 
-    def find(self, batch: Batch, slots: Rows) -> LegRows:
+    def find(self, batch: Batch, slots: Slots) -> LegRows:
         """See Legs."""
 
 
@@ -64,7 +64,7 @@ class ToldLegs:
         """Of the next batches: SYN frames (by number) and the frame that showed each first; those frames."""
         self._again, self._firsts = again, firsts
 
-    def find(self, batch: Batch, slots: Rows) -> LegRows:
+    def find(self, batch: Batch, slots: Slots) -> LegRows:
         """See Legs; the rows name only the flows of this share that another one goes on from."""
         legs = np.zeros(0, LEG)
         if not self._again and not self._firsts:
@@ -75,26 +75,26 @@ class ToldLegs:
         own, sizes = rows[at], np.diff(np.append(batch.starts, len(batch.rows)))
         begins = own[np.isin(own, batch.starts[slots["rows"] == sizes])]
         if len(begins):
-            found = _of_slots(take(slots, batch.group[begins]), 1)
+            found = _of_slots(slots, batch.group[begins], 1)
             found["flow"][:, 0] = [self._again[number] for number in batch.rows.number[begins].tolist()]
             slots["first_leg"][batch.group[begins]] = ELSEWHERE + found["flow"][:, 0] + 1
             self.again.append(found)
         first = rows[np.isin(numbers, np.fromiter(self._firsts, np.int64))]
         if len(first):
-            legs = _of_slots(take(slots, batch.group[first]), 0)
+            legs = _of_slots(slots, batch.group[first], 0)
             self.firsts.update(zip(batch.rows.number[first].tolist(), legs, strict=True))
         return legs
 
 
-def _of_slots(slots: Rows, leg: int) -> LegRows:
-    """LEG rows with what is known of that leg."""
-    rows = np.zeros(len(slots), LEG)
+def _of_slots(slots: Slots, index: NDArray[np.int64], leg: int) -> LegRows:
+    """LEG rows with what is known of these slots, as that leg."""
+    rows = np.zeros(len(index), LEG)
     for name in ("flow", *(name for name, _ in ENDS)):
-        rows[name][:, leg] = slots[name]
+        rows[name][:, leg] = slots[name][index]
     return rows
 
 
-def syns(columns: PacketColumns, keys: NDArray[np.uint64], begin: int) -> Rows:
+def syns(columns: PacketColumns, keys: NDArray[np.uint64], begin: int) -> Records:
     """SYN rows that may be one packet with one before ``begin``, with each other, or with one that follows.
 
     ``keys`` uint64 (n,) are those of the rows. Others cannot be: nothing passes a NAT more slowly.
@@ -112,7 +112,7 @@ def syns(columns: PacketColumns, keys: NDArray[np.uint64], begin: int) -> Rows:
     return found
 
 
-def twins(every: Rows) -> list[tuple[int, int, int, int]]:
+def twins(every: Records) -> list[tuple[int, int, int, int]]:
     """Of SYN rows: number and key of each that another flow showed first, and number and key of that."""
     every = take(every, np.lexsort([every["number"], every["hash"]]))
     near = _near(every)
