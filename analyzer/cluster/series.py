@@ -18,7 +18,7 @@ import numpy as np
 from analyzer.cluster.hearing import HeardOf, PieceAt, hear, portions
 from analyzer.cluster.job import Job, Task, task
 from analyzer.cluster.late import Mended
-from analyzer.cluster.mapping import Mapped, map_piece
+from analyzer.cluster.mapping import Mapped, map_piece, shards_of
 from analyzer.cluster.reducing import Course, Portion, Reduced, Share, hear_shard, joined, reduce_shard
 from analyzer.errors import UserError
 from analyzer.flows.keys import flow_keys
@@ -256,9 +256,13 @@ class _Course:
         syns["number"] += add
         syns["clock"] = np.maximum(syns["clock"], clock)
         every = np.concatenate([recent, syns])
-        for number, key, first, first_key in twins(every):
-            self._again[number] = (key % self.shards, first)
-            self._firsts.append((first_key % self.shards, first))
+        found = twins(every)
+        keys = np.array([(key, first_key) for _, key, _, first_key in found], np.uint64).reshape(-1, 2)
+        for (number, _, first, _), (own, other) in zip(
+            found, shards_of(keys, self.shards).tolist(), strict=True
+        ):
+            self._again[number] = (own, first)
+            self._firsts.append((other, first))
         return every[every["clock"] > max(clock, mapped.clock_end) - LEG_NS]
 
     def next(self, shard: int, previous: str, begin: int, end: int, *, closing: bool) -> Task:
@@ -285,7 +289,7 @@ class _Course:
         """The late rows of that shard, pickled; empty without any."""
         if unit.late is None:
             return b""
-        own = flow_keys(unit.late, self._seed)[0] % np.uint64(self.shards) == shard
+        own = shards_of(flow_keys(unit.late, self._seed)[0], self.shards) == shard
         return pickle.dumps(unit.late.take(np.flatnonzero(own))) if own.any() else b""
 
     def slice_end(self, begin: int, most: int) -> int:

@@ -22,8 +22,6 @@ from analyzer.sources.remote import is_url
 
 Given = TypeVar("Given")
 
-_PROTOCOL = 4
-"""Of pickle: by the next one arrays do not own their memory."""
 _PAUSES = (0.2, 1.0, 3.0)
 """Seconds before something is tried once more: storage fails now and then."""
 _FOR_EVER = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT)
@@ -51,8 +49,8 @@ class Store:
         return Path(self._at(name)).exists()
 
     def put(self, name: str, value: Any) -> None:
-        """Keep a Python value; arrays in it can be made larger again once it is read."""
-        self.write(name, pickle.dumps(value, _PROTOCOL))
+        """Keep a Python value."""
+        self.write(name, pickle.dumps(value, pickle.HIGHEST_PROTOCOL))
 
     def get(self, name: str) -> Any:
         """The value of that name. It was written by ourselves: who can write here can run code as we do."""

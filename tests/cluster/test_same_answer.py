@@ -10,6 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.bench.flows import plan
+from tests.bench.generate import generate
 from tests.cluster.place import SAMPLES, differences, frames_of, in_one, in_shares
 from tests.cluster.place import small as small  # a fixture
 from tests.sources import build
@@ -109,3 +111,10 @@ def test_connections_that_are_there_twice_in_two_shards(
             shares = in_shares(path, shards=5 + seed, slice_rows=3)
             assert (path, differences(in_one(path), shares)) == (path, [])
     assert len(twice) > 3
+
+
+def test_a_state_that_was_handed_over_grows(small: Callable[[int, int], None], tmp_path: Path) -> None:
+    path = tmp_path / "made.pcap"
+    generate(path, plan("synflood", 9000, None, 1, 60.0), snaplen=96)
+    small(1, 3)
+    assert differences(in_one(str(path)), in_shares(str(path), shards=2, slice_rows=800)) == []
