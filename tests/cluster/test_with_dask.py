@@ -273,3 +273,34 @@ def test_captures_and_columns_in_object_storage(rotated: list[str], expected: An
         for capture in plain["captures"]:
             del capture["path"]
         assert found == plain
+
+
+def test_a_task_that_kills_each_worker_is_given_up(tmp_path: Path) -> None:
+    code = f"""
+import os, signal
+from analyzer.cluster.job import Job, Task
+from analyzer.cluster.store import Store
+from analyzer.cluster.with_dask import keep_job, workers
+
+def killing(store, job, name):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":
+    store = Store({str(tmp_path)!r})
+    keep_job(store, Job(()))
+    with workers(store, "", 2) as doer:
+        doer.submit(Task("killing", killing, (), "some.pcap"))
+        print(doer.next()[1].reference)
+"""
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    ran = subprocess.run(
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=_WAIT,
+        check=False,
+    )
+    assert ran.stdout.strip() == "worker-lost", ran.stderr
