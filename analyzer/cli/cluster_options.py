@@ -122,7 +122,7 @@ class Told:
                     self._packets += gave.counts.packets
             else:
                 self._shards += 1
-                self._failures += getattr(gave, "failures", 0)
+                self._failures += len(getattr(gave, "results", ()))
             self._say(sum(size <= 0 for size in left.values()), len(left))
 
         return watch

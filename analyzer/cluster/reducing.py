@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -76,12 +76,12 @@ class Reduced:
 
     carries_on: of each file that began in it, whether it carries on the one before, as far as this shard
     knows. Once the capture is over: ``unheard`` flows of which must be heard what was said, or the share.
-    failures: how many flows with a finding were found meanwhile.
+    results: what was found of flows that have ended; the share does not have it.
     """
 
     carries_on: list[bool]
     unheard: list[Summary]
-    failures: int = 0
+    results: list[FlowResult] = field(default_factory=list)
     share: Share | None = None
 
 
@@ -99,7 +99,7 @@ def reduce_shard(store: Store, job: Job, name: str, course: Course) -> Reduced:
     """Take a shard some way further. Raises UserError where the store fails."""
     engine = _engine(store, job, course.previous)
     legs_of(engine).tell(dict(course.again), set(course.firsts))
-    reduced, before = Reduced([], []), engine.failures
+    reduced = Reduced([], [])
     capture = course.portions[0].capture if course.portions else 0
     for portion in course.portions:
         if portion.capture != capture:
@@ -119,13 +119,13 @@ def reduce_shard(store: Store, job: Job, name: str, course: Course) -> Reduced:
         if columns is not None:
             _track(engine, columns)
     _track(engine, None)
-    reduced.failures = engine.failures - before
     if course.closing is None:
+        reduced.results = _taken(engine)
         store.put(state_of(name), engine)
         return reduced
     engine.tick(course.closing)
     engine.close()
-    reduced.failures = engine.failures - before
+    reduced.results = _taken(engine)
     reduced.unheard = engine.unheard
     if reduced.unheard:
         store.put(state_of(name), engine)
@@ -175,6 +175,13 @@ def _share(engine: Engine, heard: Mapping[int, Heard]) -> Share:
     return Share(found, legs.again, firsts)
 
 
+def _taken(engine: Engine) -> list[FlowResult]:
+    """The results so far, so that they need not be kept here until the end."""
+    results = engine.take_results()
+    began = engine.began if results else None
+    return [_numbered(result, began) for result in results]
+
+
 def _numbered(result: FlowResult, began: Any) -> FlowResult:
     number = int(began[result.flow.id])
     summary = result.summary
@@ -185,11 +192,11 @@ def _numbered(result: FlowResult, began: Any) -> FlowResult:
     )
 
 
-def joined(shares: Sequence[Share]) -> Found:
-    """What all shards of a capture found."""
+def joined(shares: Sequence[Share], results: Sequence[FlowResult]) -> Found:
+    """What all shards of a capture found; ``results`` are those of before its end."""
     firsts = {number: first for share in shares for number, first in share.firsts.items()}
     flows = {number: flow for number, (flow, _) in firsts.items()}
-    whole = Found()
+    whole = Found([_with_first(result, flows) for result in results])
     for share in shares:
         found = share.found
         found.results = [_with_first(result, flows) for result in found.results]
@@ -198,8 +205,8 @@ def joined(shares: Sequence[Share]) -> Found:
         for legs in share.again:
             for row in legs:
                 first = firsts[int(row["flow"][0])][1]
-                for field in row.dtype.names or ():
-                    row[field][0] = first[field][0]
+                for name in row.dtype.names or ():
+                    row[name][0] = first[name][0]
             whole.twice.add(legs)
     return whole
 

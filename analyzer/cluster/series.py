@@ -304,7 +304,8 @@ class _Course:
 
 def _group(job: Job, course: _Course, captures: list[Capture]) -> Steps[tuple[Group, int]]:
     """The files of a course, as far as a connection goes on from each to the next; and how many they are."""
-    count, reduced, names = yield from _reduced(job, course)
+    early: list[FlowResult] = []
+    count, reduced, names = yield from _reduced(job, course, early)
     files = course.files[:count]
     units = [unit for unit in course.units if unit.file < count]
     for file in files:
@@ -312,7 +313,7 @@ def _group(job: Job, course: _Course, captures: list[Capture]) -> Steps[tuple[Gr
     first = files[0].capture
     heard = yield from _heard(reduced, units, first)
     shares = yield from _shares(reduced, names, heard)
-    found = joined(shares)
+    found = joined(shares, early)
     neighbours = Neighbours()
     for unit in units:
         found.counts.take(unit.mapped.counts)
@@ -334,8 +335,13 @@ def _group(job: Job, course: _Course, captures: list[Capture]) -> Steps[tuple[Gr
     return Group([file.index for file in read], found, results), count
 
 
-def _reduced(job: Job, course: _Course) -> Steps[tuple[int, list[Reduced], list[str]]]:
-    """All shards, slice by slice, to the end of the capture: how many files it has, what the shards gave."""
+def _reduced(
+    job: Job, course: _Course, early: list[FlowResult]
+) -> Steps[tuple[int, list[Reduced], list[str]]]:
+    """All shards, slice by slice, to the end of the capture: how many files it has, what the shards gave.
+
+    ``early`` gets what was found of flows that ended before.
+    """
     names, begin = [""] * course.shards, 0
     while True:
         end = course.slice_end(begin, job.slice_rows)
@@ -344,6 +350,9 @@ def _reduced(job: Job, course: _Course) -> Steps[tuple[int, list[Reduced], list[
         broken = _broken(course, reduced, begin, end)
         if broken is not None:
             reduced, done = yield from _sliced(course, names, begin, broken, closing=True)
+        for one in reduced:
+            early += one.results
+        if broken is not None:
             return course.units[broken].file, reduced, done
         if is_last:
             return len(course.files), reduced, done

@@ -182,10 +182,10 @@ class Engine:
         """Of a share: the numbers of the frames with which its flows began, by their numbers: int64 (n,)."""
         return self._tracker.began
 
-    @property
-    def failures(self) -> int:
-        """Flows with a finding that have ended by now."""
-        return len(self._found.results)
+    def take_results(self) -> list[FlowResult]:
+        """The flows with a finding that have ended by now, which ``found`` does not give any more."""
+        results, self._found.results = self._found.results, []
+        return results
 
     @property
     def open_flows(self) -> int:
