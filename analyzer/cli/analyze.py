@@ -23,13 +23,14 @@ from analyzer.cli.messages import complain
 from analyzer.cli.output import Target, opened, output_option
 from analyzer.cli.progress import Progress
 from analyzer.cli.rule_options import RuleOptions, rule_options
+from analyzer.cli.tables import apart, write_folders
 from analyzer.errors import UserError
 from analyzer.model.application import Dissection
 from analyzer.model.filter import Filter
 from analyzer.model.flow import MAX_FLOWS
 from analyzer.model.host import Host
 from analyzer.model.report import Report
-from analyzer.reports.formats import COPIES, FORMATS
+from analyzer.reports.formats import COPIES, FOLDERS, FORMATS
 
 if TYPE_CHECKING:
     from analyzer.cluster.run import Cluster
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 @click.command("analyze", context_settings={"max_content_width": 80})
 @click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...", type=click.Path(path_type=str))
-@output_option(FORMATS | COPIES)
+@output_option(FORMATS | COPIES | FOLDERS)
 @filter_options
 @host_options
 @rule_options
@@ -147,6 +148,7 @@ def command(
         raise UserError(
             "two-inputs", "-", "standard input can be read once only", "give files for the others"
         )
+    outputs, folders = apart(outputs)
     refuse_what_cannot_be_copied(outputs, captures)
     refuse_what_cannot_be_carved(carve, captures)
     refuse_with_cluster(cluster, captures, decoder)
@@ -170,6 +172,7 @@ def command(
         reports.write(report, group=group, pictures=shown, rules=rules.rules)
         write_copies(reports, report)
         write_carved(carve, report, key)
+        write_folders(folders, report)
     damaged = [capture.damage for capture in report.captures if capture.damage]
     for damage in damaged:
         complain(damage)

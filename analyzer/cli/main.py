@@ -29,6 +29,7 @@ _TRACEBACK = "ERRNOSCOPE_TRACEBACK"
 _COMMANDS = {
     "analyze": "Say which errno each end of a captured connection got, and why.",
     "live": "Say what fails on an interface while it happens.",
+    "export": "Write every segment, flow and verdict as a row of a table.",
     "view": "Browse what failed in a capture, in the terminal.",
     "check": "Fail if something failed in captures: for builds and tests.",
     "explain": "Explain a rule: what it means, how it is known, what to do.",

@@ -143,7 +143,7 @@ def _engine(store: Store, job: Job, previous: str) -> Engine:
     if not previous:
         return job.engine()
     engine: Engine = store.get(state_of(previous))
-    engine.use(Matcher(job.rules))
+    engine.go_on(Matcher(job.rules))
     return engine
 
 

@@ -122,6 +122,11 @@ class Tracker:
         """Flows in the table, those that ended a short time ago included."""
         return self._table.used
 
+    @property
+    def next_flow(self) -> int:
+        """The number of the next flow that begins."""
+        return self._flows_seen
+
     def feed(self, columns: PacketColumns) -> Tracked:
         """Take the next rows, in file order."""
         return self.follow(sort_by_flow(columns))

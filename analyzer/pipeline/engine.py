@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from analyzer.flows.keys import Sorted, sort_by_flow
 from analyzer.flows.legs import ToldLegs
 from analyzer.flows.neighbours import Neighbours
 from analyzer.flows.promises import Promises
+from analyzer.flows.seen import SeenTracker
 from analyzer.flows.tracker import Tracker
 from analyzer.flows.values import flow_of
 from analyzer.matching.match import Matcher
@@ -28,6 +28,7 @@ from analyzer.model.finding import Finding, FlowResult, LadderLine, News
 from analyzer.model.flow import CLIENT, MAX_FLOWS, SERVER, Flow, FlowEnd, Kind, Segment
 from analyzer.model.host import DEFAULT_HOST, Host, System, taken_for
 from analyzer.model.report import Totals
+from analyzer.model.seen import Seeing
 from analyzer.model.summary import Summary, SummaryRows, summaries
 from analyzer.pipeline.found import Found
 from analyzer.pipeline.front import Front
@@ -86,6 +87,7 @@ class Engine:
 
     ``batch`` rows are waited for before they are looked at; 0 waits for nothing. ``keep_blocks``: the capture
     cannot be read a second time, so that what came last of it is kept; with ``keep_news`` it is always.
+    ``seeing`` is shown all segments and flows, whose numbers begin with ``first_flow``.
     ``legs``: only a share of the capture's flows comes, and what other shares show of the same connections is
     told; ``seed`` makes the keys by which all rows are shared out (see flow_keys).
     """
@@ -102,6 +104,8 @@ class Engine:
         keep_events: bool = False,
         keep_news: bool = False,
         keep_blocks: bool = False,
+        seeing: Seeing | None = None,
+        first_flow: int = 0,
         legs: ToldLegs | None = None,
         seed: np.uint64 | None = None,
     ) -> None:
@@ -111,9 +115,14 @@ class Engine:
         self._hosts = hosts
         self._max_flows = max_flows
         triggers = Kind.ALL if keep_all else matcher.triggers
-        self._tracker = Tracker(
-            triggers, all_flows=all_flows, max_flows=max_flows, legs=legs, keep_began=legs is not None
-        )
+        self._seeing = seeing
+        if seeing:
+            options = {"first_flow": first_flow, "all_flows": all_flows, "max_flows": max_flows}
+            self._tracker: Tracker = SeenTracker(seeing, triggers, **options)
+        else:
+            self._tracker = Tracker(
+                triggers, all_flows=all_flows, max_flows=max_flows, legs=legs, keep_began=legs is not None
+            )
         self._all_flows = all_flows
         self._promises = Promises()
         self._undecided: list[_Undecided] = []
@@ -131,12 +140,12 @@ class Engine:
         self._lost: deque[tuple[int, int]] = deque(maxlen=_KEPT_LOSSES)
         self._neighbours = Neighbours()
 
-    def __getstate__(self) -> dict[str, Any]:
-        """All but the rules, which cannot be sent to another process as they are: see ``use``."""
-        return {name: value for name, value in self.__dict__.items() if name != "_matcher"}
+    def __getstate__(self) -> dict[str, object]:
+        """All but the rules, which are code: who takes an engine up again has them, and calls ``go_on``."""
+        return {name: value for name, value in vars(self).items() if name != "_matcher"}
 
-    def use(self, matcher: Matcher) -> None:
-        """Go on with these rules, those of before."""
+    def go_on(self, matcher: Matcher) -> None:
+        """Take it up again where it was pickled; the rules must be the same."""
         self._matcher = matcher
 
     def run(self, source: Source, read: ReadMessages | None = None) -> list[FlowResult]:
@@ -191,6 +200,11 @@ class Engine:
     def open_flows(self) -> int:
         """How many flows are followed now."""
         return self._tracker.open_flows
+
+    @property
+    def next_flow(self) -> int:
+        """The number that another flow would have."""
+        return self._tracker.next_flow
 
     def tick(self, clock: int) -> None:
         """Nothing came until then (nanoseconds since the epoch): silence is decided by the clock."""
@@ -325,6 +339,8 @@ class Engine:
             elif (result := self._result(watched, end, known[end.flow])) and result.verdicts:
                 failed.append(result.flow.id)
         for rows in parts:
+            if self._seeing:
+                self._seeing.flows(rows)
             self._found.legs.add(rows)
             self._questions += [
                 (summary, (self._tracker.clock - summary.end) / 1e9) for summary in may_ask(rows)

@@ -13,6 +13,7 @@ from analyzer.model.blocks import FrameBlock
 from analyzer.model.capture import Capture
 from analyzer.model.finding import FlowResult
 from analyzer.model.report import Totals
+from analyzer.model.seen import Seeing
 from analyzer.model.summary import Summary
 from analyzer.parallel import Arrays, KilledError, ahead, can_fork, processors
 from analyzer.pipeline.engine import Engine, ReadMessages
@@ -44,6 +45,7 @@ class Reading:
         progress: Progress | None,
         max_frames: int,
         jobs: int | None,
+        seeing: Seeing | None = None,
     ) -> None:
         self.captures = [Capture(file.path, "", damage=file.error) for file in files]
         self.totals = Totals()
@@ -56,6 +58,7 @@ class Reading:
         self._progress = progress
         self._max_frames = max_frames
         self._jobs = jobs
+        self._seeing = seeing
         self._size = sum(file.size for file in files)
         self._read = 0
 
@@ -93,6 +96,8 @@ class Reading:
             return
         self.captures[index] = source.capture
         joined.begin(source.capture, index)
+        if self._seeing:
+            self._seeing.begin(index, joined.before)
         with source:
             try:
                 for taken in joined.read(source, ahead=self._works_ahead(self._files[index])):
@@ -160,7 +165,8 @@ class _Joined:
         self.seam = Seam()
         self.captures: list[Capture] = []
         self._places = Places()
-        self._before = 0
+        self.before = 0
+        """Frames of its captures before the last one."""
 
     @property
     def first(self) -> int:
@@ -178,10 +184,10 @@ class _Joined:
     def begin(self, capture: Capture, index: int) -> None:
         """The frames of the next file follow."""
         if self.captures:
-            self._before += self.captures[-1].packets
+            self.before += self.captures[-1].packets
             capture.carries_on = self._places.captures[-1]
         self.captures.append(capture)
-        self._places.add(index, self._before)
+        self._places.add(index, self.before)
 
     def read(self, source: CaptureSource | ScapySource | TsharkSource, *, ahead: bool) -> Iterator[int]:
         """Read the file to its end; tells after each batch how many bytes of it were taken.
@@ -197,7 +203,7 @@ class _Joined:
         front = self.engine.front
         for block in source.blocks():
             self.seam.note(block)
-            for ordered in front.take(counted_on(block, self._before)):
+            for ordered in front.take(counted_on(block, self.before)):
                 yield ordered, source.taken
         for ordered in front.rest():
             yield ordered, source.taken

@@ -22,8 +22,12 @@ FORMATS = {
     "text": Format("text", "for people", options=("group",)),
     "json": Format("json_report", "one document with everything"),
     "json-lines": Format("json_lines", "a line a verdict, then a line with the totals"),
+    "csv": Format("tables.csv_report", "a line a verdict"),
     "html": Format("html", "a page to look at, in one file", options=("pictures", "rules")),
 }
+
+FOLDERS = {"parquet": Format("", "a folder of Parquet files: a row a verdict (see docs/tables.md)")}
+"""Several files, and of a library that is not imported for the others."""
 
 COPIES = {"pcapng": Format("", "a copy of the capture, with the findings as comments on its frames")}
 """No reports: they need the capture, which is read a second time."""

@@ -1,0 +1,1 @@
+"""Segments, flows and verdicts as tables, for tools that take columns: Parquet, CSV."""
