@@ -54,9 +54,14 @@ def whole(arrays: Arrays, constants: Constants, dtypes: Mapping[str, str]) -> di
         if name in arrays:
             columns[name] = arrays[name].astype(dtypes[name], copy=False)
         elif name in constants:
-            columns[name] = constant(np.dtype(dtypes[name]).type(constants[name]), count)
+            columns[name] = _filled(np.dtype(dtypes[name]).type(constants[name]), count)
     columns.setdefault("clock", columns["time"])
     return columns
+
+
+def _filled(value: np.generic, count: int) -> NDArray[Any]:
+    """The same value in every row; who finds a ``constant`` column takes it for one that says nothing."""
+    return np.full(count, value) if value else constant(value, count)
 
 
 def written(arrays: Arrays) -> bytes:
