@@ -22,6 +22,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
+from operator import attrgetter
 from typing import Any, TypeAlias, TypeVar
 
 from analyzer.matching.diagnostics import Diagnostic, DiagnosticsError, Where, did_you_mean
@@ -49,21 +50,19 @@ Schema: TypeAlias = Mapping[str, Mapping[str, Field]]
 class Condition:
     """A condition that has been checked.
 
-    ``test`` takes the schema's variables by position, in the schema's order. Every field used must have a
-    value of its type, never None; a variable none of whose fields is in ``fields_used`` may be None.
+    ``test`` takes an event: an object whose attributes are the schema's variables. Every field used must
+    have a value of its type, never None; a variable without a field in ``fields_used`` may be missing.
     """
 
     text: str
     fields_used: frozenset[str]
-    variables: tuple[str, ...]
-    test: Callable[..., bool] = field(compare=False, repr=False)
+    test: Callable[[Any], bool] = field(compare=False, repr=False)
     _parts: tuple[_Part, ...] = field(compare=False, repr=False)
 
-    def explain_false(self, values: Mapping[str, Any]) -> str:
-        """Say which of the parts joined by ``and`` are false for these variables: one a line."""
-        arguments = [values.get(name) for name in self.variables]
-        false = [part for part in self._parts if not _compile(part.node, self.variables)(*arguments)]
-        return "\n".join(f"`{part.text}` is false: {part.say(values)}" for part in false)
+    def explain_false(self, event: Any) -> str:
+        """Say which of the parts joined by ``and`` are false for this event: one a line."""
+        false = [part for part in self._parts if not _compile(part.node)(event)]
+        return "\n".join(f"`{part.text}` is false: {part.say(event)}" for part in false)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +73,11 @@ class _Part:
     node: ast.expr
     fields: tuple[str, ...]
 
-    def say(self, values: Mapping[str, Any]) -> str:
+    def say(self, event: Any) -> str:
         """Return what its fields are."""
         said = []
         for name in self.fields:
-            variable, attribute = name.split(".")
-            said.append(f"{name} is {getattr(values[variable], attribute)!r}")
+            said.append(f"{name} is {attrgetter(name)(event)!r}")
         return ", ".join(said)
 
 
@@ -93,9 +91,8 @@ def compile_condition(text: str, schema: Schema, where: Where, event: str = "") 
     checker = _Checker(source, schema)
     checker.truth(node)
     source.raise_errors()
-    variables = tuple(schema)
     parts = tuple(_Part(source.segment(part), part, tuple(_fields(part))) for part in _conjuncts(node))
-    return Condition(text, frozenset(_fields(node)), variables, _compile(node, variables), parts)
+    return Condition(text, frozenset(_fields(node)), _compile(node), parts)
 
 
 class _Source:
@@ -411,16 +408,27 @@ def _fields(node: ast.expr) -> list[str]:
     return list(dict.fromkeys(ast.unparse(name) for name in names))
 
 
-def _compile(node: ast.expr, variables: tuple[str, ...]) -> Callable[..., bool]:
-    """Return a function of all the variables; the expression has been checked before."""
-    arguments = ast.arguments(
-        posonlyargs=[],
-        args=[ast.arg(arg=name) for name in variables],
-        kwonlyargs=[],
-        kw_defaults=[],
-        defaults=[],
+def _compile(node: ast.expr) -> Callable[[Any], bool]:
+    """Return a function of an event; the expression has been checked before.
+
+    Each variable that the expression uses is taken from the event once, and is a local one from then on.
+    """
+    event = ast.Name("event", ast.Load())
+    names = sorted({name.id for name in ast.walk(node) if isinstance(name, ast.Name)})
+    function = ast.FunctionDef(
+        name="test",
+        args=ast.arguments([], [ast.arg("event")], None, [], [], None, []),
+        body=[
+            *(
+                ast.Assign([ast.Name(name, ast.Store())], ast.Attribute(event, name, ast.Load()))
+                for name in names
+            ),
+            ast.Return(node),
+        ],
+        decorator_list=[],
     )
-    function = ast.Expression(body=ast.Lambda(args=arguments, body=node))
-    code = compile(ast.fix_missing_locations(function), "<condition>", "eval")
-    test: Callable[..., bool] = eval(code, {"__builtins__": {}})  # noqa: S307 - fields, constants, operators only
+    code = compile(ast.fix_missing_locations(ast.Module([function], [])), "<condition>", "exec")
+    made: dict[str, Any] = {"__builtins__": {}}
+    exec(code, made)  # noqa: S102 - fields, constants, operators only
+    test: Callable[[Any], bool] = made["test"]
     return test

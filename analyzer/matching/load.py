@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
@@ -197,8 +197,8 @@ class _Reader:
             references=references,
             samples=samples,
             path=self._file.path,
-            test=_tester(condition),
-            explain_false=_explainer(condition),
+            test=condition.test,
+            explain_false=condition.explain_false,
             **texts,
         )
 
@@ -318,7 +318,7 @@ class _Reader:
 
     def _outcome(self, path: KeyPath, evidence: str, event: type[Event]) -> Outcome:
         call = self._choice((*path, "call"), CALLS)
-        calls = self._results((*path, "calls"), event)
+        calls, later = (self._results((*path, name), event) for name in ("calls", "later"))
         if call and call not in calls:
             self._error("`call` must be one of `calls`", (*path, "call"))
         signal: dict[str, str] = {}
@@ -328,9 +328,10 @@ class _Reader:
         return Outcome(
             evidence=Evidence(evidence) if known else Evidence.NONE,
             calls=calls,
-            later=self._results((*path, "later"), event),
+            later=later,
             signal=signal,
             call=call,
+            fields=tuple(sorted({field for field in (*calls.values(), *later.values()) if "." in field})),
         )
 
     def _results(self, path: KeyPath, event: type[Event]) -> dict[str, str]:
@@ -390,13 +391,3 @@ class _Reader:
             if name and name not in _errno_names():
                 self._error(f"`{name}` is no errno", (*path, system), did_you_mean(name, _errno_names()))
         return expected
-
-
-def _tester(condition: Condition) -> Callable[[Event], bool]:
-    names, test = condition.variables, condition.test
-    return lambda event: test(*[getattr(event, name) for name in names])
-
-
-def _explainer(condition: Condition) -> Callable[[Event], str]:
-    names = condition.variables
-    return lambda event: condition.explain_false({name: getattr(event, name) for name in names})

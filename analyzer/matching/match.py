@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from functools import reduce
-from operator import or_
+from functools import cache, reduce
+from operator import attrgetter, or_
 from string import Formatter
 from typing import Any
 
@@ -26,6 +26,7 @@ from analyzer.model.event import (
     Retransmission,
     RetransmissionTimeout,
     ZeroWindow,
+    variables,
 )
 from analyzer.model.finding import CallTable, Finding, Icmp
 from analyzer.model.flow import SIDES
@@ -42,6 +43,8 @@ class Matcher:
         self._by_event: defaultdict[str, list[Rule]] = defaultdict(list)
         for rule in rules:
             self._by_event[rule.event].append(rule)
+        self._tables: dict[tuple[str, ...], CallTable | None] = {}
+        """What was made of outcomes: few different ones, which many findings share."""
 
     @property
     def triggers(self) -> int:
@@ -50,14 +53,23 @@ class Matcher:
 
     def match(self, event: Event) -> list[Finding]:
         """Findings of an event, with the outcomes of the operating system that its end is taken to run."""
-        return [_finding(rule, event) for rule in self._by_event[event.name] if rule.test(event)]
+        return [
+            _finding(rule, event, self._table(rule, event))
+            for rule in self._by_event.get(event.name, ())
+            if rule.test(event)
+        ]
+
+    def _table(self, rule: Rule, event: Event) -> CallTable | None:
+        """The outcome of the rule for the system of the event's end, with this event's errno filled in."""
+        outcome = rule.outcomes[event.system]
+        filled_in = _filled_in(outcome, event)
+        key = (rule.name, event.system, event.socket.activity, *filled_in.values())
+        if key not in self._tables:
+            self._tables[key] = _table(outcome, event.socket.activity, filled_in)
+        return self._tables[key]
 
 
-def _finding(rule: Rule, event: Event) -> Finding:
-    views = {
-        name: getattr(event, name, None)
-        for name in ("socket", "segment", "icmp", "retry", "probe", "wait", "message", "query", "flow")
-    }
+def _finding(rule: Rule, event: Event, outcome: CallTable | None) -> Finding:
     icmp = event.icmp if isinstance(event, (IcmpReceived, DatagramError)) else None
     return Finding(
         flow_id=event.flow_id,
@@ -68,13 +80,13 @@ def _finding(rule: Rule, event: Event) -> Finding:
         refines=rule.refines,
         severity=rule.severity,
         title=rule.title,
-        summary=_summary(rule, event, views),
+        summary=_summary(rule, event),
         explanation=rule.explanation,
         fix=rule.fix,
         frames=event.frames,
         time=event.time,
         doubts=event.doubts,
-        outcome=_table(rule.outcomes[event.system], event),
+        outcome=outcome,
         icmp=Icmp(icmp.type, icmp.code, icmp.reporter) if icmp else None,
         reset_sender=_reset_sender(event),
         reset_reason=reset_reasons(event),
@@ -93,20 +105,28 @@ class _Sentence(Formatter):
 _SENTENCE = _Sentence()
 
 
-def _summary(rule: Rule, event: Event, views: Mapping[str, object]) -> str:
+def _summary(rule: Rule, event: Event) -> str:
     """The rule's sentence with the event's figures, and what a reset itself says."""
-    text = _SENTENCE.vformat(rule.summary, (), views).strip()
+    text = rule.summary.strip()
+    if "{" in text or "}" in text:
+        views = {name: getattr(event, name) for name in _views(event.name)}
+        text = _SENTENCE.vformat(text, (), views).strip()
     says = event.segment.says if isinstance(event, ResetReceived) else ""
     return f"{text} The reset says why: {says}.".strip() if says else text
 
 
-def _table(outcome: Outcome, event: Event) -> CallTable | None:
-    """The outcome with this event's errno filled in, and its headline call."""
+@cache
+def _views(event: str) -> tuple[str, ...]:
+    return tuple(variables(EVENTS[event]))
+
+
+def _table(outcome: Outcome, activity: str, filled_in: Mapping[str, str]) -> CallTable | None:
+    """The outcome with the fields of an event filled in, and its headline call."""
     if outcome.evidence is Evidence.NONE or not outcome.calls:
         return None
-    calls = {call: _filled_in(result, event) for call, result in outcome.calls.items()}
-    later = {call: _filled_in(result, event) for call, result in outcome.later.items()}
-    doing = _CALL_OF[Activity(event.socket.activity)]
+    calls = {call: filled_in.get(result, result) for call, result in outcome.calls.items()}
+    later = {call: filled_in.get(result, result) for call, result in outcome.later.items()}
+    doing = _CALL_OF[Activity(activity)]
     call = outcome.call or (doing if doing in calls else next(iter(calls)))
     return CallTable(outcome.evidence, call, calls, later, outcome.signal)
 
@@ -120,10 +140,9 @@ def _reset_sender(event: Event) -> str:
     return "middle" if event.segment.ttl_differs or event.segment.too_soon else SIDES[1 - event.side]
 
 
-def _filled_in(result: str, event: Event) -> str:
-    """A result, or the one that a field of the event holds."""
-    variable, _, name = result.partition(".")
-    return str(getattr(getattr(event, variable), name)) if name else result
+def _filled_in(outcome: Outcome, event: Event) -> dict[str, str]:
+    """What the fields of the event hold that stand in an outcome for a result: ``icmp.errno``."""
+    return {field: str(attrgetter(field)(event)) for field in outcome.fields}
 
 
 def _evidence(event: Event) -> dict[str, object]:

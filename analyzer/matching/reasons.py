@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
 
 from analyzer.data import load
 from analyzer.model.event import Event, KeepaliveTimeout, ResetReceived
@@ -19,28 +19,47 @@ def reset_reasons(event: Event) -> tuple[str, ...]:
         return (load("reset_reasons")["keepalive"],)
     if not isinstance(event, ResetReceived) or event.segment.ttl_differs or event.segment.too_soon:
         return ()
-    seen = _features(event)
+    return _reasons(_features(event))
+
+
+class _Features(NamedTuple):
+    """What the cases look at: words and yes or no, so that there are few different ones."""
+
+    form: str
+    answers: str
+    after_probes: bool
+    sender: str
+    receiver: str
+    role: str
+    new: bool
+    waiting: bool
+    receiver_sent: bool
+    soon: bool
+
+
+def _features(event: ResetReceived) -> _Features:
+    segment, socket = event.segment, event.socket
+    return _Features(
+        form=segment.form,
+        answers=segment.answers,
+        after_probes=segment.after_probes,
+        sender=segment.sender_state,
+        receiver=socket.state,
+        role=SIDES[1 - event.side],
+        new=not segment.sender_took_part,
+        waiting=socket.unanswered,
+        receiver_sent=socket.bytes_sent > 0,
+        soon=segment.silence < _SOON_S,
+    )
+
+
+@lru_cache(maxsize=4096)
+def _reasons(seen: _Features) -> tuple[str, ...]:
+    """The first case that fits; a capture has the same few features again and again."""
     for case, reasons in _cases():
-        if all(seen[key] in values for key, values in case.items()):
+        if all(getattr(seen, key) in values for key, values in case.items()):
             return reasons
     return ()
-
-
-def _features(event: ResetReceived) -> dict[str, object]:
-    """What the cases look at."""
-    segment, socket = event.segment, event.socket
-    return {
-        "form": segment.form,
-        "answers": segment.answers,
-        "after_probes": segment.after_probes,
-        "sender": segment.sender_state,
-        "receiver": socket.state,
-        "role": SIDES[1 - event.side],
-        "new": not segment.sender_took_part,
-        "waiting": socket.unanswered,
-        "receiver_sent": socket.bytes_sent > 0,
-        "soon": segment.silence < _SOON_S,
-    }
 
 
 @cache

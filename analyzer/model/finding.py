@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from analyzer.model.application import Message
 from analyzer.model.event import Doubt
-from analyzer.model.flow import SIDES, Flow
+from analyzer.model.flow import CLIENT, SIDES, Flow
 from analyzer.model.host import System
 from analyzer.model.rule import RESULTS, Evidence, Severity
 from analyzer.model.summary import Summary
@@ -133,6 +133,14 @@ class FlowResult:
     messages: tuple[Message, ...] = ()
     same_as: tuple[Flow, ...] = ()
     follows: Flow | None = None
+
+    @property
+    def client_verdict(self) -> Verdict | None:
+        """What the program of the client met."""
+        for verdict in self.verdicts:
+            if verdict.side == CLIENT:
+                return verdict
+        return None
 
     @property
     def captures(self) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
@@ -23,8 +24,9 @@ class Endpoint(NamedTuple):
         return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
 
 
+@lru_cache(maxsize=1 << 14)
 def address_text(version: int, hi: int, lo: int) -> str:
-    """An address from its two 64-bit halves, as people write it."""
+    """An address from its two 64-bit halves, as people write it; few of them have most of the flows."""
     return str(IPv4Address(lo & 0xFFFFFFFF)) if version == 4 else str(IPv6Address(hi << 64 | lo))
 
 

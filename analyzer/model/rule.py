@@ -39,8 +39,9 @@ class Evidence(StrEnum):
 class Outcome:
     """What each call returns from the event on, being the first one made (``calls``), and after (``later``).
 
-    Values are RESULTS, errno names, or a field of the event that holds one: ``icmp.errno``.
-    ``call`` is the call that meets the failure first; empty where that depends on what the program did.
+    Values are RESULTS, errno names, or a field of the event that holds one: ``icmp.errno``; ``fields`` are
+    those fields. ``call`` is the call that meets the failure first; empty where that depends on what the
+    program did.
     """
 
     evidence: Evidence
@@ -48,6 +49,7 @@ class Outcome:
     later: dict[str, str]
     signal: dict[str, str]
     call: str
+    fields: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

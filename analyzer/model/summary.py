@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,8 +101,11 @@ class Summary(NamedTuple):
 
 
 def summaries(rows: SummaryRows) -> list[Summary]:
-    """SUMMARY rows as plain values."""
-    return [
-        Summary._make(tuple(v.tolist()) if isinstance(v, np.ndarray) else v for v in row)
-        for row in rows.tolist()
-    ]
+    """SUMMARY rows as plain values; equal pairs are one object, for most flows have the same few."""
+    shared: dict[tuple[Any, Any], tuple[Any, Any]] = {}
+    columns: list[Iterable[Any]] = []
+    for name in Summary._fields:
+        values = rows[name].tolist()
+        paired = rows[name].ndim > 1
+        columns.append([shared.setdefault(pair, pair) for pair in map(tuple, values)] if paired else values)
+    return list(map(Summary._make, zip(*columns, strict=True)))

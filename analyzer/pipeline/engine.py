@@ -60,13 +60,15 @@ class _Watched:
     """Events, by their keys, that are judged once more when it is known what both ends said."""
     noted: int = 0
     """The deadline that is in the heap."""
-    first: list[Segment] = field(default_factory=list)
-    last: deque[Segment] = field(default_factory=lambda: deque(maxlen=_KEPT_LAST))
+    segments: list[Segment] = field(default_factory=list)
+    """The first and the last ones."""
     told: bool = False
     """Something was said of it while it was open."""
 
     def keep(self, segment: Segment) -> None:
-        (self.first if len(self.first) < _KEPT_FIRST else self.last).append(segment)
+        if len(self.segments) == _KEPT_FIRST + _KEPT_LAST:
+            del self.segments[_KEPT_FIRST]
+        self.segments.append(segment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -417,7 +419,7 @@ class Engine:
         findings = without_refined(chain.from_iterable(watched.findings.values()))
         if self._dropped_between(watched.shadow.flow.start, end.end):
             findings = [replace(f, doubts=f.doubts | {Doubt.PACKETS_DROPPED}) for f in findings]
-        shown = ladder([*watched.first, *watched.last])
+        shown = ladder(watched.segments)
         shadow = watched.shadow
         return self._told(shadow.flow, end.end, end.packets, shadow.systems, findings, shown, summary)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -9,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.model.finding import FlowResult, Verdict
+from analyzer.model.finding import FlowResult
 from analyzer.model.flow import CLIENT
 from analyzer.model.summary import Summary
 from analyzer.verdicts.causes import with_causes
@@ -111,16 +112,16 @@ class _Attempts:
     """Successful connections of one client to one service; each can be the retry of one failure only."""
 
     def __init__(self, moments: Moments | None) -> None:
-        rows = moments.rows if moments else ()
-        self.second = [int(row["second"]) for row in rows]
-        self.first = [int(row["first"]) for row in rows]
-        self.last = [int(row["last"]) for row in rows]
-        self.left = [int(row["count"]) for row in rows]
+        rows = (moments or Moments.none()).rows
+        self.second: list[int] = rows["second"].tolist()
+        self.first: list[int] = rows["first"].tolist()
+        self.last: list[int] = rows["last"].tolist()
+        self.left: list[int] = rows["count"].tolist()
         self._all = list(self.left)
 
     def after(self, time: int, within: int) -> int | None:
         """Index of the first second with a connection left that began after that time, but not too late."""
-        place = int(np.searchsorted(self.second, time // SECOND))
+        place = bisect_left(self.second, time // SECOND)
         for index in range(place, len(self.second)):
             if self.first[index] > time + within:
                 break
@@ -134,8 +135,8 @@ class _Attempts:
 
     def before(self, time: int, within: int) -> int:
         """How many began so shortly before that time."""
-        low = int(np.searchsorted(self.second, (time - within) // SECOND))
-        high = int(np.searchsorted(self.second, time // SECOND, side="right"))
+        low = bisect_left(self.second, (time - within) // SECOND)
+        high = bisect_right(self.second, time // SECOND)
         return sum(self._all[i] for i in range(low, high) if time - within <= self.first[i] < time)
 
 
@@ -143,7 +144,7 @@ def _without_fallbacks(results: Sequence[FlowResult], services: Services) -> tup
     """Drop what was refused on one address of localhost, while the other one answered at once."""
     wanted = {}
     for index, result in enumerate(results):
-        verdict = _client_verdict(result)
+        verdict = result.client_verdict
         pair = _other_localhost(result.summary) if verdict and verdict.table.call == "connect" else None
         if verdict and pair:
             wanted[index] = (pair, verdict.time)
@@ -179,15 +180,11 @@ def _attempts(services: Services, pairs: Iterable[Pair]) -> dict[Pair, _Attempts
     return {pair: _Attempts(moments.get(pair)) for pair in wanted}
 
 
-def _client_verdict(result: FlowResult) -> Verdict | None:
-    return next((verdict for verdict in result.verdicts if verdict.side == CLIENT), None)
-
-
 def _with_retries(results: list[FlowResult], services: Services) -> list[FlowResult]:
     """Set ``recovered`` of clients whose next try worked, or the one after that ..."""
     by_pair: defaultdict[Pair, list[int]] = defaultdict(list)
     for index, result in enumerate(results):
-        if result.summary and _client_verdict(result):
+        if result.summary and result.client_verdict:
             by_pair[pair_of(result.summary)].append(index)
     attempts = _attempts(services, by_pair)
     settled = list(results)
@@ -213,7 +210,7 @@ def _retried(failures: Sequence[FlowResult], reached: _Attempts) -> dict[int, in
     Failures of one client and service, by index. Each takes the next try that no other has taken: one that
     worked, or another failure, on whose own retry it depends.
     """
-    failed = [(verdict.time, i) for i, result in enumerate(failures) if (verdict := _client_verdict(result))]
+    failed = [(verdict.time, i) for i, result in enumerate(failures) if (verdict := result.client_verdict)]
     starts = sorted((result.flow.start, i) for i, result in enumerate(failures))
     taken: set[int] = set()
     following: dict[int, int] = {}

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from analyzer.model.finding import FlowResult, Verdict
+from analyzer.model.finding import FlowResult
 from analyzer.model.flow import CLIENT
 from analyzer.model.summary import Summary
 from analyzer.verdicts.services import SECOND, Pair
@@ -30,7 +30,7 @@ def with_causes(results: list[FlowResult]) -> list[FlowResult]:
     served: defaultdict[Pair, list[_Failure]] = defaultdict(list)
     asking: defaultdict[Pair, list[_Failure]] = defaultdict(list)
     for index, result in enumerate(results):
-        verdict = _verdict(result)
+        verdict = result.client_verdict
         if verdict and result.summary:
             served[_server(result.summary)].append((verdict.time, index))
             asking[_client(result.summary)].append((verdict.time, index))
@@ -74,13 +74,9 @@ def _may_ask(downstream: FlowResult, upstream: FlowResult) -> bool:
     return not same_host or downstream.flow.start < upstream.flow.start
 
 
-def _verdict(result: FlowResult) -> Verdict | None:
-    return next((verdict for verdict in result.verdicts if verdict.side == CLIENT), None)
-
-
 def _gave_up(result: FlowResult) -> bool:
     """Its client ended the wait by a timer of its own, or because somebody else had."""
-    verdict = _verdict(result)
+    verdict = result.client_verdict
     return bool(verdict and not verdict.errno and verdict.table.calls[verdict.table.call] == "BLOCKS")
 
 

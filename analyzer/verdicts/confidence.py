@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from functools import lru_cache
 
 from analyzer.model.event import Doubt
 from analyzer.model.finding import Confidence
@@ -46,7 +46,8 @@ BY_DOUBT = {
 }
 
 
-def confidence(evidence: Evidence, doubts: Iterable[Doubt]) -> Confidence:
+@lru_cache(maxsize=1024)
+def confidence(evidence: Evidence, doubts: frozenset[Doubt]) -> Confidence:
     """The word for an outcome known by this evidence, with these doubts about what happened."""
     words = [BY_EVIDENCE[evidence], *(BY_DOUBT[doubt] for doubt in doubts)]
     return max(words, key=_ORDER.index)

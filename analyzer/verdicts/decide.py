@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 from analyzer.data import load
 from analyzer.model.finding import CallTable, Finding, Verdict
@@ -18,6 +19,8 @@ def without_refined(findings: Iterable[Finding]) -> list[Finding]:
     An error of which nothing is known on that end's system takes no other one's place.
     """
     found = list(findings)
+    if len(found) < 2:
+        return found
     telling = [f for f in found if f.outcome or f.severity is not Severity.ERROR]
     refined = {(f.side, f.key, name) for f in telling for name in f.refines}
     kept = [f for f in found if (f.side, f.key, f.rule) not in refined]
@@ -29,25 +32,21 @@ def decide(findings: list[Finding], hosts: tuple[Host, Host]) -> tuple[Verdict, 
 
     ``hosts`` are what is known of client and server.
     """
-    verdicts = [_verdict(findings, side, hosts[side]) for side in (CLIENT, SERVER)]
-    return tuple(verdict for verdict in verdicts if verdict)
+    errors = [(f, f.outcome) for f in findings if f.severity is Severity.ERROR and f.outcome]
+    by_side = ([error for error in errors if error[0].side == side] for side in (CLIENT, SERVER))
+    return tuple(_verdict(met, hosts[met[0][0].side]) for met in by_side if met)
 
 
-def _verdict(findings: list[Finding], side: int, host: Host) -> Verdict | None:
+def _verdict(errors: list[tuple[Finding, CallTable]], host: Host) -> Verdict:
     """The first error that its program could meet, by the time when it was ready there; warnings never."""
-    errors = [
-        (f, f.outcome) for f in findings if f.side == side and f.severity is Severity.ERROR and f.outcome
-    ]
-    if not errors:
-        return None
     finding, table = next((later for later in errors[1:] if _tells_more(errors[0][1], later[1])), errors[0])
-    platform = platform_of(finding.system, host)
+    platform, errno = platform_of(finding.system, host), table.errno
     return Verdict(
-        side=side,
-        errno=table.errno,
-        number=errno_number(table.errno, platform),
+        side=finding.side,
+        errno=errno,
+        number=errno_number(errno, platform),
         platform=platform,
-        platform_name=errno_name(table.errno, platform),
+        platform_name=errno_name(errno, platform),
         table=table,
         confidence=confidence(table.evidence, finding.doubts),
         time=finding.time,
@@ -67,6 +66,7 @@ def _tells_more(first: CallTable, later: CallTable) -> bool:
     return ends and not first.errno and bool(later.errno)
 
 
+@cache
 def errno_number(errno: str, platform: str) -> int | None:
     """The number of an errno on a platform of data/errno.yaml, where it has one."""
     if not errno:
@@ -75,6 +75,7 @@ def errno_number(errno: str, platform: str) -> int | None:
     return number
 
 
+@cache
 def errno_name(errno: str, platform: str) -> str:
     """What a platform calls an errno: ``WSAECONNRESET`` for Winsock, if that has the errno."""
     winsock = load("errno")["winsock"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
+from sys import intern
 
 from analyzer.model.columns import Flag
 from analyzer.model.finding import LadderLine
@@ -15,11 +17,11 @@ def ladder(segments: Iterable[Segment]) -> tuple[LadderLine, ...]:
     lines: dict[int, LadderLine] = {}
     first: dict[int, int] = {}
     for segment in segments:
-        for side in (CLIENT, SERVER):
-            totals = segment.totals(side)
-            if totals.last_data_number:
+        for side, totals in ((CLIENT, segment.client), (SERVER, segment.server)):
+            if number := totals.last_data_number:
                 first.setdefault(side, totals.last_data_seq)
-                lines.setdefault(totals.last_data_number, _data_line(totals, side, first[side]))
+                if number not in lines:
+                    lines[number] = _data_line(totals, side, first[side])
         if not segment.kinds & (Kind.ICMP | Kind.RST):
             first.setdefault(segment.side, segment.seq)
         if (
@@ -29,11 +31,11 @@ def ladder(segments: Iterable[Segment]) -> tuple[LadderLine, ...]:
         ):
             lines.setdefault(segment.totals(segment.side).resent_number, _resent_line(segment, first))
         lines[segment.number] = _line(segment, first)
-    return tuple(sorted(lines.values(), key=lambda line: line.number))
+    return tuple(lines[number] for number in sorted(lines))
 
 
 def _data_line(totals: Totals, side: int, first: int) -> LadderLine:
-    label = f"data {_range(totals.last_data_seq, totals.last_data_length, first)}"
+    label = intern(f"data {_range(totals.last_data_seq, totals.last_data_length, first)}")
     return LadderLine(totals.last_data_number, totals.last_data_time, side, label)
 
 
@@ -62,22 +64,33 @@ def icmp_label(segment: Segment) -> tuple[str, str]:
     return f"ICMP{'v6' if segment.version == 6 else ''} {segment.icmp_type}/{segment.icmp_code}", reporter
 
 
-_NAMES = ((Flag.SYN, "SYN"), (Flag.FIN, "FIN"), (Flag.RST, "RST"))
+_NAMES = ((Flag.SYN, "SYN"), (Flag.FIN, "FIN"), (Flag.RST, "RST"), (Flag.ACK, "ACK"))
+
+
+@cache
+def _signs(flags: int) -> str:
+    """The flags of a SYN or RST, as people write them."""
+    return "+".join(name for flag, name in _NAMES if flags & flag)
 
 
 def segment_label(segment: Segment, first: Mapping[int, int]) -> str:
-    """What a segment carries; ``first`` are the sequence numbers that those of each end count from."""
+    """What a segment carries; ``first`` are the sequence numbers that those of each end count from.
+
+    Equal ones are one object: many flows have the same.
+    """
+    return intern(_label(segment, first))
+
+
+def _label(segment: Segment, first: Mapping[int, int]) -> str:
     own = first.get(segment.side, segment.seq)
-    names = [name for flag, name in _NAMES if segment.flags & flag]
-    acks = bool(segment.flags & Flag.ACK)
     again = " again" if segment.kinds & Kind.RESENT else ""
     if segment.kinds & Kind.PROBE:
         return "probe"
     if segment.flags & Flag.SYN:
-        return "+".join([*names, "ACK"] if acks else names) + again
+        return _signs(segment.flags) + again
     at = distance(own, segment.seq)
     if segment.flags & Flag.RST:
-        return "+".join([*names, "ACK"] if acks else names) + (f" {at}" if segment.side in first else "")
+        return _signs(segment.flags) + (f" {at}" if segment.side in first else "")
     parts = [f"data {_range(segment.seq, segment.payload, own)}"] if segment.payload else []
     if segment.flags & Flag.FIN:
         end = distance(own, add(segment.seq, segment.payload))

@@ -7,8 +7,9 @@ connections of one client to one service in one second are one row of 80 bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -58,9 +59,13 @@ _AT_ONCE_NS = SECOND
 """A connection that lasts longer is no mere look whether somebody answers."""
 
 
+_service: Callable[[Summary], Pair] = attrgetter(*_SERVICE_NAMES)
+_pair: Callable[[Summary], Pair] = attrgetter(*_PAIR_NAMES)
+
+
 def service_of(summary: Summary) -> Pair:
     """The service as a key."""
-    return tuple(int(getattr(summary, name)) for name in _SERVICE_NAMES)
+    return _service(summary)
 
 
 _HOST_NAMES = ("version", "tunnel", "server_hi", "server_lo")
@@ -74,7 +79,7 @@ def host_of(service: Pair) -> Pair:
 
 def pair_of(summary: Summary) -> Pair:
     """The service and the client as a key."""
-    return tuple(int(getattr(summary, name)) for name in _PAIR_NAMES)
+    return _pair(summary)
 
 
 def is_empty(rows: SummaryRows) -> NDArray[np.bool_]:
