@@ -10,6 +10,7 @@ import pickle
 from collections.abc import Generator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from math import inf
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -221,8 +222,8 @@ class _Course:
         self.shards = shards
         self.units: list[_Unit] = []
         self._seed = np.uint64(job.seed)
-        self._again: dict[int, tuple[int, int]] = {}
-        self._firsts: list[tuple[int, int]] = []
+        self._again: list[list[tuple[int, int]]] = [[] for _ in range(shards)]
+        self._firsts: list[list[int]] = [[] for _ in range(shards)]
         mended, before, clock = Mended(), 0, 0
         recent = np.zeros(0, SYN)
         for number, file in enumerate(files):
@@ -261,24 +262,21 @@ class _Course:
         for (number, _, first, _), (own, other) in zip(
             found, shards_of(keys, self.shards).tolist(), strict=True
         ):
-            self._again[number] = (own, first)
-            self._firsts.append((other, first))
+            self._again[own].append((number, first))
+            self._firsts[other].append(first)
         return every[every["clock"] > max(clock, mapped.clock_end) - LEG_NS]
 
     def next(self, shard: int, previous: str, begin: int, end: int, *, closing: bool) -> Task:
         """The task that takes a shard from unit ``begin`` to ``end``."""
         units = self.units[begin:end]
-        low = units[0].portion.before if units else 0
+        low = self._before(begin)
+        high = self._before(end)
         course = Course(
             shard,
             previous,
             tuple(replace(unit.portion, late=self._late(unit, shard)) for unit in units if unit.matters),
-            tuple(
-                (number, first)
-                for number, (own, first) in self._again.items()
-                if own == shard and number > low
-            ),
-            tuple(sorted({first for own, first in self._firsts if own == shard and first > low})),
+            tuple(pair for pair in self._again[shard] if low < pair[0] <= high),
+            tuple(sorted({first for first in self._firsts[shard] if low < first <= high})),
             self.clock(end) if closing else None,
         )
         about = self.files[units[0].file if units else 0].capture.path
@@ -291,6 +289,10 @@ class _Course:
             return b""
         own = shards_of(flow_keys(unit.late, self._seed)[0], self.shards) == shard
         return pickle.dumps(unit.late.take(np.flatnonzero(own))) if own.any() else b""
+
+    def _before(self, unit: int) -> float:
+        """How many frames stand before that unit."""
+        return self.units[unit].place.before if unit < len(self.units) else inf
 
     def slice_end(self, begin: int, most: int) -> int:
         """The unit behind those from ``begin`` on that have so many rows in their largest shard."""
