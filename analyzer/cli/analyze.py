@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from analyzer.cli.app_options import app_options
 from analyzer.cli.cluster_options import analyzed, cluster_options, refuse_with_cluster
 from analyzer.cli.copies import (
     draw,
@@ -68,15 +69,7 @@ if TYPE_CHECKING:
     default="own",
     help="tshark: have it read the captures, slowly, for formats, link types and tunnels that only it knows.",
 )
-@click.option("--app", is_flag=True, help="Ask tshark what the programs of failing connections had said.")
-@click.option(
-    "--tls-keylog",
-    "keylog",
-    metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, readable=True),
-    help="With the secrets in this file (SSLKEYLOGFILE) also of encrypted ones; implies --app.",
-)
-@click.option("--show-secrets", is_flag=True, help="With passwords and tokens, which are left out else.")
+@app_options
 @click.option(
     "--group",
     type=click.IntRange(min=1),
@@ -115,9 +108,7 @@ def command(
     logs: tuple[str, ...],
     anonymize: bool,
     decoder: str,
-    app: bool,
-    keylog: str | None,
-    show_secrets: bool,
+    dissection: Dissection | None,
 ) -> int:
     """Say which errno each end of the captured connections got, from which call, and why.
 
@@ -162,7 +153,7 @@ def command(
             "all_flows": all_flows,
             "max_flows": max_flows,
             "logs": logs,
-            "dissection": Dissection(keylog or "", show_secrets) if app or keylog else None,
+            "dissection": dissection,
         }
         if cluster:
             report = analyzed(cluster, captures, hosts=hosts, **common)

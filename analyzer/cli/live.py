@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import shlex
 import shutil
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -16,6 +17,7 @@ from types import FrameType
 
 import click
 
+from analyzer.cli.app_options import app_options
 from analyzer.cli.filter_options import filter_options
 from analyzer.cli.host_options import host_options
 from analyzer.cli.messages import complain
@@ -36,6 +38,8 @@ from analyzer.reports.live_text import Status
 from analyzer.reports.printable import printable
 
 _STATUS_SECONDS = 0.5
+_MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD: malloc.h
+_LARGE = 1 << 18
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
@@ -70,7 +74,7 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
     metavar="FILE",
     help="Keep the packets of the connections that fail, and no others, in this pcapng file.",
 )
-@click.option("--app", is_flag=True, help="In the report: what the programs had said, by tshark (see -s).")
+@app_options
 @click.option(
     "--metrics",
     metavar="[ADDRESS:]PORT",
@@ -94,13 +98,13 @@ def command(
     seconds: int | None,
     files: int | None,
     failures: str | None,
-    app: bool,
     metrics: str | None,
     verbose: bool,
     outputs: list[Target],
     only: Filter,
     hosts: tuple[Host, Host],
     chosen: RuleOptions,
+    dissection: Dissection | None,
 ) -> int:
     """Say which errno each end of a connection gets, as it happens.
 
@@ -115,6 +119,7 @@ def command(
     """
     from analyzer.pipeline import interface_names, watch
 
+    _give_memory_back()
     if list_interfaces:
         for name in interface_names():
             click.echo(printable(name))
@@ -136,7 +141,7 @@ def command(
             server=hosts[1],
             only=only,
             failures=failures,
-            dissection=Dissection() if app else None,
+            dissection=dissection,
         )
         screen.end(report)
         reports.write(report)
@@ -216,6 +221,15 @@ class _Screen:
     def _clear(self) -> None:
         if self._shown_at:
             click.echo("\r\x1b[K", err=True, nl=False)
+
+
+def _give_memory_back() -> None:
+    """Have large blocks mapped each by itself, where the C library is glibc: freed, they are gone.
+
+    Else it puts them into its heap once one was freed, and what is free between others stays for days.
+    """
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _LARGE)
 
 
 class _Stop:

@@ -27,6 +27,7 @@ _KERNEL_MIB = 64
 _START_SECONDS = 20.0
 _STOP_SECONDS = 3.0
 
+_SCAPY = "scapy"
 _UP = 0x1  # IFF_UP: linux/if.h
 
 _STARTED = re.compile(r"listening on|Capturing on")
@@ -35,7 +36,10 @@ _DUMPCAP_COUNT = re.compile(r"received/dropped on interface .*: (\d+)/(\d+)")
 
 _FAULTS = (
     (r"permission to (perform this )?capture|Operation not permitted", "no-permission"),
-    (r"No such device|doesn't exist|no such device|There is no device", "no-such-interface"),
+    (
+        r"No such device|doesn't exist|no such device|There is no device|Interface '.*' not found",
+        "no-such-interface",
+    ),
     (r"filter expression|parse filter|capture filter|syntax error|unknown host|illegal token", "bad-filter"),
     (r"interface disappeared|No such device|device.*(removed|vanished)", "interface-gone"),
     (r"went down|not up|Network is down", "interface-down"),
@@ -183,6 +187,8 @@ def _explained(kind: str, program: str, interface: str, expression: str, said: s
         hint = f"grant it to {program}, once: sudo setcap cap_net_raw,cap_net_admin=eip {path}"
         if program == "dumpcap":
             hint = f"become a member of the group that may run it: {_group_command(path)}"
+        if program == _SCAPY:
+            hint = "install tcpdump, which can be given it alone (setcap), or run errnoscope as root"
         return UserError(kind, interface, what, hint)
     if kind == "no-such-interface":
         names = ", ".join(interface_names())
@@ -230,4 +236,4 @@ def _command(interface: str, wanted: Wanted) -> tuple[str, Sequence[str]]:
         options = ["-q", "-P", "-B", str(_KERNEL_MIB), "-s", str(wanted.snaplen), "-i", interface]
         return "dumpcap", [path, *options, *(["-f", wanted.filter] if words else []), "-w", "-"]
     module = "analyzer.sources.scapy_capture"
-    return "scapy", [sys.executable, "-m", module, interface, str(wanted.snaplen), *words]
+    return _SCAPY, [sys.executable, "-m", module, interface, str(wanted.snaplen), *words]

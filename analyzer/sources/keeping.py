@@ -16,6 +16,8 @@ from analyzer.model.live import Keep
 
 _SECOND = 10**9
 _HEADER = struct.Struct("<IHHiIII")
+_RECORD = 16
+"""Bytes of a record's header."""
 _NANOSECONDS, _MICROSECONDS = 0xA1B23C4D, 0xA1B2C3D4
 _MEGABYTE = 1_000_000  # of tcpdump's -C
 
@@ -54,10 +56,9 @@ class Keeper:
             self._link_type = int(block.link_types[0])
         rows = np.flatnonzero(block.link_types == self._link_type)
         self._others += len(block) - len(rows)
-        records = self._records(block, rows)
-        sizes = np.array([len(record) for record in records], np.int64)
+        sizes = _RECORD + block.captured[rows]
         try:
-            self._write(records, sizes, block.times[rows])
+            self._write(self._records(block, rows).data, sizes, block.times[rows])
         except OSError as error:
             self._cut()
             self.problems.append(
@@ -74,29 +75,36 @@ class Keeper:
             )
         self._close()
 
-    def _records(self, block: FrameBlock, rows: NDArray[np.int64]) -> list[bytes]:
-        """Header and frame of each of these rows."""
+    def _records(self, block: FrameBlock, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Header and frame of each of these rows, one behind the other."""
         heads = np.empty((len(rows), 4), "<u4")
         times = block.times[rows]
         heads[:, 0], heads[:, 1] = times // _SECOND, times % _SECOND // self._unit
-        heads[:, 2], heads[:, 3] = block.captured[rows], block.original[rows]
-        head, buffer = heads.tobytes(), block.buffer.data
-        begins, ends = block.offsets[rows], block.offsets[rows] + block.captured[rows]
-        return [
-            head[16 * index : 16 * index + 16] + buffer[begin:end].tobytes()
-            for index, (begin, end) in enumerate(zip(begins.tolist(), ends.tolist(), strict=True))
-        ]
+        sizes = block.captured[rows]
+        heads[:, 2], heads[:, 3] = sizes, block.original[rows]
+        begins = block.offsets[rows]
+        ends = begins + sizes
+        places = np.cumsum(_RECORD + sizes) - sizes
+        if len(rows) and begins[0] >= _RECORD and (begins[1:] == ends[:-1] + _RECORD).all():
+            records = block.buffer[begins[0] - _RECORD : ends[-1]].copy()  # as they stand in a pcap stream
+        else:
+            records = np.empty(int((_RECORD + sizes).sum()), np.uint8)
+            for place, begin, end in zip(places.tolist(), begins.tolist(), ends.tolist(), strict=True):
+                records[place : place + end - begin] = block.buffer[begin:end]
+        records[(places - _RECORD)[:, None] + np.arange(_RECORD)] = heads.view(np.uint8)
+        return records
 
-    def _write(self, records: list[bytes], sizes: NDArray[np.int64], times: NDArray[np.int64]) -> None:
+    def _write(self, records: memoryview, sizes: NDArray[np.int64], times: NDArray[np.int64]) -> None:
         at = 0
-        while at < len(records) and not self.full:
+        ends = [0, *np.cumsum(sizes).tolist()]
+        while at < len(sizes) and not self.full:
             if self._file is None:
                 self._open(int(times[at]))
             count = self._room(sizes[at:], times[at:])
             if count:
-                self._put(b"".join(records[at : at + count]))
+                self._put(records[ends[at] : ends[at + count]])
             at += count
-            if at < len(records):
+            if at < len(sizes):
                 self._rotate()
 
     def _room(self, sizes: NDArray[np.int64], times: NDArray[np.int64]) -> int:
@@ -137,7 +145,7 @@ class Keeper:
         link_type = 1 if self._link_type is None else self._link_type
         self._put(_HEADER.pack(self._magic, 2, 4, 0, 0, self._snaplen, link_type))
 
-    def _put(self, data: bytes) -> None:
+    def _put(self, data: bytes | memoryview) -> None:
         view = memoryview(data)
         while view and self._file is not None:
             view = view[os.write(self._file, view) :]

@@ -6,18 +6,21 @@ import fcntl
 import io
 import select
 from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic, sleep
 
 COLLECT = 0.1
 """Seconds for which a read goes on collecting: a portion costs some milliseconds, however small it is."""
 STEP = 0.02
-"""Seconds between two looks meanwhile: waking up for every packet would cost more than the packet."""
+"""Seconds between two looks meanwhile at most: waking up for every packet would cost more than the packet."""
+_SHORTEST = 0.001
+"""... and at least. In between it is as long as leaves the pipe half empty: a full one stops its writer."""
 IDLE = 0.05
 """Seconds without a byte after which the clock decides."""
-_MUCH = 1 << 18
-"""Bytes between two looks at full rate."""
-_PIPE_BYTES = 1 << 20
-"""What the pipe is to hold while a portion is worked on; more is for root only."""
+_PIPE_BYTES = (16 << 20, 1 << 20)
+"""What the pipe is to hold while a portion is worked on: as root, and as anybody else."""
+_USUAL_BYTES = 1 << 16
+"""What it holds unasked."""
 
 
 class Tap:
@@ -31,7 +34,8 @@ class Tap:
         self._is_over = is_over
         self._drains = drains
         self.close = file.close
-        widen(file)
+        self._size = widen(file)
+        self._step = STEP
 
     def readinto(self, buffer: memoryview, /) -> int | None:
         """Bytes that came within a moment; None where none did, 0 at the end. Raises OSError."""
@@ -40,21 +44,28 @@ class Tap:
         if not self._is_readable(IDLE):
             return None
         count = self._read(buffer)
-        until, enough = monotonic() + COLLECT, count
+        until = monotonic() + COLLECT
         while 0 < count < len(buffer):
             left = until - monotonic()
             if left <= 0 or self._is_over():
                 break
-            if enough < _MUCH:  # else the pipe would be full before it is looked at again
-                sleep(min(STEP, left))
-            enough = 0
-            while count < len(buffer) and enough < _MUCH and self._is_readable(0):
+            sleep(min(self._step, left))
+            found = 0
+            while count < len(buffer) and found < self._size and self._is_readable(0):
                 more = self._read(buffer[count:])
                 if not more:
                     return count  # the next read meets the end again
                 count += more
-                enough += more
+                found += more
+            self._adapt(found)
         return count
+
+    def _adapt(self, found: int) -> None:
+        """Look sooner after so many bytes were found at once, or later."""
+        if found > self._size // 2:
+            self._step = max(self._step / 2, _SHORTEST)
+        elif found < self._size // 8:
+            self._step = min(self._step * 2, STEP)
 
     def _read(self, buffer: memoryview) -> int:
         return self._file.readinto(buffer) or 0
@@ -63,10 +74,10 @@ class Tap:
         return bool(select.select([self._file], [], [], seconds)[0])
 
 
-def widen(file: io.FileIO) -> None:
-    """Lets a pipe hold more, where it is one and the system allows it."""
+def widen(file: io.FileIO) -> int:
+    """Lets a pipe hold more, where it is one and the system allows it; how many bytes it holds."""
     if hasattr(fcntl, "F_SETPIPE_SZ"):
-        try:
-            fcntl.fcntl(file, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-        except OSError:
-            return
+        for size in _PIPE_BYTES:
+            with suppress(OSError):
+                return fcntl.fcntl(file, fcntl.F_SETPIPE_SZ, size)
+    return _USUAL_BYTES

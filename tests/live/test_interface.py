@@ -147,6 +147,47 @@ def test_no_permission(there: Place) -> None:
     assert "setcap cap_net_raw,cap_net_admin=eip /" in said
 
 
+NO_PROGRAM = ("env", "PATH=/nowhere")
+"""Neither tcpdump nor dumpcap is found: scapy captures."""
+
+
+def test_scapy_captures_where_no_program_is(there: Place) -> None:
+    with live("-i", "v0", before=there.command(*NO_PROGRAM)) as running:
+        for _ in range(300):
+            sockets = Path(f"/proc/{running.process.pid}/net/packet").read_text().splitlines()[1:]
+            if sockets:
+                break
+            sleep(0.05)
+        sleep(0.5)
+        there.connect()
+        running.line_with("connection-refused")
+        status, rest, said = running.end()
+    assert (status, said) == (0, "")
+    assert "1 of 1 TCP connection failed" in rest
+
+
+def test_no_permission_for_scapy(there: Place) -> None:
+    """Root without capabilities, who may start Python wherever it is."""
+    weak = (shutil.which("setpriv") or "setpriv", "--bounding-set=-all")
+    with live("-i", "v0", before=there.command(*NO_PROGRAM, *weak)) as running:
+        status, _, said = running.end(None)
+    assert status == 2
+    assert "CAP_NET_RAW" in said
+    assert "hint: install tcpdump" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [(("eth7",), "there are lo, v0, any"), (("v0", "foo bar"), "filter `foo bar`: ")],
+)
+def test_what_is_wrong_for_scapy(there: Place, words: tuple[str, ...], expected: str) -> None:
+    with live("-i", *words, before=there.command(*NO_PROGRAM)) as running:
+        status, _, said = running.end(None)
+    assert status == 2
+    assert expected in said
+    assert "Traceback" not in said
+
+
 def test_nobody_reads_stdout_any_more(there: Place) -> None:
     command = [*there.before, *LIVE, "-i", "v0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
