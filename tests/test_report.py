@@ -101,9 +101,10 @@ def test_analyze_can_be_imported_and_is_typed() -> None:
         _ = analyzer.analyse  # type: ignore[attr-defined]  # that is the test
 
 
-def test_analyze_takes_text_and_paths() -> None:
-    path = sample("connection-refused")
-    report = analyzer.analyze(str(path), path)
+def test_analyze_takes_text_and_paths(tmp_path: Path) -> None:
+    path, copy = sample("connection-refused"), tmp_path / "copy.pcap"
+    copy.write_bytes(path.read_bytes())
+    report = analyzer.analyze(str(path), copy)
     assert [capture.packets for capture in report.captures] == [4, 4]
     assert [result.verdicts[0].errno for result in report.flows] == ["ECONNREFUSED"] * 2
 

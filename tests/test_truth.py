@@ -43,6 +43,7 @@ BLIND = {
     "reset-forged-both-ends": {"client", "middle", "server"},
     "reset-forged-both-ends-ipv6": {"client", "middle", "server"},
     "reset-forged-client-only": {"server"},
+    "tls-hello-reset-by-filter": {"server"},
     "reset-forged-same-ttl": {"client", "middle", "server"},
     "retransmission-default": {"server"},
     "retransmission-icmp-soft-error": {"server"},

@@ -27,7 +27,7 @@ class Basis(IntEnum):
     WAIT = 2
     """An end waited, whatever came of it."""
     FINDING = 3
-    """A rule says what calls returned, but something else befell the program before."""
+    """A rule says what calls returned, but something else befell the program before, or it harmed nobody."""
     VERDICT = 4
 
 
@@ -67,7 +67,8 @@ def candidates(result: FlowResult) -> Iterable[Candidate]:
         table = verdict.table
         told = (result, side, verdict.rule, verdict.frames)
         times = (verdict.time, verdict.time)
-        yield Candidate(*told, *times, table.calls, table.later, table.call, Basis.VERDICT)
+        basis = Basis.FINDING if result.harmless else Basis.VERDICT
+        yield Candidate(*told, *times, table.calls, table.later, table.call, basis)
         if verdict.time > result.end:  # a deadline that the program need not have waited for
             waited = dict.fromkeys(table.calls, _BLOCKS)
             yield Candidate(*told, start, verdict.time, waited, {}, table.call, Basis.WAIT)

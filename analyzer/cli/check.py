@@ -115,7 +115,11 @@ def find_captures(names: Iterable[str]) -> list[str]:
         if not inside:
             hint = "a directory is searched for *.pcap, *.pcapng and *.cap, also compressed; name others"
             raise UserError("no-capture", name, "there is no capture in this directory", hint)
-    return list(found)
+    once: dict[Path, str] = {}
+    again = [path for path in found if once.setdefault(Path(path).resolve(), path) is not path]
+    if again:
+        complain(f"given more than once, checked once: {', '.join(again)}")
+    return list(once.values())
 
 
 def check(

@@ -43,12 +43,13 @@ _MOST = 10
 def command(words: tuple[str, ...], *, platform: str, output: str, folders: Sequence[Path]) -> int:
     """Explain a rule, an errno, or a line of a log.
 
-    WORD is a rule's name or id, an errno's name or number, or a whole line in quotation marks; - reads lines
-    from standard input. Exit status 2 if none of it is understood.
+    WORD is a rule's name or id, an errno's name or number (several: each is explained), or a whole line in
+    quotation marks; - reads lines from standard input. Exit status 2 if none of it is understood.
 
     \b
     Examples:
       errnoscope explain ECONNRESET
+      errnoscope explain EPIPE ECONNRESET
       errnoscope explain 54 --platform macos
       errnoscope explain "curl: (52) Empty reply from server"
       journalctl -u nginx | errnoscope explain -
@@ -66,10 +67,14 @@ def command(words: tuple[str, ...], *, platform: str, output: str, folders: Sequ
     rules = load_rules(rules_folder(), folders)
     if text == "-":
         return _lines(sys.stdin, rules, platform, output)
-    plain, lines = _word(text, rules, platform) or _line(text, rules, platform)
+    told = _several(text, rules, platform)
+    if not told:
+        told = [_word(text, rules, platform) or _line(text, rules, platform)]
     if output == "json":
-        _print_json(plain)
-    else:
+        _print_json([plain for plain, _ in told] if len(told) > 1 else told[0][0])
+        return 0
+    for index, (_, lines) in enumerate(told):
+        click.echo("\n" if index else "", nl=False)
         for line in lines:
             click.echo(line.rstrip())
     return 0
@@ -77,6 +82,15 @@ def command(words: tuple[str, ...], *, platform: str, output: str, folders: Sequ
 
 Told = tuple[dict[str, Any], Iterable[str]]
 """What is said, as plain values and as lines."""
+
+
+def _several(text: str, rules: Sequence[Rule], platform: str) -> list[Told]:
+    """Several words each of which is a rule or an errno, each one once; empty if it is anything else."""
+    words = list(dict.fromkeys(text.replace(",", " ").split()))
+    if len(words) < 2:
+        return []
+    told = [_word(word, rules, platform) for word in words]
+    return [each for each in told if each] if all(told) else []
 
 
 def _word(text: str, rules: Sequence[Rule], platform: str) -> Told | None:

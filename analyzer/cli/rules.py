@@ -133,7 +133,8 @@ def _test(chosen: Chosen) -> int:
             passed += not complaint
             if complaint:
                 click.echo(f"{rule.path}: {sample.name}\n{complaint}\n")
-    click.echo(f"{passed} samples passed, {failed} failed")
-    if left_out:
-        click.echo(f"{left_out} left out: their captures are not installed, only in a checkout", err=True)
+    without = (
+        f", {left_out} left out (their captures are in a clone of the repository only)" if left_out else ""
+    )
+    click.echo(f"{passed} samples passed, {failed} failed{without}")
     return 1 if failed else 0

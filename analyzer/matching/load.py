@@ -41,6 +41,8 @@ _REQUIRED = (
     "fix",
     "samples",
 )
+_FORMATS = {"": None, ".1f": float, "time": float, "times": int}
+"""What may follow a field in a summary, and the type of field that it is for."""
 _OPTIONAL = ("refines", "summary", "references")
 _OUTCOME_KEYS = ("evidence", "calls", "later", "signal", "call", "same_as")
 _SAMPLE_KEYS = ("name", "packets", "capture", "expect")
@@ -285,9 +287,10 @@ class _Reader:
             if event is not Event and (field not in known.get(variable, {}) or conversion):
                 possible = [f"{v}.{f}" for v, names in known.items() for f in names]
                 self._error(f"the event has no `{name}`", ("summary",), did_you_mean(name, possible))
-            elif spec not in ("", ".1f", "time"):
-                self._error("a field may only be followed by `:time` (seconds) or `:.1f`", ("summary",))
-            elif spec and event is not Event and known[variable][field].type is not float:
+            elif spec not in _FORMATS:
+                hint = "`:time` of seconds, `:times` of a count, `:.1f`"
+                self._error(f"a field may not be followed by `:{spec}`", ("summary",), hint)
+            elif spec and event is not Event and known[variable][field].type is not _FORMATS[spec]:
                 self._error(f"`{name}` is no such number as `:{spec}` wants", ("summary",))
         return " ".join(text.split())
 

@@ -31,7 +31,7 @@ from analyzer.model.event import (
 from analyzer.model.finding import CallTable, Finding, Icmp
 from analyzer.model.flow import SIDES
 from analyzer.model.rule import Evidence, Outcome, Rule
-from analyzer.model.times import duration
+from analyzer.model.times import duration, times
 
 _CALL_OF = {Activity.CONNECTING: "connect", Activity.SENDING: "send", Activity.WAITING: "recv"}
 
@@ -95,10 +95,12 @@ def _finding(rule: Rule, event: Event, outcome: CallTable | None) -> Finding:
 
 
 class _Sentence(Formatter):
-    """``{wait.seconds:time}`` is a length of time in words, whatever its size."""
+    """``{wait.seconds:time}`` is a length of time in words, ``{retry.count:times}`` says how often."""
 
     def format_field(self, value: Any, format_spec: str) -> str:
         """A field as text."""
+        if format_spec == "times":
+            return times(value)
         return duration(round(value * 1e9)) if format_spec == "time" else format(value, format_spec)
 
 

@@ -11,14 +11,24 @@ from analyzer.model.flow import CLIENT, SIDES
 _SETTLED = {Doubt.NEVER_ANSWERED, Doubt.MAYBE_ONE_WAY, Doubt.MAYBE_FAREWELL, Doubt.NOT_READ}
 """Once a protocol has told that an answer was due."""
 
+_LONGEST_HELLO = 8192
+"""Bytes of a TLS ClientHello at most, as a rule: with post-quantum key shares some 2,000."""
+
 Weighed = EndOfFile | GaveUp | ResetReceived
 
 
 def depends_on_payload(event: Event) -> TypeGuard[Weighed]:
     """Whether what was said may change what is to be said of the event."""
     if isinstance(event, ResetReceived):
-        return event.segment.payload > 0 or event.socket.said_farewell
+        return event.segment.payload > 0 or event.socket.said_farewell or _ends_first_words(event)
     return isinstance(event, EndOfFile | GaveUp)
+
+
+def _ends_first_words(event: ResetReceived) -> bool:
+    """It reached a client that had sent something, not more than a ClientHello takes, and had no answer."""
+    socket = event.socket
+    first = 0 < socket.bytes_sent <= _LONGEST_HELLO and not socket.bytes_received
+    return socket.role == SIDES[CLIENT] and first and event.segment.accepted and not socket.closed
 
 
 def weigh(event: Weighed, message: MessageView) -> Weighed:
@@ -28,7 +38,13 @@ def weigh(event: Weighed, message: MessageView) -> Weighed:
         doubts = doubts - {Doubt.NOT_READ} | {Doubt.PAYLOAD_CUT}
     if isinstance(event, ResetReceived):
         farewell = message.farewell if event.socket.role == SIDES[CLIENT] else "unknown"
-        segment = replace(event.segment, says=message.reset_says, after_farewell=farewell)
+        segment = replace(
+            event.segment,
+            says=message.reset_says,
+            after_farewell=farewell,
+            handshake=message.handshake if message.read else "unknown",
+            told=message.told,
+        )
         return replace(event, segment=segment, doubts=frozenset(doubts))
     if message.answer in ("due", "cut"):
         doubts -= _SETTLED

@@ -57,7 +57,7 @@ class Doubt(StrEnum):
     MAYBE_FAREWELL = (
         "the last message may have been a farewell, which is not answered (it was short, or encrypted)"
     )
-    OWN_TIMER = "that a timer of the program ended the wait is not shown, only that it was long"
+    OWN_TIMER = "the wait was long, but that a timer of the program ended it is not shown"
     NO_ROUND_TIME = "the wait did not last for a round number of seconds, as timers do"
     NOT_READ = "that an answer was due is told by who spoke last, not by what was said"
     PAYLOAD_CUT = "not judged by what was said: the capture cut it short (-s 0 keeps all of it)"
@@ -132,6 +132,15 @@ class ResetView:
         "yes",
         "no",
     )
+    handshake: str = said(
+        "how far TLS had come, where it reached a client without any answer; 'none' where TLS is not spoken",
+        "unknown",
+        "none",
+        "client-hello",
+        "server-hello",
+        "complete",
+    )
+    told: str = said("what such a client had asked, as a sentence; empty where nothing is known")
     says: str = said(
         "the reason that stands in its payload (draft-ietf-tcpm-rst-diagnostic-payload), in words; empty"
     )

@@ -119,7 +119,8 @@ class FlowResult:
     ``summary`` is what is kept of every flow that ends, clean or not; ``messages`` the last that its programs
     said, where that was asked for. ``same_as`` are the other flows in which the capture shows the same
     connection: behind a NAT, inside or outside of a tunnel. ``follows`` is the connection on the other side
-    of a proxy whose failure was the reason of this one's.
+    of a proxy whose failure was the reason of this one's. ``harmless``: what it was, as Totals counts it, if
+    its failure harmed nobody; such a one is in no report.
     """
 
     flow: Flow
@@ -133,6 +134,7 @@ class FlowResult:
     messages: tuple[Message, ...] = ()
     same_as: tuple[Flow, ...] = ()
     follows: Flow | None = None
+    harmless: str = ""
 
     @property
     def client_verdict(self) -> Verdict | None:

@@ -1,4 +1,4 @@
-"""Lengths of time as people read them."""
+"""Lengths of time, and how often something was, as people read them."""
 
 from __future__ import annotations
 
@@ -14,3 +14,8 @@ def duration(time: int) -> str:
         return f"{seconds:.1f} s"
     minutes = round(seconds / 60)
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+
+
+def times(number: int) -> str:
+    """``once``, ``twice``, ``3 times``."""
+    return {1: "once", 2: "twice"}.get(number, f"{number:,} times")

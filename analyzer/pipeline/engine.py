@@ -240,10 +240,11 @@ class Engine:
     def finish(self, read: ReadMessages | None = None) -> list[FlowResult]:
         """The capture is over: all results, by the order in which the flows began.
 
+        With ``all_flows`` that is those which harmed nobody, too.
         ``read`` is asked what both ends of some flows said, if there are any whose verdict depends on it.
         """
         self.close()
-        return self.found(read).settled()
+        return self.found(read).settled(harmless=self._all_flows)
 
     def close(self) -> None:
         """The capture is over: all flows end."""

@@ -141,8 +141,7 @@ def reported(
     reading = read(files, every=all_flows or bool(logs))
     flows = [result for _, results in sorted(reading.found, key=itemgetter(0)) for result in results]
     log = explained(log_files, flows, reading.captures, hosts)
-    if not all_flows:
-        flows = [result for result in flows if result.findings]
+    flows = [result for result in flows if not result.harmless and (all_flows or result.findings)]
     totals, services = reading.totals, reading.services
     totals.rules = rules
     totals.longest_pause = services.longest_pause()

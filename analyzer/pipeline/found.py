@@ -40,10 +40,11 @@ class Found:
         for name, number in self.harmless.items():
             totals.harmless[name] = totals.harmless.get(name, 0) + number
 
-    def settled(self) -> list[FlowResult]:
-        """What is told in the end, by the order in which the flows began."""
+    def settled(self, *, harmless: bool = False) -> list[FlowResult]:
+        """What is told in the end, by the order in which the flows began; ``harmless``: those as well."""
         results = sorted(self.results, key=lambda result: result.flow.id)
-        told, self.harmless = settle(results, self.services, self.legs)
+        told, others, self.harmless = settle(results, self.services, self.legs)
+        told += others if harmless else []
         found = {result.flow.id for result in results}  # of datagrams, whose flows are clean ones besides
         clean = [result for result in self.clean if result.flow.id not in found]
         return sorted([*told, *clean], key=lambda result: result.flow.id)

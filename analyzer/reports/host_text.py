@@ -19,7 +19,7 @@ def systems_text(report: Report) -> str:
     seen = [_taken(report, side) for side in (CLIENT, SERVER)]
     known = [_settings(host, list(taken)) for host, taken in zip(report.hosts, seen, strict=True)]
     alike = known[CLIENT] == known[SERVER]
-    if alike and (both := _of_both(*map(list, seen))):
+    if alike and (both := _of_both(*map(list, seen)) or _of_all(*seen)):
         return f"Both ends are taken to run {both} with {known[CLIENT]}."
     client, server = (_side(taken, side) for side, taken in enumerate(seen))
     if alike:
@@ -27,6 +27,22 @@ def systems_text(report: Report) -> str:
     return (
         f"The client is taken to run {client} with {known[CLIENT]}, the server {server} with {known[SERVER]}."
     )
+
+
+def elsewhere_text(text: str, system: str) -> str:
+    """What the settings and commands of Linux that a text names are on another system; empty: nothing to say.
+
+    ``On FreeBSD, for net.core.somaxconn: kern.ipc.soacceptqueue. Not known there: TCP_USER_TIMEOUT.``
+    """
+    named = [(name, there) for name, there in load("elsewhere")["names"].items() if name in text]
+    if system == "linux" or not named:
+        return ""
+    known = [f"{name}: {there[system]}" for name, there in named if system in there]
+    missing = [name for name, there in named if system not in there]
+    parts = [f"On {SYSTEM_NAMES[system]}, for {'; for '.join(known)}."] if known else []
+    if missing:
+        parts.append(f"Not known of {SYSTEM_NAMES[system]}: {', '.join(missing)}.")
+    return " ".join(parts)
 
 
 def _taken(report: Report, side: int) -> Counter[System]:
@@ -61,6 +77,19 @@ def _of_both(clients: list[System], servers: list[System]) -> str:
     reasons = [_reason(client, "the client"), _reason(server, "the server")]
     told = "; ".join(reason for reason in reasons if reason)
     return f"{_name(client)} ({told})" if told else _name(client)
+
+
+def _of_all(clients: Counter[System], servers: Counter[System]) -> str:
+    """One system at both ends of all flows, although not everywhere for the same reason; else empty."""
+    names = {_name(system) for system in (*clients, *servers)}
+    likenesses = {system.likeness for system in (*clients, *servers)}
+    if len(names) > 1 or not likenesses <= {Likeness.SIGNATURE, Likeness.OPTIONS, Likeness.NONE}:
+        return ""
+    silent = max(
+        sum(n for s, n in seen.items() if s.likeness is Likeness.NONE) for seen in (clients, servers)
+    )
+    of = f"{silent:,} of {clients.total():,} connections"
+    return f"{names.pop()} (their SYNs look like it; in {of} nothing tells what an end runs)"
 
 
 def _side(seen: Counter[System], side: int) -> str:

@@ -121,8 +121,9 @@ def _end(found: Explained) -> str:
         return f"{end}: the {SIDES[1 - found.side]} had finished (FIN)"
     verdict = next((v for v in found.result.verdicts if v.side == found.side and v.rule == found.rule), None)
     frames = f"frames {' '.join(map(str, found.frames))}" if found.frames else ""
-    got = short_headline(verdict) if verdict else "no errno in the capture"
-    return f"{end}'s {got}; {found.rule}, {frames}" if verdict else f"{end}: {found.rule}, {frames}"
+    harmless = f"; it harmed nobody ({found.result.harmless})" if found.result.harmless else ""
+    got = f"{end}'s {short_headline(verdict)};" if verdict else f"{end}:"
+    return f"{got} {found.rule}, {frames}{harmless}"
 
 
 def _how(found: Explained) -> str:
@@ -189,6 +190,7 @@ def _plain_explained(found: Explained, places: Mapping[int, int]) -> dict[str, A
         "capture": flow.capture,
         "endpoint": SIDES[found.side],
         "rule": found.rule or None,
+        "harmless": found.result.harmless or None,
         "frames": list(found.frames),
         "sure": found.sure.value,
         "delay": None if found.delay is None else round(found.delay / 1e9, 6),

@@ -35,6 +35,8 @@ _GROUPS = 10
 """Kinds of failure that have a paragraph."""
 _COMMENTS = 3
 """Comments of a capture that are shown."""
+_COMMENT = 150
+"""Characters of one that are shown, if its first line is longer."""
 _FILES = 4
 """Captures that get a line of their own."""
 
@@ -107,12 +109,21 @@ def _captures(report: Report) -> Iterable[str]:
     for note in report.notes:
         yield from labelled("note", printable(note))
     for capture in report.captures:
-        for comment in capture.comments[:_COMMENTS]:
-            frame = f"frame {comment.frame}: " if comment.frame else ""
-            yield from labelled("comment", printable(f"{capture.path}: {frame}{comment.text}"))
+        yield from _comments(capture, f"{capture.path}: " * (len(report.captures) > 1))
         if capture.damage:
             label = "damaged" if capture.format else "unread"
             yield from labelled(label, f"{printable(capture.damage.where)}: {capture.damage.what}")
+
+
+def _comments(capture: Capture, name: str) -> Iterable[str]:
+    """The first lines of what others wrote into the capture; of an own copy's comments that of the whole."""
+    others = [c for c in capture.comments if not (c.frame and c.text.startswith("errnoscope: "))]
+    for comment in others[:_COMMENTS]:
+        frame = f"frame {comment.frame}: " if comment.frame else ""
+        first, _, rest = comment.text.partition("\n")
+        text = first if len(first) <= _COMMENT else first[:_COMMENT].rstrip() + " ..."
+        more = " ..." if rest and text is first else ""
+        yield from labelled("comment", printable(f"{name}{frame}{text}{more}"))
 
 
 def _wholes(captures: Sequence[Capture]) -> list[list[Capture]]:

@@ -12,7 +12,7 @@ from analyzer.model.flow import CLIENT, SERVER, SIDES, Flow
 from analyzer.model.report import Report
 from analyzer.model.rule import Severity
 from analyzer.reports.groups import Group, behind
-from analyzer.reports.host_text import SYSTEM_NAMES
+from analyzer.reports.host_text import SYSTEM_NAMES, elsewhere_text
 from analyzer.reports.ladder_text import ladder_lines
 from analyzer.reports.layout import INDENT, WIDTH, Style, indented, labelled
 from analyzer.reports.look_for import display_filter, log_lines
@@ -101,6 +101,10 @@ def _advice(group: Group, told: Told, *, why: bool) -> Iterable[str]:
         if why:
             yield from labelled("why", finding.explanation)
         yield from labelled("do", finding.fix)
+        text = f"{finding.explanation} {finding.fix}" if why else finding.fix
+        for system in dict.fromkeys(system.name for system in group.first.systems):
+            if there := elsewhere_text(text, system):
+                yield from labelled("", there)
 
 
 def _paths(report: Report, result: FlowResult) -> str:
@@ -141,13 +145,22 @@ def _ends(result: FlowResult) -> Iterable[str]:
         verdict = verdicts.get(side)
         if verdict is None:
             if verdicts:
-                yield from labelled(SIDES[side], "no error that this capture shows")
+                yield from labelled(SIDES[side], _without_verdict(result, side))
             continue
         table = verdict.table
-        yield from labelled(SIDES[side], f"whichever call comes next: {calls_in_words(table)}.")
+        yield from labelled(SIDES[side], f"next call: {calls_in_words(table)}.")
         if table.later:
-            yield from labelled("", f"once that was told: {later_in_words(table)}.")
+            yield from labelled("", f"after it: {later_in_words(table)}.")
         yield from _in_logs(verdict, result.flow)
+
+
+def _without_verdict(result: FlowResult, side: int) -> str:
+    """What is said of an end without a verdict: none is due, or what its system tells it is not known."""
+    unknown = [f for f in result.findings if f.side == side and f.severity is Severity.ERROR]
+    if not unknown:
+        return "no error that this capture shows"
+    first, system = unknown[0], SYSTEM_NAMES[unknown[0].system]
+    return f"{first.title} ({first.rule}): what its program gets is not known of {system}."
 
 
 def _in_logs(verdict: Verdict, flow: Flow) -> Iterable[str]:

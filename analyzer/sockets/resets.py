@@ -74,7 +74,7 @@ def judge(
     if state is State.SYN_SENT:
         accepted, challenged = _refuses_syn(segment, receiver, own), False
     else:
-        number, doubt = _number(segment, own, peer, state, receiver)
+        number, doubt = _number(segment, own, peer, state, receiver, round_trip)
         if sender.new_syn and own.has_ack and segment.seq == own.ack:
             number, doubt = "next", None  # it answers the challenge ACK that its SYN met
         result = receiver.profile.reset_result(number, state.value)
@@ -108,7 +108,7 @@ def _state(
 
 
 def _number(
-    segment: Segment, own: Totals, peer: Totals, state: State, receiver: ShadowSocket
+    segment: Segment, own: Totals, peer: Totals, state: State, receiver: ShadowSocket, round_trip: int | None
 ) -> tuple[str, Doubt | None]:
     """How the sequence number relates to what the receiver expects (RCV.NXT), and what is doubtful.
 
@@ -121,7 +121,7 @@ def _number(
         return ("next", None) if asked_for else ("other", Doubt.ONE_DIRECTION)
     behind = distance(peer.seq_end, segment.seq)
     if behind == 0 and own.has_ack and not asked_for and receiver.profile.reset_at_last_ack:
-        return "in_window", None
+        return _behind_delayed_ack(segment.time - peer.last_data_time, round_trip)
     if behind == 0:
         if not peer.gaps or not own.has_ack or asked_for:
             return "next", None
@@ -137,6 +137,19 @@ def _number(
     if behind == -1:
         return "before_next", None
     return ("in_window", None) if 0 < behind <= 0xFFFF << 14 else ("other", None)
+
+
+def _behind_delayed_ack(waited: int, round_trip: int | None) -> tuple[str, Doubt | None]:
+    """A reset behind data whose ACK was not captured, to a receiver that wants the number it sent last.
+
+    Captured far from it, that ACK may be on the way: it is sent soon after the data, which came ``waited``
+    nanoseconds before the reset.
+    """
+    if is_near(round_trip):
+        return "in_window", None
+    is_under_way = round_trip is None or waited <= round_trip + DELAYED_ACK_NS
+    acknowledged = waited > DELAYED_ACK_NS and is_under_way
+    return "next" if acknowledged else "in_window", Doubt.RESET_NUMBER_UNPROVEN
 
 
 def _refuses_syn(segment: Segment, receiver: ShadowSocket, own: Totals) -> bool:

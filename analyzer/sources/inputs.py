@@ -65,7 +65,8 @@ def inputs(names: Sequence[Named], decoder: str = "") -> tuple[list[Input], list
     A directory means every capture below it, told by content; hidden files and directories and what is no
     file are left alone. A name that is no file may be a glob. Only if there are several files is the
     beginning of each read, so that ``first`` is known; never that of a pipe, which can be read but once.
-    With ``decoder`` it is for that to say what is no capture, and no file is known to carry on another.
+    A file that is given twice, by whatever name, is there once. With ``decoder`` it is for that to say what
+    is no capture, and no file is known to carry on another.
     Raises UserError for nothing: what is wrong with a name stands in its Input.
     """
     found: list[Input] = []
@@ -81,6 +82,7 @@ def inputs(names: Sequence[Named], decoder: str = "") -> tuple[list[Input], list
             found.extend(_in_directory(name, notes))
         else:
             found.extend(_matching(name, notes))
+    found = _once(found, notes)
     if decoder:
         return [_for_decoder(one, decoder) for one in found], notes
     return (_all_begun(found) if len(found) > 1 else found), notes
@@ -92,6 +94,22 @@ def _for_decoder(one: Input, decoder: str) -> Input:
         what, hint = f"{decoder} reads files of this machine only", "copy it here first."
         return replace(one, error=UserError("remote-file", one.path, what, hint))
     return replace(one, decoder="" if one.given is not None else decoder)
+
+
+def _once(found: Sequence[Input], notes: list[str]) -> list[Input]:
+    """Each file once, where it was given first; says in ``notes`` which were given again."""
+    kept: dict[object, Input] = {}
+    again: dict[str, None] = {}
+    for number, one in enumerate(found):
+        key: object = number
+        if one.given is None and (is_url(one.path) or _size(one.path) is not None):
+            key = one.path if is_url(one.path) else Path(one.path).resolve()
+        if kept.setdefault(key, one) is not one:
+            again[one.path] = None
+    if again:
+        more = f" and {len(again) - _NAMED:,} more" if len(again) > _NAMED else ""
+        notes.append(f"Given more than once, read once: {', '.join(list(again)[:_NAMED])}{more}.")
+    return list(kept.values())
 
 
 def _given(given: Any, number: str) -> Input:

@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,24 +41,41 @@ _INTERLEAVED = 4
 """Checkers behind one address."""
 
 
-def settle(
-    results: Sequence[FlowResult], services: Services, legs: Legs
-) -> tuple[list[FlowResult], dict[str, int]]:
-    """The results without harmless ones, with ``recovered`` set; and how many were harmless, by what."""
+class Settled(NamedTuple):
+    """``told``: what is reported, with ``recovered`` set; ``harmless``: the others, with that set.
+
+    ``counts``: how many flows were harmless, those without a result too.
+    """
+
+    told: list[FlowResult]
+    harmless: list[FlowResult]
+    counts: dict[str, int]
+
+
+def settle(results: Sequence[FlowResult], services: Services, legs: Legs) -> Settled:
+    """Part what harmed nobody from what did."""
     checks = health_checks(services)
-    kept = [result for result in joined(results, legs) if not _is_check(result, checks)]
+    kept: list[FlowResult] = []
+    checked: list[FlowResult] = []
+    for result in joined(results, legs):
+        (checked if _is_check(result, checks) else kept).append(result)
     kept, fallbacks = _without_fallbacks(kept, services)
     kept, scanned = without_scans(kept, services)
     counts = {
-        "health-check": sum(checks_of_one.count for checks_of_one in checks.values()),
-        "localhost-fallback": fallbacks,
-        "port-scan": len(scanned),
+        _CHECK: sum(checks_of_one.count for checks_of_one in checks.values()),
+        _FALLBACK: len(fallbacks),
+        _SCAN: len(scanned),
         "reset-after-both-closed": services.late_resets,
     }
     kept = _with_retries(kept, services)
     for index, (time, address) in elsewhere(kept, services).items():
         kept[index] = _recovered(kept[index], time, address)
-    return with_causes(kept), {name: number for name, number in counts.items() if number}
+    parted = {_CHECK: checked, _FALLBACK: fallbacks, _SCAN: scanned}
+    harmless = [replace(one, harmless=name) for name, found in parted.items() for one in found]
+    return Settled(with_causes(kept), harmless, {name: number for name, number in counts.items() if number})
+
+
+_CHECK, _FALLBACK, _SCAN = "health-check", "localhost-fallback", "port-scan"
 
 
 def health_checks(services: Services) -> dict[Pair, Moments]:
@@ -140,8 +158,10 @@ class _Attempts:
         return sum(self._all[i] for i in range(low, high) if time - within <= self.first[i] < time)
 
 
-def _without_fallbacks(results: Sequence[FlowResult], services: Services) -> tuple[list[FlowResult], int]:
-    """Drop what was refused on one address of localhost, while the other one answered at once."""
+def _without_fallbacks(
+    results: Sequence[FlowResult], services: Services
+) -> tuple[list[FlowResult], list[FlowResult]]:
+    """Part off what was refused on one address of localhost, while the other one answered at once."""
     wanted = {}
     for index, result in enumerate(results):
         verdict = result.client_verdict
@@ -155,7 +175,8 @@ def _without_fallbacks(results: Sequence[FlowResult], services: Services) -> tup
         if found is not None:
             attempts[pair].left[found] -= 1
             dropped.add(index)
-    return [result for index, result in enumerate(results) if index not in dropped], len(dropped)
+    kept = [result for index, result in enumerate(results) if index not in dropped]
+    return kept, [results[index] for index in sorted(dropped)]
 
 
 _LOOPBACK_4 = 0x7F000001

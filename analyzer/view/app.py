@@ -23,6 +23,12 @@ Told = Callable[[Sequence[News], str], None]
 """Takes what changed, and how the capture stands."""
 
 
+class _Flows(DataTable[Text]):
+    """The list of the flows, whose footer says how one is opened."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select_cursor", "open")]
+
+
 class Browser(App[None]):
     """Browses the flows of a report, or of a capture that goes on (``follow``, which blocks)."""
 
@@ -32,7 +38,7 @@ class Browser(App[None]):
     #title, #status { height: 1; padding: 0 1; text-style: bold; }
     #status { text-style: none; color: $text-muted; }
     #filter { height: 1; border: none; padding: 0 1; }
-    DataTable { height: 1fr; }
+    _Flows { height: 1fr; }
     #told { height: 3; padding: 0 1; border-top: solid $primary; }
     #said { height: auto; max-height: 6; padding: 0 1; text-style: bold; }
     TabbedContent { height: 1fr; }
@@ -66,7 +72,7 @@ class Browser(App[None]):
         """Title, filter, list, the sentence of the chosen one, keys."""
         yield Static(Text(printable(self._browsed.title)), id="title")
         yield Input(placeholder="filter: address, port, errno, rule, words", id="filter")
-        yield DataTable(id="flows", cursor_type="row", cell_padding=0)
+        yield _Flows(id="flows", cursor_type="row", cell_padding=0)
         yield Static(id="told")
         yield Footer()
 

@@ -18,6 +18,7 @@ from analyzer.matching.load import load_rules, rules_folder
 from analyzer.model.finding import Confidence
 from analyzer.model.flow import SIDES, Endpoint
 from analyzer.model.log_line import LogMatch, LogReport
+from analyzer.reports.log_report import log_lines_of
 from tests.captures import CAPTURES, sample
 
 ERRNO = load("errno")["errno"]
@@ -57,7 +58,7 @@ def called(path: Path) -> Iterator[Called]:
 
 @cache
 def samples() -> list[tuple[Path, list[Called]]]:
-    """Without the port scan: what is no failure explains no line."""
+    """Without the port scan, of which there is a test of its own."""
     paths = [path for path in CAPTURES if path.with_name(f"{path.stem}.truth.json").exists()]
     paths = [path for path in paths if path.parent.name != "port-scan"]
     return [(path, calls) for path in paths if (calls := list(called(path)))]
@@ -166,6 +167,20 @@ def test_a_line_that_nothing_explains_says_why(line: str, why: str) -> None:
     match = one(line)
     assert match.explained is None
     assert match.why == why
+
+
+def test_what_harmed_nobody_explains_a_line_and_stands_in_no_report() -> None:
+    path = sample("port-scan")
+    calls = list(called(path))[:3]
+    report = analyzer.analyze(path, rules=RULES, logs=[[call.line("both") for call in calls]])
+    assert report.flows == ()
+    assert report.log
+    for match, call in zip(report.log.matches, calls, strict=True):
+        assert is_true(match, call)
+        assert match.explained
+        assert match.explained.result.harmless == "port-scan"
+        assert match.explained.sure is Confidence.LIKELY
+    assert "it harmed nobody (port-scan)" in " ".join("\n".join(log_lines_of(report)).split())
 
 
 def test_a_line_that_no_kernel_stands_behind_is_seen_through() -> None:

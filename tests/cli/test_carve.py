@@ -121,6 +121,7 @@ def originals(capture: Path) -> set[str]:
 
 
 BY_PAYLOAD = {
+    "tls-hello-reset",
     "eof-in-message",
     "eof-in-tls-record",
     "tls-handshake-refused",

@@ -113,7 +113,8 @@ def test_a_directory_is_searched_for_captures(tmp_path: Path) -> None:
 
 def test_a_capture_that_is_named_twice_is_read_once(folder: Path) -> None:
     good = str(folder / "good.pcap")
-    assert find_captures([good, str(folder), good]) == [good, str(folder / "sub" / "bad.pcap")]
+    again = f"{folder}/../{folder.name}/{Path(good).name}"
+    assert find_captures([good, str(folder), good, again]) == [good, str(folder / "sub" / "bad.pcap")]
 
 
 # Expectations

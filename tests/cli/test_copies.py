@@ -63,6 +63,16 @@ def test_compressed_captures_and_several_outputs(capsys: Capsys, tmp_path: Path)
     assert read(copy.read_bytes()).frames == frames_of(FAILED.read_bytes())
 
 
+def test_the_own_comments_do_not_stand_before_the_verdict(capsys: Capsys, tmp_path: Path) -> None:
+    copy = tmp_path / "annotated.pcapng"
+    told(capsys, "analyze", FAILED, "-o", f"pcapng={copy}")
+    out = told(capsys, "analyze", str(copy))[1]
+    comments = [
+        line for line in out.partition("1 of 1 TCP connection failed.")[0].splitlines() if line[:3].isspace()
+    ]
+    assert [line.split()[:2] for line in comments] == [["comment", "errnoscope"]]
+
+
 def test_a_clean_capture_has_one_comment(capsys: Capsys, tmp_path: Path) -> None:
     copy = tmp_path / "copy.pcapng"
     assert told(capsys, "analyze", CLEAN, "-o", f"pcapng={copy}") == (0, "", "")

@@ -56,6 +56,16 @@ def test_an_errno_by_whatever_name(capsys: Capsys, words: list[str], name: str) 
     assert f"{name}: {load('errno')['errno'][name]['text']}\n" in out
 
 
+def test_several_are_explained_each(capsys: Capsys) -> None:
+    status, out, err = told(capsys, "explain", "EPIPE,", "ECONNREFUSED", "rst-after-fin", "EPIPE")
+    assert (status, err) == (0, "")
+    assert out.startswith("EPIPE: Broken pipe\n")
+    assert out.count("\nECONNREFUSED: Connection refused\n") == 1
+    assert out.count("EPIPE: Broken pipe\n") == 1
+    listed = json.loads(told(capsys, "explain", "EPIPE ECONNREFUSED", "-o", "json")[1])
+    assert [each["name"] for each in listed] == ["EPIPE", "ECONNREFUSED"]
+
+
 def test_a_number_that_means_different_things(capsys: Capsys) -> None:
     out = told(capsys, "explain", "103")[1]
     assert out.startswith("103 is ECONNABORTED on Linux; EALREADY on Windows' C runtime\n")

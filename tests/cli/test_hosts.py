@@ -50,6 +50,13 @@ def test_another_system_has_other_outcomes_and_numbers(capsys: Capsys) -> None:
     assert (windows["number"], windows["confidence"]) == (10061, "possible")
 
 
+def test_what_is_not_known_of_an_end_is_no_absence_of_an_error(capsys: Capsys) -> None:
+    both = sample("simultaneous-open-reset")
+    out = " ".join(told(capsys, "analyze", both, "--client-os", "windows", "--server-os", "linux")[1].split())
+    assert "client no error that this capture shows" not in out
+    assert "what its program gets is not known of Windows" in out
+
+
 def test_windows_has_names_and_numbers_of_its_own(capsys: Capsys) -> None:
     found = verdict(capsys, REFUSED, "--client-os", "windows")
     assert (found["errno"], found["number"]) == ("ECONNREFUSED", 10061)

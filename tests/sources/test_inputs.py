@@ -49,6 +49,16 @@ def test_of_several_files_the_first_time_is_known(tmp_path: Path) -> None:
     assert not any(one.error for one in found)
 
 
+def test_a_file_that_is_given_twice_is_there_once(tmp_path: Path) -> None:
+    """By whatever name, and said in a note; two files that are alike are two."""
+    first, alike = capture(tmp_path / "a.pcap"), capture(tmp_path / "b.pcap")
+    link = tmp_path / "link.pcap"
+    link.symlink_to(first)
+    found, notes = inputs([str(first), str(alike), f"{tmp_path}/../{tmp_path.name}/a.pcap", str(link)])
+    assert names(found, tmp_path) == ["a.pcap", "b.pcap"]
+    assert notes == [f"Given more than once, read once: {tmp_path}/../{tmp_path.name}/a.pcap, {link}."]
+
+
 def test_a_pattern_that_the_shell_left_alone(tmp_path: Path) -> None:
     for name in ("b.pcap", "a.pcap", "a.txt"):
         capture(tmp_path / name)

@@ -210,6 +210,13 @@ def test_what_goes_on_is_followed_also_below_an_open_flow() -> None:
     asyncio.run(run())
 
 
+def test_the_footer_says_how_a_flow_is_opened() -> None:
+    async def act(pilot: Pilot[None], app: Browser) -> None:
+        assert "open" in shown(app)[-1]
+
+    play(of(FAILED), act)
+
+
 def test_nothing_failed_and_a_large_terminal() -> None:
     async def act(pilot: Pilot[None], app: Browser) -> None:
         assert "Nothing has failed." in "\n".join(shown(app))

@@ -103,6 +103,8 @@ class Resets:
             silence=(segment.time - peer.last_time) / SECOND if peer.last_number else 0.0,
             payload=segment.payload,
             after_farewell="unknown",
+            handshake="unknown",
+            told="",
             says="",
         )
         right_after = receiver.side == CLIENT and 0 < view.since_open < _RETURNS_S

@@ -98,6 +98,44 @@ def alert(stage: Stage) -> None:
     stage.client.run("recv", "recv", "close")
 
 
+def _hello(stage: Stage) -> None:
+    wire = Wire()
+    wire.step(wire.client)
+    wire.carry()
+    stage.client.do("send", text=wire.said["client"].decode("latin-1"))
+    stage.pause()
+
+
+@scenario(
+    "tls-hello-reset-by-filter",
+    "a filter on the way answers the ClientHello with a reset, as one that looks at the server name does",
+    captures=AT_THE_ENDS,
+    delay=SLOW_PATH,
+    seconds=4,
+)
+def hello_filtered(stage: Stage) -> None:
+    stage.filter("tcp dport PORT @ih,0,8 0x16 reject with tcp reset")
+    stage.establish()
+    _hello(stage)
+    stage.client.run("recv", "send", "so_error", "close")
+    stage.pause(0.3)
+
+
+@scenario(
+    "tls-hello-reset-by-server",
+    "the server aborts at the ClientHello (SO_LINGER 0)",
+    captures=AT_THE_ENDS,
+    seconds=4,
+)
+def hello_aborted(stage: Stage) -> None:
+    stage.establish()
+    _hello(stage)
+    stage.server.do("recv", n=65536)
+    stage.server.option("SO_LINGER", 0)
+    stage.server.do("close")
+    stage.client.run("recv", "send", "so_error", "close")
+
+
 @scenario(
     "clean-upload-refused-early",
     "the server answers an upload (413) while it goes on, reads what came, and closes",
