@@ -328,7 +328,7 @@ def _group(job: Job, course: _Course, captures: list[Capture]) -> Steps[tuple[Gr
         places.add(file.index, sum(other.capture.packets for other in read[:number]))
         if number:
             file.capture.carries_on = read[number - 1].index
-    results = found.settled()
+    results = found.settled(harmless=job.all_flows)
     if len(read) > 1:
         results = [in_files(result, places) for result in results]
     if read:
