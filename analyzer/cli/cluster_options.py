@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from analyzer.cluster.driving import Watcher
     from analyzer.cluster.job import Task
     from analyzer.cluster.run import Cluster
-    from analyzer.sources.inputs import Input
 
 _EVERY_S, _ON_TERMINAL_S = 30.0, 0.5
 """Seconds between two lines about the progress, and between two looks of one on a terminal."""
@@ -100,7 +99,6 @@ class Told:
     def __init__(self) -> None:
         self._is_terminal = sys.stderr.isatty()
         self._bytes = self._packets = self._failures = self._shards = 0
-        self._files: dict[str, int] = {}
         self._size = 0
         self._last = time.monotonic()
 
@@ -108,11 +106,10 @@ class Told:
         """Where the workers can be looked at."""
         click.echo(f"Dask's dashboard: {address}", err=True)
 
-    def watcher(self, files: Sequence[Input]) -> Watcher:
-        """Told of each task from now on."""
-        self._size = sum(file.size for file in files)
-        self._files = {file.path: file.size for file in files}
-        left = dict(self._files)
+    def watcher(self, files: Mapping[str, int]) -> Watcher:
+        """Told of each task from now on; ``files`` are the bytes of each."""
+        self._size = sum(files.values())
+        left = dict(files)
 
         def watch(task: Task, gave: Any) -> None:
             if task.function.__name__ == "map_piece":

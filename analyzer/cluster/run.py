@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -57,12 +57,12 @@ def analyze(
     max_flows: int = MAX_FLOWS,
     logs: Sequence[LogSource] = (),
     dissection: Dissection | None = None,
-    watcher: Callable[[Sequence[Input]], Watcher],
+    watcher: Callable[[Mapping[str, int]], Watcher],
     announce: Callable[[str], None],
 ) -> Report:
     """The report that ``pipeline.analyze`` gives, by many processes; the parameters are as there.
 
-    ``watcher`` is given the files and told of each task; ``announce`` is told the address of the dashboard.
+    ``watcher`` is given the bytes of each file and told of each task; ``announce`` is told the address of the dashboard.
     Raises UserError also where the run cannot go on; with ``resume`` a later one does what is left.
     """
     imported()
@@ -76,7 +76,7 @@ def analyze(
             job = _kept(store, job, cluster)
             with workers(store, cluster.scheduler, count) as doer:
                 announce(doer.dashboard)
-                return ClusterReading(files, job, doer, watcher(files))
+                return ClusterReading(files, job, doer, watcher({file.path: file.size for file in files}))
 
     return reported(
         captures,
