@@ -62,7 +62,7 @@ def analyze(
 ) -> Report:
     """The report that ``pipeline.analyze`` gives, by many processes; the parameters are as there.
 
-    ``watcher`` is given the bytes of each file and told of each task; ``announce`` is told the address of the dashboard.
+    ``watcher`` is given the bytes of each file and told of each task, ``announce`` the dashboard's address.
     Raises UserError also where the run cannot go on; with ``resume`` a later one does what is left.
     """
     imported()
@@ -76,7 +76,8 @@ def analyze(
             job = _kept(store, job, cluster)
             with workers(store, cluster.scheduler, count) as doer:
                 announce(doer.dashboard)
-                return ClusterReading(files, job, doer, watcher({file.path: file.size for file in files}))
+                sizes = {file.path: file.size for file in files}
+                return ClusterReading(files, job, doer, watcher(sizes))
 
     return reported(
         captures,
