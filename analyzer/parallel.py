@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import numpy as np
@@ -50,29 +51,41 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
-def ahead(items: Iterator[tuple[Arrays, Any]]) -> Iterator[tuple[Arrays, Any]]:
-    """The same items, made by a process that works ahead; ``items`` is not to be used any more.
+class Ahead:
+    """Items that a process of its own makes from now on, some of them before they are asked for.
 
-    Of each the second value is pickled. The arrays, (n,) each, are valid until the next item is asked for.
-    What the other process raises is raised here; so is KilledError where it was killed.
+    ``items`` is not to be used any more. Of each the second value is pickled. The arrays, (n,) each, are
+    valid until the next item is asked for. What the other process raises is raised here; so is KilledError
+    where it was killed. ``close`` ends it; so does iterating to the end.
     """
-    memory = mmap.mmap(-1, SLOTS * ROOM)
-    context = get_context("fork")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_run, args=(items, memory, ours, theirs), daemon=True)
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        process.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-    theirs.close()
-    try:
-        yield from _taken(ours, memory)
-    finally:
-        ours.close()
-        process.terminate()
-        process.join()
-        process.close()
+
+    def __init__(self, items: Iterator[tuple[Arrays, Any]]) -> None:
+        self._memory = mmap.mmap(-1, SLOTS * ROOM)
+        context = get_context("fork")
+        self._pipe, theirs = context.Pipe()
+        arguments = (items, self._memory, self._pipe, theirs)
+        self._process: BaseProcess | None = context.Process(target=_run, args=arguments, daemon=True)
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        theirs.close()
+
+    def __iter__(self) -> Iterator[tuple[Arrays, Any]]:
+        try:
+            yield from _taken(self._pipe, self._memory)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End the process; may be called more than once."""
+        process, self._process = self._process, None
+        if process:
+            self._pipe.close()
+            process.terminate()
+            process.join()
+            process.close()
 
 
 def _taken(pipe: Connection, memory: mmap.mmap) -> Iterator[tuple[Arrays, Any]]:

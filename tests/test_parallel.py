@@ -99,7 +99,7 @@ def test_captures_of_several_batches_give_the_same_report(mix: str, tmp_path: Pa
 
 def test_items_arrive_as_they_were_made() -> None:
     code = """
-for arrays, number in parallel.ahead(items()):
+for arrays, number in parallel.Ahead(items()):
     assert arrays["a"].tolist() == [number] * number * 3 and arrays["a"].dtype == np.uint16
     assert arrays["b"].tolist() == list(range(number * 3))
     print(number)
@@ -109,7 +109,7 @@ for arrays, number in parallel.ahead(items()):
 
 def test_an_item_that_the_shared_memory_cannot_hold_arrives_too() -> None:
     code = """
-for arrays, number in parallel.ahead(large()):
+for arrays, number in parallel.Ahead(large()):
     print(number, (arrays["a"] == np.arange(parallel.ROOM // 8 + 1)).all())
 """
     assert run(_ITEMS + code).split() == ["large", "True"]
@@ -118,7 +118,7 @@ for arrays, number in parallel.ahead(large()):
 def test_an_error_of_the_other_process_is_raised_here() -> None:
     code = """
 try:
-    print([number for _, number in parallel.ahead(broken())])
+    print([number for _, number in parallel.Ahead(broken())])
 except ValueError as error:
     print(error)
 """
@@ -128,7 +128,7 @@ except ValueError as error:
 def test_it_is_said_when_the_other_process_was_killed() -> None:
     code = """
 try:
-    print([number for _, number in parallel.ahead(killed())])
+    print([number for _, number in parallel.Ahead(killed())])
 except parallel.KilledError:
     print("killed")
 """
@@ -137,7 +137,7 @@ except parallel.KilledError:
 
 def test_the_other_process_ends_when_nobody_asks_for_more() -> None:
     code = """
-made = parallel.ahead(endless())
+made = iter(parallel.Ahead(endless()))
 print(next(made)[1])
 made.close()
 """
@@ -147,7 +147,7 @@ made.close()
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_the_other_process_ends_with_this_one(how: signal.Signals) -> None:
     code = """
-for _, process in parallel.ahead(endless()):
+for _, process in iter(parallel.Ahead(endless())):
     print(process, flush=True)
     time.sleep(0.01)
 """

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ from analyzer.reports.formats import COPIES, FOLDERS, FORMATS
 
 if TYPE_CHECKING:
     from analyzer.cluster.run import Cluster
+    from analyzer.pipeline.begun import Begun
 
 
 @click.command("analyze", context_settings={"max_content_width": 80})
@@ -144,9 +146,13 @@ def command(
     refuse_what_cannot_be_carved(carve, captures)
     refuse_with_cluster(cluster, captures, decoder)
     key = key_of(carve, anonymize=anonymize)
-    rules = chosen.load()
-    only = replace(only, rules=rules.names)
-    with opened(outputs, captures) as reports:
+    read_by = "" if decoder == "own" else decoder
+    with (
+        _begun(captures, read_by, jobs, cluster) or nullcontext() as first,
+        opened(outputs, captures) as reports,
+    ):
+        rules = chosen.load()
+        only = replace(only, rules=rules.names)
         common: dict[str, Any] = {
             "rules": rules.rules,
             "only": only,
@@ -158,7 +164,7 @@ def command(
         if cluster:
             report = analyzed(cluster, captures, hosts=hosts, **common)
         else:
-            report = _here(captures, hosts, jobs, "" if decoder == "own" else decoder, common)
+            report = _here(captures, hosts, jobs=jobs, decoder=read_by, begun=first, **common)
         shown = draw(report) if any("pictures" in target.known.options for target in outputs) else {}
         reports.write(report, group=group, pictures=shown, rules=rules.rules)
         write_copies(reports, report)
@@ -170,24 +176,16 @@ def command(
     return 2 if damaged else 0
 
 
-def _here(
-    captures: Sequence[str],
-    hosts: tuple[Host, Host],
-    jobs: int | None,
-    decoder: str,
-    common: Mapping[str, Any],
-) -> Report:
+def _begun(captures: Sequence[str], decoder: str, jobs: int | None, cluster: Cluster | None) -> Begun | None:
+    """The only capture, if a process of its own pays that reads it while the rules are loaded."""
+    from analyzer.pipeline import begun
+
+    return None if cluster else begun(captures, decoder=decoder, jobs=jobs)
+
+
+def _here(captures: Sequence[str], hosts: tuple[Host, Host], **options: Any) -> Report:
     """The report, made by this process. Raises UserError."""
     from analyzer.pipeline import analyze
 
-    client, server = hosts
     with Progress() as progress:
-        return analyze(
-            *captures,
-            client=client,
-            server=server,
-            progress=progress.show,
-            jobs=jobs,
-            decoder=decoder,
-            **common,
-        )
+        return analyze(*captures, client=hosts[0], server=hosts[1], progress=progress.show, **options)

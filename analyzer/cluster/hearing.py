@@ -11,8 +11,8 @@ from analyzer.cluster.store import Store
 from analyzer.errors import UserError
 from analyzer.flows.members import SLACK_NS
 from analyzer.model.summary import Summary
+from analyzer.pipeline.begun import counted_on
 from analyzer.pipeline.messages import Heard, MessageReader
-from analyzer.pipeline.reading import counted_on
 from analyzer.sources.pieces import Piece, open_piece
 
 _FLOWS = 500

@@ -66,7 +66,7 @@ def decode(spans: Spans, version: NDArray[np.uint8], rows: Rows) -> NDArray[np.i
     if spans.tunnel is not None:
         values = {**values, "tunnel": spans.tunnel}
     payload[rest] = 0
-    told = promised(spans.buffer, begin, np.where(is_usual, end, 0), payload)
+    told = promised(spans.buffer, begin, end * is_usual, payload)
     if told is not None:
         values = {**values, "promised": told}
     rows.add(spans.index, values)

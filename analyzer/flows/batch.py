@@ -30,11 +30,11 @@ FAMILIES = {
         "resent_length": "payload",
     },
     "unseen": {"unseen_number": "number"},
-    "window": {"window": "window", "window_number": "number"},
+    "window": {"window_number": "number", "window": "window"},
     "probe": {"probe_number": "number", "probe_time": "time"},
 }
 """Totals that are a column's value in the last row of some kind that this end sent: by that kind, their names
-and the column that each is taken from."""
+and the column that each is taken from; the first is never 0 once there was such a row."""
 
 SUMS = ("payload", "unseen", "gaps")
 """Totals that are sums over the rows that this end sent."""
@@ -71,7 +71,7 @@ class Batch:
         group = self.group[rows]
         last = last_before(found, rows, self.starts[group])
         return {
-            name: np.where(last >= 0, getattr(self.rows, column)[last], before[name][:, side][group])
+            name: np.where(last >= 0, getattr(self.rows, column)[last], before.some(name, group, side))
             for name, column in FAMILIES[family].items()
         }
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from analyzer.flows.batch import Batch, Sides
 from analyzer.flows.marks import Marks
-from analyzer.flows.running import count_since, last_of_groups, previous
+from analyzer.flows.running import count_since, last_of_groups, pick, previous
 from analyzer.flows.table import Slots
 from analyzer.model.columns import Flag
 from analyzer.model.flow import CLIENT, SERVER, Kind
@@ -61,18 +61,18 @@ def _repetitions(
         group = batch.group[rows]
         last = previous(rows, batch.starts[group])
         inside = last >= 0
-        stuck = np.where(inside, again[last], before["stuck"][:, side][group])
-        same = np.where(inside, batch.rows.seq[last], before["resent_seq"][:, side][group])
+        stuck = pick(inside, again[last], before.some("stuck", group, side))
+        same = pick(inside, batch.rows.seq[last], before.some("resent_seq", group, side))
         repeats = again[rows] & stuck & (same == batch.rows.seq[rows])
         repeated.append(rows[repeats])
         told = np.zeros(n, np.bool_)  # of this side alone: a row may also move on what the other one sent
         told[rows[repeats | (again[rows] & opens[rows])]] = True
-        telling = np.where(inside, told[last], before["repeating"][:, side][group])
+        telling = pick(inside, told[last], before.some("repeating", group, side))
         recovered.append(rows[~again[rows] & telling])
         final = last_of_groups(rows, batch.starts, n)
-        known = final >= 0
-        after["stuck"][known, side] = again[final[known]]
-        after["repeating"][known, side] = told[final[known]]
+        known = np.flatnonzero(final >= 0)
+        after.write("stuck", known, again[final[known]], side)
+        after.write("repeating", known, told[final[known]], side)
     return np.concatenate(repeated), np.concatenate(recovered)
 
 
@@ -82,7 +82,7 @@ def _probed_before(batch: Batch, sides: Sides, before: Slots) -> NDArray[np.int6
     for side in (CLIENT, SERVER):
         rows = sides[side].found["probe"]
         if len(rows):
-            carried = before["probes"][:, side][batch.group[rows]]
+            carried = before.some("probes", batch.group[rows], side)
             answers = sides[1 - side].found["last"]
             found.append(rows[count_since(rows, answers, rows, batch.floors(rows), carried) > 0])
     return np.concatenate(found)
@@ -112,7 +112,9 @@ def _unanswered(batch: Batch, marks: Marks, sides: Sides, before: Slots) -> NDAr
     ends = np.flatnonzero((batch.rows.flags & (Flag.FIN | Flag.RST)) != 0)
     group = batch.group[ends]
     first = previous(ends, batch.starts[group]) < 0
-    first &= ~before["reset"][group] & ~before["finished"][group].any(axis=1)
+    first &= ~before.some("reset", group)
+    for end in (0, 1):
+        first &= ~before.some("finished", group, end)
     rows = ends[first & ~marks.fresh[ends]]
     asked, told = (
         batch.last_values(before, sides[side].found["data"], rows, side, "data") for side in (CLIENT, SERVER)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from analyzer.flows.batch import Batch, Mask
 from analyzer.flows.copies import Copies
-from analyzer.flows.running import FAR, RunningMax, previous
+from analyzer.flows.running import FAR, RunningMax, pick, previous
 from analyzer.flows.table import Slots
 from analyzer.model.columns import TCP, Flag, PacketColumns
 from analyzer.model.flow import CLIENT, SERVER
@@ -98,8 +98,8 @@ def seq_ends(rows: PacketColumns) -> NDArray[np.uint32]:
 def _of_sender(batch: Batch, tops: Tops) -> tuple[NDArray[np.uint32], Mask]:
     """The first of the two where the client sent the row, the second where the server did; and if known."""
     server = batch.side == SERVER
-    value = np.where(server, tops[SERVER].before, tops[CLIENT].before)
-    return value, np.where(server, tops[SERVER].known, tops[CLIENT].known)
+    value = pick(server, tops[SERVER].before, tops[CLIENT].before)
+    return value, pick(server, tops[SERVER].known, tops[CLIENT].known)
 
 
 def _ahead(numbers: NDArray[np.uint32], of: NDArray[np.uint32]) -> NDArray[np.int32]:
@@ -131,14 +131,17 @@ def _probes(
     return probe
 
 
+_NOBODY = 2
+
+
 def _turns(batch: Batch, fresh: Mask, before: Slots) -> Mask:
     """New data before which the last new data came from the other end, or from none: bool (n,)."""
     numbers = before["last_data_number"]
-    carried = np.where(numbers.any(axis=1), numbers[:, SERVER] > numbers[:, CLIENT], -1)
+    carried = np.where(numbers.any(axis=1), numbers[:, SERVER] > numbers[:, CLIENT], _NOBODY).astype(np.uint8)
     rows = np.flatnonzero(fresh)
     group = batch.group[rows]
     last = previous(rows, batch.starts[group])
-    other = np.where(last >= 0, batch.side[last], carried[group]) != batch.side[rows]
+    other = pick(last >= 0, batch.side[last], carried[group]) != batch.side[rows]
     turns = np.zeros(len(fresh), np.bool_)
     turns[rows[other]] = True
     return turns

@@ -71,7 +71,10 @@ def find_splits(
     has_earlier[1:] |= group[1:] == group[:-1]
     syn_only = (rows.flags & (Flag.SYN | Flag.ACK)) == Flag.SYN
     candidates = is_carried & carried["has_stray"]
-    candidates[group[(pause | syn_only) & has_earlier]] = True
+    candidates[group[syn_only & has_earlier]] = True
+    long = np.flatnonzero(pause & has_earlier)
+    if len(long):
+        candidates[group[long]] |= _may_be_over(rows, starts, is_carried, carried)[group[long]]
     control = candidates[group] & (pause | ((rows.flags & (Flag.SYN | Flag.FIN | Flag.RST)) != 0))
     ends = np.append(starts[1:], len(rows))
     begins: list[int] = []
@@ -90,6 +93,16 @@ def find_splits(
         if life.stray:
             left[index] = life.stray
     return Splits(np.array(begins, np.int64), handed, np.array(found, np.int64), left)
+
+
+def _may_be_over(
+    rows: PacketColumns, starts: NDArray[np.int64], is_carried: NDArray[np.bool_], carried: Slots
+) -> NDArray[np.bool_]:
+    """Pairs of endpoints whose connection may end before a pause: bool (g,). All others are only idle."""
+    ends = ((rows.flags & (Flag.FIN | Flag.RST)) != 0) | (rows.protocol != TCP)
+    is_over: NDArray[np.bool_] = np.logical_or.reduceat(ends, starts)
+    is_over |= is_carried & (carried["reset"] | carried["finished"].any(axis=1))
+    return is_over
 
 
 @dataclass(slots=True)

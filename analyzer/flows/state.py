@@ -9,8 +9,15 @@ from analyzer.flows.batch import FAMILIES, Batch, Mask, Side, State
 from analyzer.flows.copies import Copies
 from analyzer.flows.kinds import kinds
 from analyzer.flows.marks import Marks, Tops, mark, seq_ends
-from analyzer.flows.running import count_since, first_of_groups, last_of_groups, running_max, sum_before
-from analyzer.flows.table import Slots
+from analyzer.flows.running import (
+    apart,
+    count_since,
+    first_of_groups,
+    last_of_groups,
+    running_max,
+    sum_before,
+)
+from analyzer.flows.table import ALL, Slots
 from analyzer.model.columns import TCP, Flag
 from analyzer.model.flow import CLIENT, SERVER
 
@@ -20,15 +27,18 @@ def follow(batch: Batch, before: Slots, after: Slots, copies: Copies) -> State:
     rows = batch.rows
     ends = seq_ends(rows)
     sent = ~rows.is_icmp & ((rows.flags & Flag.RST) == 0) & ~batch.stray
-    seqs = _both(batch, before, after, ends, sent & (rows.protocol == TCP), "seq_end", "has_seq")
-    acks = _both(batch, before, after, rows.ack, sent & ((rows.flags & Flag.ACK) != 0), "ack", "has_ack")
+    shift = apart(batch.group)
+    seqs = _both(batch, before, after, shift, ends, sent & (rows.protocol == TCP), "seq_end", "has_seq")
+    acks = _both(
+        batch, before, after, shift, rows.ack, sent & ((rows.flags & Flag.ACK) != 0), "ack", "has_ack"
+    )
     marks = mark(batch, before, copies, seqs, acks, ends, sent)
     client, server = (
         Side(
             seqs[side],
             acks[side],
             *_side(batch, marks, before, after, side),
-            _opened(batch, marks, after, side),
+            _opened(batch, marks, before, after, side),
         )
         for side in (CLIENT, SERVER)
     )
@@ -40,6 +50,7 @@ def _both(
     batch: Batch,
     before: Slots,
     after: Slots,
+    shift: NDArray[np.int64],
     values: NDArray[np.uint32],
     eligible: Mask,
     name: str,
@@ -50,9 +61,10 @@ def _both(
     for side in (CLIENT, SERVER):
         own = eligible & (batch.side == side)
         top = running_max(
-            values, own, batch.group, batch.starts, before[name][:, side], before[known][:, side]
+            values, own, batch.group, batch.starts, before[name][:, side], before[known][:, side], shift
         )
-        after[name][:, side], after[known][:, side] = top.after, top.after_known
+        after.write(name, ALL, top.after, side)
+        after.write(known, ALL, top.after_known, side)
         found.append(top)
     return found[CLIENT], found[SERVER]
 
@@ -64,13 +76,14 @@ def _side(
     own = batch.side == side
     sums = {}
     for name, values in (
-        ("payload", np.where(marks.counted & own, batch.rows.payload, 0)),
+        ("payload", batch.rows.payload * (marks.counted & own)),
         ("unseen", (marks.unseen & own).astype(np.int64)),
         ("gaps", (marks.gap & own).astype(np.int64)),
     ):
         if values.any():
             sums[name], whole = sum_before(values, batch.group, batch.starts)
-            after[name][:, side] += whole.astype(after[name].dtype)
+            more = np.flatnonzero(whole)
+            after.write(name, more, before.some(name, more, side) + whole[more], side)
     families = {
         "last": marks.sent,
         "data": marks.fresh,
@@ -86,18 +99,19 @@ def _side(
             final = last_of_groups(found[family], batch.starts, len(own))
             known = np.flatnonzero(final >= 0)
             for name, column in columns.items():
-                after[name][known, side] = getattr(batch.rows, column)[final[known]]
+                after.write(name, known, getattr(batch.rows, column)[final[known]], side)
     return sums, found
 
 
-def _opened(batch: Batch, marks: Marks, after: Slots, side: int) -> NDArray[np.int64]:
+def _opened(batch: Batch, marks: Marks, before: Slots, after: Slots, side: int) -> NDArray[np.int64]:
     """First row of one end without SYN in each group, n where there is none: int64 (g,)."""
     n = len(batch.side)
     plain = marks.sent & (batch.side == side) & ((batch.rows.flags & Flag.SYN) == 0)
     plain &= batch.rows.time != 0  # which stands for none
     first = first_of_groups(np.flatnonzero(plain), batch.starts, n)
-    new = (first < n) & (after["opened_time"][:, side] == 0)
-    after["opened_time"][new, side] = batch.rows.time[first[new]]
+    new = np.flatnonzero(first < n)
+    new = new[before.some("opened_time", new, side) == 0]
+    after.write("opened_time", new, batch.rows.time[first[new]], side)
     return first
 
 
@@ -109,4 +123,4 @@ def _count_probes(batch: Batch, sides: tuple[Side, Side], before: Slots, after: 
         carried = before["probes"][:, side]
         if not len(probes) and not carried.any():
             continue
-        after["probes"][:, side] = count_since(probes, answers, nexts, batch.starts, carried)
+        after.write("probes", ALL, count_since(probes, answers, nexts, batch.starts, carried), side)

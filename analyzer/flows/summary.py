@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from analyzer.flows.batch import Batch, Mask, State
 from analyzer.flows.running import first_of_groups, last_of_groups
-from analyzer.flows.table import Slots
+from analyzer.flows.table import ALL, Slots
 from analyzer.model.columns import Flag
 from analyzer.model.flow import CLIENT, SERVER, Kind
 from analyzer.model.summary import ENDS, MIN_IDLE_NS, MIN_PAUSE_NS, SUMMARY, SummaryRows
@@ -38,7 +38,7 @@ def note_pauses(batch: Batch, state: State, before: Slots, after: Slots) -> None
         np.maximum.at(survived, batch.group[rows[answered]], pauses[rows[answered]])
         np.maximum.at(fatal, batch.group[rows[~answered]], pauses[rows[~answered]])
         after["survived"] = np.maximum(after["survived"], survived)
-        after["fatal"][:, side] = fatal
+        after.write("fatal", ALL, fatal, side)
 
 
 def _pauses(batch: Batch, before: Slots) -> NDArray[np.int64]:
@@ -51,34 +51,38 @@ def _pauses(batch: Batch, before: Slots) -> NDArray[np.int64]:
     return pauses
 
 
-def note_sizes(batch: Batch, after: Slots) -> None:
+def note_sizes(batch: Batch, before: Slots, after: Slots) -> None:
     """Carry the largest payload of each side's segments in ``after`` (slots, (g,))."""
     payload = batch.rows.payload
     if batch.rows.is_icmp.any():
-        payload = np.where(batch.rows.is_icmp, 0, payload)
+        payload = payload * ~batch.rows.is_icmp
     for side in (CLIENT, SERVER):
-        largest = np.maximum.reduceat(np.where(batch.side == side, payload, 0), batch.starts)
-        after["largest"][:, side] = np.maximum(after["largest"][:, side], largest)
+        largest = np.maximum.reduceat(payload * (batch.side == side), batch.starts)
+        new = np.flatnonzero(largest)
+        after.write("largest", new, np.maximum(before.some("largest", new, side), largest[new]), side)
 
 
-def note_answers(batch: Batch, after: Slots) -> None:
+def note_answers(batch: Batch, before: Slots, after: Slots) -> None:
     """Remember the first SYN+ACK of each flow, and who sent a reset, in ``after`` (slots, (g,))."""
     rows = batch.rows
     both = Flag.SYN | Flag.ACK
     answers = np.flatnonzero(((rows.flags & both) == both) & (rows.time != 0))  # 0 stands for none
     answers = answers[::-1]  # of several the first is written last
     group = batch.group[answers]
-    new = after["answered"][group] == 0
-    after["answered"][group[new]] = rows.time[answers[new]]
+    new = before.some("answered", group) == 0
+    after.write("answered", group[new], rows.time[answers[new]])
     resets = np.flatnonzero(rows.flags & Flag.RST)
-    after["reset_by"][batch.group[resets], batch.side[resets]] = True
+    for side in (CLIENT, SERVER):
+        after.write("reset_by", batch.group[resets[batch.side[resets] == side]], True, side)
 
 
 def note_mss(batch: Batch, after: Slots) -> None:
     """Remember the MSS of each side's SYN in ``after`` (slots, (g,))."""
     told = np.flatnonzero((batch.rows.flags & Flag.SYN) != 0)
     told = told[batch.rows.mss[told] > 0]
-    after["mss"][batch.group[told], batch.side[told]] = batch.rows.mss[told]
+    for side in (CLIENT, SERVER):
+        own = told[batch.side[told] == side]
+        after.write("mss", batch.group[own], batch.rows.mss[own], side)
 
 
 def unsplit(slots: Slots) -> int:
@@ -87,15 +91,16 @@ def unsplit(slots: Slots) -> int:
     return int(((limit > 0) & (slots["largest"] > limit)).any(axis=1).sum())
 
 
-def note_ttls(batch: Batch, state: State, after: Slots) -> None:
+def note_ttls(batch: Batch, state: State, before: Slots, after: Slots) -> None:
     """Remember the first TTL of each side, and that of its first reset, in ``after`` (slots, (g,))."""
     resets = np.flatnonzero(batch.rows.flags & Flag.RST)
     for side in (CLIENT, SERVER):
         own = resets[batch.side[resets] == side]
         for name, rows in (("ttl", state.sides[side].found["last"]), ("reset_ttl", own)):
             first = first_of_groups(rows, batch.starts, len(batch.rows))
-            new = np.flatnonzero((first < len(batch.rows)) & (after[name][:, side] == 0))
-            after[name][new, side] = batch.rows.ttl[first[new]]
+            new = np.flatnonzero(first < len(batch.rows))
+            new = new[before.some(name, new, side) == 0]
+            after.write(name, new, batch.rows.ttl[first[new]], side)
 
 
 def note_idle_close(batch: Batch, state: State, before: Slots, after: Slots) -> None:
@@ -119,7 +124,7 @@ def note_idle_close(batch: Batch, state: State, before: Slots, after: Slots) -> 
     idle = batch.rows.time[rows] - last[SERVER]
     asked = last[CLIENT] > last[SERVER]
     known = (last[SERVER] > 0) & ~asked & (batch.rows.payload[rows] == 0) & (idle >= MIN_IDLE_NS)
-    after["idle_close"][first[known]] = idle[known]
+    after.write("idle_close", first[known], idle[known])
 
 
 _SAME = (

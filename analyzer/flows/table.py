@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -103,6 +103,7 @@ class Slots:
         self._source = source
         self._index = index
         self._columns: dict[str, Values] = {}
+        self._written: list[tuple[str, int | None, NDArray[np.int64] | slice, Any]] = []
 
     def __len__(self) -> int:
         return len(self._source) if self._index is None else len(self._index)
@@ -119,26 +120,45 @@ class Slots:
         if values is not self._columns.get(name):  # what += has changed in place
             self[name][...] = values
 
-    def changed(self) -> Mapping[str, Values]:
-        """The columns that were asked for."""
-        return self._columns
+    def some(self, name: str, index: NDArray[np.int64], side: int | None = None) -> Values:
+        """Values (m,) of the slots at these places (m,), of one side where there are two."""
+        if self._index is None or name in self._columns:
+            return _of_side(self[name], side)[index]
+        return _of_side(self._source[name], side)[self._index[index]]
+
+    def write(
+        self, name: str, index: NDArray[np.int64] | slice, values: Any, side: int | None = None
+    ) -> None:
+        """Let the slots at these places have these values once they are put; what was there is not needed."""
+        self._written.append((name, side, index, values))
+
+    def put(self, columns: Mapping[str, Values], index: NDArray[np.int64]) -> None:
+        """Overwrite the slots ``index`` of a table with what was changed here."""
+        for name, values in self._columns.items():
+            for column, changed in zip(_pieces(columns[name]), _pieces(values), strict=True):
+                column[index] = changed
+        for name, side, places, values in self._written:
+            _of_side(columns[name], side)[index[places]] = values
+
+
+ALL = slice(None)
+"""All places, for ``Slots.write``."""
+
+
+def _of_side(column: Values, side: int | None) -> Values:
+    return column if side is None else column[:, side]
 
 
 def _taken(column: Values, index: NDArray[np.int64]) -> Values:
     """``column[index]``, each side's values in one piece."""
-    if column.ndim == 1:
-        return column.take(index)
-    pairs = column.view(f"V{2 * column.itemsize}")[:, 0].take(index)
-    return np.array(pairs.view(column.dtype).reshape(-1, 2), order="F")
+    return column.take(index) if column.ndim == 1 else column.T.take(index, axis=1).T
 
 
 class FlowTable:
     """Slots of the open flows, a column a value; ``find`` gives the newest flow of a pair of endpoints."""
 
     def __init__(self) -> None:
-        self._columns: dict[str, Values] = {
-            name: np.zeros((1024, *SLOT[name].shape), SLOT[name].base) for name in SLOT.names or ()
-        }
+        self._columns: dict[str, Values] = {name: _zeros(1024, SLOT[name]) for name in SLOT.names or ()}
         self._index = KeyIndex()
         self._free: NDArray[np.int64] = np.zeros(0, np.int64)
         self._used = 0
@@ -159,13 +179,7 @@ class FlowTable:
 
     def put(self, index: NDArray[np.int64], slots: Slots) -> None:
         """Overwrite these slots with what was changed in them."""
-        for name, values in slots.changed().items():
-            column = self._columns[name]
-            if column.ndim == 1:
-                column[index] = values
-            else:
-                pairs = f"V{2 * column.itemsize}"
-                column.view(pairs)[index] = np.ascontiguousarray(values).view(pairs)
+        slots.put(self._columns, index)
 
     @property
     def used(self) -> int:
@@ -184,7 +198,8 @@ class FlowTable:
         self._used += len(fresh)
         self._make_room()
         for column in self._columns.values() if len(reused) else ():
-            column[reused] = 0
+            for piece in _pieces(column):
+                piece[reused] = 0
         found = np.concatenate([reused, fresh])
         self["key"][found] = keys
         self["live"][found] = True
@@ -192,14 +207,15 @@ class FlowTable:
         return found
 
     def _make_room(self) -> None:
-        """Let every column have as many rows as there are slots."""
+        """Let every column have as many rows as there are slots, one column after the other."""
+        if self._used <= self._room:
+            return
         while self._used > self._room:
             self._room *= 2
-        for column in self._columns.values():
-            if len(column) < self._room:
-                column.resize(
-                    (self._room, *column.shape[1:]), refcheck=False
-                )  # in place where the system can
+        for name, column in self._columns.items():
+            grown = self._columns[name] = _zeros(self._room, SLOT[name])
+            for piece, values in zip(_pieces(grown), _pieces(column), strict=True):
+                piece[: len(values)] = values
 
     def release(self, slots: NDArray[np.int64]) -> None:
         """Forget these flows."""
@@ -210,3 +226,13 @@ class FlowTable:
     def live(self) -> NDArray[np.int64]:
         """Slots in use: int64 (n,)."""
         return np.flatnonzero(self["live"][: self._used])
+
+
+def _zeros(count: int, dtype: np.dtype[Any]) -> Values:
+    """A column of so many slots, each side's values in one piece."""
+    return np.zeros((count, *dtype.shape), dtype.base, order="F")
+
+
+def _pieces(column: Values) -> Sequence[Values]:
+    """The values of all slots, or those of each side: arrays in one piece."""
+    return (column,) if column.ndim == 1 else (column[:, 0], column[:, 1])

@@ -31,7 +31,7 @@ from analyzer.flows.summary import (
     summary_rows,
     unsplit,
 )
-from analyzer.flows.table import FlowTable, Slots
+from analyzer.flows.table import ALL, FlowTable, Slots
 from analyzer.flows.values import flow_ends, flow_values, quiet_flows, segment_rows
 from analyzer.model.columns import TCP, Flag, PacketColumns
 from analyzer.model.flow import MAX_FLOWS, Flow, FlowEnd, Kind, QuietFlow, Segment
@@ -294,18 +294,18 @@ class Tracker:
         before = self._table.at(batch.slot)
         after = Slots(before)
         ends = np.append(batch.starts[1:], len(batch.rows)) - 1
-        after["end"] = np.maximum.reduceat(batch.rows.time, batch.starts)
-        np.maximum(after["end"], before["end"], out=after["end"])
-        after["clock"] = batch.rows.clock[ends]
+        latest = np.maximum.reduceat(batch.rows.time, batch.starts)
+        after.write("end", ALL, np.maximum(latest, before["end"]))
+        after.write("clock", ALL, batch.rows.clock[ends])
         after["rows"] += np.diff(np.append(batch.starts, len(batch.rows)))
         state = follow(batch, before, after, self._copies)
         self._note_control(batch, after)
         if len(legs := self._legs.find(batch, after)):
             self._legs_found.append(legs)
-        note_answers(batch, after)
-        note_sizes(batch, after)
+        note_answers(batch, before, after)
+        note_sizes(batch, before, after)
         note_mss(batch, after)
-        note_ttls(batch, state, after)
+        note_ttls(batch, state, before, after)
         note_idle_close(batch, state, before, after)
         note_pauses(batch, state, before, after)
         self._mark_shown(batch, before, state)
@@ -318,7 +318,7 @@ class Tracker:
         kept, shortened = _kept(batch.group[significant], triggers, before, after)
         significant = significant[kept]
         self.shortened_flows += shortened
-        self.unseen += int((after["unseen"] - before["unseen"]).sum())
+        self.unseen += sum(len(side.found["unseen"]) for side in state.sides)
         rows = segment_rows(batch, state, before, significant)
         watched = after["watched"][batch.group[significant]]
         self._table.put(batch.slot, after)
@@ -339,11 +339,12 @@ class Tracker:
             own = syn_only[batch.forward[syn_only] == end]
             last_syn = last_of_groups(own, batch.starts, len(rows))
             found = np.flatnonzero(last_syn >= 0)
-            after["opened"][found, end] = rows.seq[last_syn[found]]
-            after["has_opened"][found, end] = True
-        after["reset"][batch.group[(rows.flags & Flag.RST) != 0]] = True
+            after.write("opened", found, rows.seq[last_syn[found]], end)
+            after.write("has_opened", found, True, end)
+        after.write("reset", batch.group[(rows.flags & Flag.RST) != 0], True)
         fin = np.flatnonzero(rows.flags & Flag.FIN)
-        after["finished"][batch.group[fin], batch.forward[fin].astype(np.int64)] = True
+        for end in (0, 1):
+            after.write("finished", batch.group[fin[batch.forward[fin] == end]], True, end)
 
     def _sweep(self) -> list[FlowEnd]:
         """Let go of the flows whose end lies longer back than LINGER."""

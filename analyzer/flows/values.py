@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from analyzer.flows.batch import FAMILIES, SUMS, Batch, State
 from analyzer.flows.quiet import SegmentRows, totals_column
 from analyzer.flows.running import count_since, last_before
-from analyzer.flows.table import Slots
+from analyzer.flows.table import TOTALS, Slots
 from analyzer.model.columns import ROW_FIELDS, TCP, UDP
 from analyzer.model.flow import (
     CLIENT,
@@ -32,7 +32,7 @@ def segment_rows(batch: Batch, state: State, before: Slots, chosen: NDArray[np.i
     """The chosen rows, int64 (k,), ascending, with the totals before each; ``before`` are the slots (g,)."""
     group = batch.group.take(chosen)
     columns = {name: getattr(batch.rows, name).take(chosen) for name in _COPIED}
-    columns["flow"] = before["flow"].take(group)
+    columns["flow"] = before.some("flow", group)
     columns["capture"] = np.full(len(chosen), batch.rows.capture)
     columns["side"] = batch.side.take(chosen)
     columns["kinds"] = state.kinds.take(chosen)
@@ -78,15 +78,15 @@ def _totals(
     floors = batch.starts.take(group)
     for family, names in FAMILIES.items():
         found = side.found[family]
-        has_carried = any(map(carried.any, names))
+        seen = carried.family(tuple(names))
         if len(found):
             last = last_before(found, chosen, floors)
-            inside = last >= 0
-            for name, column in names.items():
-                values = getattr(batch.rows, column).take(last, mode="clip")
-                totals[name] = np.where(inside, values, carried[name] if has_carried else 0)
-        elif has_carried:
-            totals.update({name: carried[name] for name in names})
+            inside = np.flatnonzero(last >= 0)
+            last = last[inside]
+            for name, column in names.items() if len(inside) else ():
+                values = seen.setdefault(name, np.zeros(len(chosen), TOTALS[name]))
+                values[inside] = getattr(batch.rows, column)[last]
+        totals.update(seen)
     if len(side.found["probe"]) or carried.any("probes"):
         answers = state.sides[1 - index].found["last"]
         totals["probes"] = count_since(side.found["probe"], answers, chosen, floors, carried["probes"])
@@ -100,14 +100,32 @@ class _Carried:
         self._before = before
         self._group = group
         self._side = side
+        self._columns: dict[str, NDArray[Any]] = {}
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        values: NDArray[Any] = self._before[name][:, self._side].take(self._group)
+        values = self._columns.get(name)
+        if values is None:
+            values = self._columns[name] = self._before.some(name, self._group, self._side)
         return values
 
     def any(self, name: str) -> bool:
-        """Whether one of the batch's flows has any."""
-        return bool(self._before[name][:, self._side].any())
+        """Whether one of these flows has any."""
+        return bool(self[name].any())
+
+    def family(self, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+        """Columns of one of the FAMILIES, to be changed; none if they are 0 in all rows.
+
+        Where the first of them is 0 no such row was ever seen, and the others are: few are looked up.
+        """
+        first = self[names[0]]
+        rows = np.flatnonzero(first)
+        if not len(rows):
+            return {}
+        columns = {names[0]: first.copy()}
+        for name in names[1:]:
+            column = columns[name] = np.zeros(len(first), TOTALS[name])
+            column[rows] = self._before.some(name, self._group[rows], self._side)
+        return columns
 
 
 _PROTOCOLS = {TCP: "tcp", UDP: "udp"}

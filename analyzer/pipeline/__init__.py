@@ -1,6 +1,7 @@
 """How the rooms are joined: frames in, a report out. The only room that knows all the stages."""
 
 from analyzer.decode.pseudonyms import Pseudonyms
+from analyzer.pipeline.begun import begun
 from analyzer.pipeline.copying import annotate, carve
 from analyzer.pipeline.engine import Engine
 from analyzer.pipeline.files import analyze
@@ -18,6 +19,7 @@ __all__ = [
     "Pseudonyms",
     "analyze",
     "annotate",
+    "begun",
     "carve",
     "interface_names",
     "parts",

@@ -19,8 +19,8 @@ from analyzer.model.host import DEFAULT_HOST, Host
 from analyzer.model.report import Report, Totals
 from analyzer.model.rule import Rule
 from analyzer.model.seen import Seeing
+from analyzer.pipeline.begun import Begun, batch_rows
 from analyzer.pipeline.engine import Engine
-from analyzer.pipeline.front import BATCH_ROWS
 from analyzer.pipeline.logs import explained, opened_logs
 from analyzer.pipeline.reading import Progress, Reading
 from analyzer.sources.inputs import Input, Named, inputs
@@ -45,6 +45,7 @@ def analyze(
     logs: Sequence[LogSource] = (),
     dissection: Dissection | None = None,
     decoder: str = "",
+    begun: Begun | None = None,
     seeing: Seeing | None = None,
 ) -> Report:
     """Read captures and say which errno each end got.
@@ -59,7 +60,8 @@ def analyze(
     the same. Of more than ``max_flows`` open flows those that were silent longest are let go. ``logs`` are
     paths, ``-``, single lines or iterables of lines: the report's ``log`` says which flow explains each line.
     With ``dissection`` tshark is asked what the programs of the flows that are told of had said; with
-    ``decoder`` ``tshark`` it reads the files as well. ``seeing`` is shown all segments and flows meanwhile.
+    ``decoder`` ``tshark`` it reads the files as well. ``seeing`` is shown all segments and flows meanwhile;
+    ``begun`` is the capture where it is read already.
 
     Raises UserError where a rule file is wrong, a log or the only capture cannot be opened. A capture that
     cannot be read to its end is reported up to there, with ``damage`` set in its entry of ``captures``.
@@ -75,7 +77,7 @@ def analyze(
             first_flow = engines.pop().next_flow if engines else 0
             made = Engine(
                 matcher,
-                batch=BATCH_ROWS if max_frames >= MAX_FRAMES else max_frames,
+                batch=batch_rows(max_frames),
                 hosts=hosts,
                 all_flows=every,
                 max_flows=max_flows,
@@ -86,7 +88,7 @@ def analyze(
             engines.append(made)
             return made
 
-        reading = Reading(engine, files, progress, max_frames, jobs, seeing)
+        reading = Reading(engine, files, progress, max_frames, jobs, begun, seeing)
         for members in series(files):
             reading.series(members)
         return reading

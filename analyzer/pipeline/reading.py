@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields, replace
 from functools import partial
-from typing import Any
 
 from analyzer.errors import UserError
 from analyzer.flows.keys import Sorted
@@ -15,28 +13,22 @@ from analyzer.model.finding import FlowResult
 from analyzer.model.report import Totals
 from analyzer.model.seen import Seeing
 from analyzer.model.summary import Summary
-from analyzer.parallel import Arrays, KilledError, ahead, can_fork, processors
+from analyzer.parallel import KilledError
+from analyzer.pipeline.begun import Begun, Opened, counted_on, read_sorted, works_ahead
 from analyzer.pipeline.engine import Engine, ReadMessages
 from analyzer.pipeline.messages import Heard, MessageReader
 from analyzer.sources.inputs import Input, beginning, open_input
-from analyzer.sources.open import CaptureSource
-from analyzer.sources.scapy_packets import ScapySource
 from analyzer.sources.series import Seam
-from analyzer.sources.tshark_source import TsharkSource
 from analyzer.verdicts.places import Places, in_files
 from analyzer.verdicts.services import Services
 from analyzer.verdicts.twice import Twice
-
-_LARGE = 64 << 20
-"""Bytes of a file from which on a second process pays."""
-
 
 Progress = Callable[[int, int], None]
 """Told how many bytes of the files were read, and how many they have."""
 
 
 class Reading:
-    """Reads files, and joins those that are one capture."""
+    """Reads files, and joins those that are one capture. ``begun`` is the only one, if it is read already."""
 
     def __init__(
         self,
@@ -45,6 +37,7 @@ class Reading:
         progress: Progress | None,
         max_frames: int,
         jobs: int | None,
+        begun: Begun | None = None,
         seeing: Seeing | None = None,
     ) -> None:
         self.captures = [Capture(file.path, "", damage=file.error) for file in files]
@@ -58,6 +51,7 @@ class Reading:
         self._progress = progress
         self._max_frames = max_frames
         self._jobs = jobs
+        self._begun = begun
         self._seeing = seeing
         self._size = sum(file.size for file in files)
         self._read = 0
@@ -88,7 +82,7 @@ class Reading:
     def _file(self, index: int, joined: _Joined) -> None:
         """Read a file to its end."""
         try:
-            source = open_input(self._files[index], index, max_frames=self._max_frames)
+            source = self._open(index)
         except UserError as error:
             if len(self._files) == 1:
                 raise
@@ -100,7 +94,9 @@ class Reading:
             self._seeing.begin(index, joined.before)
         with source:
             try:
-                for taken in joined.read(source, ahead=self._works_ahead(self._files[index])):
+                for taken in joined.read(
+                    source, ahead=works_ahead(self._files[index], self._jobs), begun=self._begun
+                ):
                     if self._progress:
                         self._progress(self._read + taken, self._size)
             except KilledError:
@@ -108,11 +104,10 @@ class Reading:
                 hint = "--jobs 1 reads it without a second process."
                 raise UserError("reader-killed", source.capture.path, what, hint) from None
 
-    def _works_ahead(self, file: Input) -> bool:
-        """Whether a process of its own reads the file."""
-        if self._jobs is None:
-            return file.size >= _LARGE and processors() > 1 and can_fork()
-        return file.size > 0 and self._jobs > 1 and can_fork()
+    def _open(self, index: int) -> Opened:
+        if self._begun:
+            return self._begun.source
+        return open_input(self._files[index], index, max_frames=self._max_frames)
 
     def _finish(self, joined: _Joined) -> None:
         self.found.append((joined.first, joined.finish(partial(self._messages, joined))))
@@ -142,11 +137,6 @@ class Reading:
 def begin_of(block: FrameBlock) -> int:
     """When a file with this first block begins."""
     return int(block.times.min())
-
-
-def counted_on(block: FrameBlock, before: int) -> FrameBlock:
-    """The frames, whose numbers run on over the files of a capture."""
-    return replace(block, first_number=block.first_number + before) if before else block
 
 
 def not_again(flows: int) -> str:
@@ -189,41 +179,22 @@ class _Joined:
         self.captures.append(capture)
         self._places.add(index, self.before)
 
-    def read(self, source: CaptureSource | ScapySource | TsharkSource, *, ahead: bool) -> Iterator[int]:
+    def read(self, source: Opened, *, ahead: bool, begun: Begun | None) -> Iterator[int]:
         """Read the file to its end; tells after each batch how many bytes of it were taken.
 
-        ``ahead``: a second process reads and decodes while this one tracks.
+        ``ahead``: a second process reads and decodes while this one tracks; it may have ``begun``.
         """
-        for ordered, taken in self._read_ahead(source) if ahead else self._sorted(source):
+        for ordered, taken in self._rows(source, ahead=ahead, begun=begun):
             self.engine.track(ordered)
             yield taken
 
-    def _sorted(self, source: CaptureSource | ScapySource | TsharkSource) -> Iterator[tuple[Sorted, int]]:
-        """The rows of the file, whose frames are counted on over all files; and how much of it was taken."""
-        front = self.engine.front
-        for block in source.blocks():
-            self.seam.note(block)
-            for ordered in front.take(counted_on(block, self.before)):
-                yield ordered, source.taken
-        for ordered in front.rest():
-            yield ordered, source.taken
-
-    def _read_ahead(self, source: CaptureSource | ScapySource | TsharkSource) -> Iterator[tuple[Sorted, int]]:
-        """The same, made by a second process, whose state this one has when it is done."""
-
-        def made() -> Iterator[tuple[Arrays, Any]]:
-            for ordered, taken in self._sorted(source):
-                arrays, rest = ordered.parts()
-                yield arrays, (rest, taken)
-            yield {}, (source.capture, self.seam, self.engine.front)
-
-        for arrays, rest in ahead(made()):
-            if arrays:
-                yield Sorted.of(arrays, rest[0]), rest[1]
-            else:
-                capture, self.seam, self.engine.front = rest
-                for name in (entry.name for entry in fields(Capture)):
-                    setattr(source.capture, name, getattr(capture, name))
+    def _rows(self, source: Opened, *, ahead: bool, begun: Begun | None) -> Iterator[tuple[Sorted, int]]:
+        if not ahead:
+            yield from read_sorted(source, self.seam, self.engine.front, self.before)
+            return
+        begun = begun or Begun(source, self.seam, self.engine.front, self.before)
+        yield from begun.rows()
+        self.seam, self.engine.front = begun.seam, begun.front
 
     def places(self) -> Iterator[tuple[int, int]]:
         """The indices of its captures, in their order, and how many frames stand before each."""

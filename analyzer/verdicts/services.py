@@ -112,13 +112,15 @@ class Services:
     _folded: int = 0
     _rows: int = 0
     _is_folded: bool = False
+    _keyed: dict[tuple[int | None, Sequence[str]], _Keyed] = field(default_factory=dict)
+    """The folded rows, by the kind of moments (None: services) and the columns that they are asked for."""
 
     def add(self, rows: SummaryRows, failed: Iterable[int] = ()) -> None:
         """Take flows that ended; ``failed`` are the numbers of those among them that have a verdict.
 
         Of a connection that is there twice only the flow that was seen first counts.
         """
-        rows = rows[rows["first_leg"] == 0]
+        rows = where(rows, rows["first_leg"] == 0)
         if not len(rows):
             return
         is_fine = ~np.isin(rows["flow"], np.fromiter(failed, np.int64))
@@ -126,7 +128,7 @@ class Services:
         late = (rows["protocol"] == TCP) & rows["fin"].all(axis=1) & rows["reset"].any(axis=1)
         late &= is_fine & ~empty
         self.late_resets += int(late.sum())
-        parts = _moments(where(fine, is_reached(fine)), REACHED), _moments(rows[empty], EMPTY)
+        parts = _moments(where(fine, is_reached(fine)), REACHED), _moments(where(rows, empty), EMPTY)
         self._moments.extend(parts)
         self._services.append(_services(rows, is_fine))
         self._is_folded = False
@@ -138,6 +140,7 @@ class Services:
         """Take all that the other one has."""
         self.late_resets += other.late_resets
         self._is_folded = other._is_folded and not self._services
+        self._keyed.clear()
         self._moments.extend(other._moments)
         self._services.extend(other._services)
         self._rows += other._rows
@@ -148,28 +151,23 @@ class Services:
 
     def moments_of(self, kind: int, names: Sequence[str], keys: Iterable[Pair]) -> dict[Pair, Moments]:
         """The moments of that kind with these values in the named columns, in order of time."""
-        self._fold()
-        rows = self._moments[0][self._moments[0]["kind"] == kind]
-        return {key: Moments(chosen) for key, chosen in _chosen(rows, names, set(keys)).items()}
+        chosen = self._by(kind, names).chosen(set(keys))
+        return {key: Moments(rows) for key, rows in chosen.items()}
 
     def repeated(self) -> dict[Pair, Moments]:
         """The empty connections of every client and service that have three or more."""
-        self._fold()
-        rows = self._moments[0][self._moments[0]["kind"] == EMPTY]
-        groups = _groups(rows, _PAIR_NAMES)
+        groups = _groups(self._by(EMPTY, _PAIR_NAMES).rows, _PAIR_NAMES)
         return {pair: Moments(group) for pair, group in groups.items() if int(group["count"].sum()) >= 3}
 
     def service(self, keys: Iterable[Pair]) -> dict[Pair, NDArray[np.void]]:
         """The one SERVICE row of each of these services."""
-        self._fold()
-        chosen = _chosen(self._services[0], _SERVICE_NAMES, set(keys))
+        chosen = self._by(None, _SERVICE_NAMES).chosen(set(keys))
         return {key: rows[0] for key, rows in chosen.items()}
 
     def host_ttls(self, keys: Iterable[Pair]) -> dict[Pair, tuple[int, int]]:
         """Lowest and highest TTL of all but resets from the hosts of these services, where any is known."""
-        self._fold()
         wanted = set(keys)
-        hosts = _chosen(self._services[0], _HOST_NAMES, {host_of(key) for key in wanted})
+        hosts = self._by(None, _HOST_NAMES).chosen({host_of(key) for key in wanted})
         found = {}
         for key in wanted:
             rows = hosts.get(host_of(key), self._services[0][:0])
@@ -188,11 +186,22 @@ class Services:
         address = address_text(int(row["version"]), int(row["server_hi"]), int(row["server_lo"]))
         return int(row["survived"]), str(Endpoint(address, int(row["server_port"])))
 
+    def _by(self, kind: int | None, names: Sequence[str]) -> _Keyed:
+        """The moments of that kind, or all services, to be found by these columns."""
+        self._fold()
+        if (kind, names) not in self._keyed:
+            rows = self._services[0]
+            if kind is not None:
+                rows = where(self._moments[0], self._moments[0]["kind"] == kind)
+            self._keyed[kind, names] = _Keyed.of(rows, names)
+        return self._keyed[kind, names]
+
     def _fold(self) -> None:
         """Rows of the same client, service, kind and second become one."""
         if self._is_folded:
             return
         self._is_folded = True
+        self._keyed.clear()
         rows = np.concatenate([np.zeros(0, MOMENT), *self._moments])
         rows, starts = runs(rows, (*_PAIR_NAMES, "kind", "second"))
         folded = take(rows, starts)
@@ -312,11 +321,23 @@ def _mixed(columns: Sequence[NDArray[Any]]) -> NDArray[np.uint64]:
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
-def _chosen(rows: NDArray[np.void], names: Sequence[str], keys: set[Pair]) -> dict[Pair, NDArray[np.void]]:
-    """The rows of each of these keys, in order of time."""
-    if not keys or not len(rows):
-        return {}
-    wanted = np.array(list(keys), np.uint64)
-    rows = rows[np.isin(_mixed([rows[name] for name in names]), _mixed(list(wanted.T)))]
-    groups = _groups(rows, names)
-    return {key: groups[key] for key in keys if key in groups}
+@dataclass(frozen=True, slots=True)
+class _Keyed:
+    """Rows, the columns by which they are asked for, and one number for the values in these: uint64 (n,)."""
+
+    rows: NDArray[np.void]
+    names: Sequence[str]
+    mixed: NDArray[np.uint64]
+
+    @classmethod
+    def of(cls, rows: NDArray[np.void], names: Sequence[str]) -> _Keyed:
+        return cls(rows, names, _mixed([rows[name] for name in names]))
+
+    def chosen(self, keys: set[Pair]) -> dict[Pair, NDArray[np.void]]:
+        """The rows of each of these keys, in order of time."""
+        if not keys or not len(self.rows):
+            return {}
+        wanted = np.array(list(keys), np.uint64)
+        rows = where(self.rows, np.isin(self.mixed, _mixed(list(wanted.T))))
+        groups = _groups(rows, self.names)
+        return {key: groups[key] for key in keys if key in groups}

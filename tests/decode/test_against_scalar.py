@@ -12,12 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analyzer.decode import decode
+from analyzer.decode import decode, link, usual
 from analyzer.decode.fragments import Fragments
+from analyzer.decode.rows import Rows as RowsOfBlock
+from analyzer.decode.spans import Rejects
 from analyzer.model.blocks import FrameBlock
 from analyzer.model.columns import ROW_FIELDS, PacketColumns, Undecoded
 from tests.captures import frames_of, sample
-from tests.decode.frames import KNOWN_AND_UNKNOWN, carriers, corpus, framed, in_udp, packets
+from tests.decode.frames import KNOWN_AND_UNKNOWN, carriers, corpus, framed, in_udp, packets, tcp, v4, v6
 from tests.decode.scalar import Known, decode_frame, is_shortened
 from tests.helpers import block_of
 
@@ -192,3 +194,36 @@ def test_cut_answers(length: int) -> None:
                 [frame.data[:length] for frame in frames], original=[len(frame.data) for frame in frames]
             )
         )
+
+
+TIMESTAMPS = [("NOP", None), ("NOP", None), ("Timestamp", (12345, 6789))]
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"
+USUAL = {
+    version: [
+        framed(wrap(tcp(flags, options=options) / payload))
+        for flags in ("A", "PA", "FA", "R")
+        for options in ([], TIMESTAMPS)
+        for payload in (b"", b"x" * 100, ANSWER)
+    ]
+    for version, wrap in ((4, v4), (6, v6))
+}
+"""What nearly every packet is, by IP version."""
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("seed", range(4))
+def test_blocks_of_usual_packets_with_others_among_them(version: int, seed: int) -> None:
+    rng = random.Random(seed)
+    others = [
+        frame
+        for kind, frame in corpus()
+        if kind == 1 and frame[12:14] == (b"\x08\x00" if version == 4 else b"\x86\xdd")
+    ]
+    frames = []
+    for _ in range(1500):
+        frame = rng.choice(USUAL[version] if rng.random() < 0.8 else others)
+        frames.append(mutated(frame, rng) if rng.random() < 0.4 else (frame, len(frame)))
+    block = block_of([frame for frame, _ in frames], original=[length for _, length in frames])
+    (spans, versions), *_ = link.locate(block, Rejects(len(block)))
+    assert usual.decode(spans, versions, RowsOfBlock(len(block))) is not None
+    check(block)

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from analyzer.flows.running import FAR, last_before, last_of_groups, running_max, sum_before
+from analyzer.flows.running import FAR, last_before, last_of_groups, pick, running_max, sum_before
 from analyzer.model.seq import distance
 
 SETTINGS = settings(max_examples=150, deadline=None)
@@ -178,3 +178,13 @@ def test_nothing_is_written_into_the_arguments(rows: list[Row]) -> None:
     last_before(found, np.arange(len(chosen)), starts[group])
     last_of_groups(found, starts, len(chosen))
     sum_before(values.astype(np.int64), group, starts)
+
+
+@SETTINGS
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, TOP - 1), st.integers(0, TOP - 1)), max_size=30))
+def test_pick_is_where(rows: list[tuple[bool, int, int]]) -> None:
+    mask = np.array([row[0] for row in rows], np.bool_)
+    for kind in (np.uint32, np.int64, np.int32, np.uint8, np.bool_):
+        yes, no = (np.array([row[place] for row in rows], np.uint64).astype(kind) for place in (1, 2))
+        assert pick(mask, yes, no).tolist() == np.where(mask, yes, no).tolist()
+        assert pick(mask, yes, no).dtype == yes.dtype
