@@ -173,7 +173,8 @@ class Engine:
         for segment in tracked.segments:
             watched = self._watched[segment.flow]
             watched.ladder.add(segment)
-            self._take(watched, watched.shadow.receive(segment))
+            if told := watched.shadow.receive(segment):
+                self._take(watched, told)
         self._end(tracked.ended)
         for flow_id in {segment.flow for segment in tracked.segments}:
             self._note_deadline(flow_id)
