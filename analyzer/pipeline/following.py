@@ -20,6 +20,7 @@ from analyzer.model.rule import Rule
 from analyzer.pipeline.begun import counted_on
 from analyzer.pipeline.engine import Engine
 from analyzer.pipeline.front import BATCH_ROWS
+from analyzer.pipeline.reading import begin_of
 from analyzer.pipeline.watching import chosen
 from analyzer.sources.inputs import Input, beginning, open_input
 from analyzer.sources.rotation import QUIET, Rotation
@@ -101,12 +102,12 @@ class Following:
         news = []
         if not before and self._packets and self._unfinished != one.path:
             begin = beginning(one)
-            if begin is not None and self._seam.overlaps(begin):
+            if begin is not None and self._seam.overlaps(begin_of(begin)):
                 self.rotation.problems.append(
                     f"{one.path}: begins before the end of the file before it: two at a time? "
                     "Each of them needs a pattern and a run of its own; no connection goes on here"
                 )
-            if begin is None or not (self._seam.follows(begin) and self._engine.carries_on(begin)):
+            if begin is None or not (self._seam.follows(begin_of(begin)) and self._engine.carries_on(begin)):
                 news += self._ended()
         problem = self._read(one, before)
         news += self._news()
