@@ -39,7 +39,7 @@ from analyzer.reports.printable import printable
 
 _STATUS_SECONDS = 0.5
 _MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD: malloc.h
-_LARGE = 1 << 18
+_LARGE = 1 << 20
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 

@@ -147,6 +147,10 @@ def _filled_in(outcome: Outcome, event: Event) -> dict[str, str]:
     return {field: str(attrgetter(field)(event)) for field in outcome.fields}
 
 
+_NO_FIGURES: dict[str, object] = {}
+"""Of most findings: they share one."""
+
+
 def _evidence(event: Event) -> dict[str, object]:
     """The figures behind a finding, for reports."""
     if isinstance(event, (Retransmission, RetransmissionTimeout)):
@@ -166,7 +170,7 @@ def _evidence(event: Event) -> dict[str, object]:
         return {"question": event.query.question, "datagrams": event.query.count}
     if isinstance(event, ResetReceived) and event.segment.says:
         return {"reset_says": event.segment.says}
-    return {}
+    return _NO_FIGURES
 
 
 def _said(message: MessageView) -> dict[str, object]:

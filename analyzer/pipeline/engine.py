@@ -23,7 +23,7 @@ from analyzer.messages import Weighed, depends_on_payload, weigh
 from analyzer.model.blocks import FrameBlock, Source
 from analyzer.model.event import Doubt, Event, Withdrawn
 from analyzer.model.finding import Finding, FlowResult, LadderLine, News
-from analyzer.model.flow import CLIENT, MAX_FLOWS, SERVER, Flow, FlowEnd, Kind, Segment
+from analyzer.model.flow import CLIENT, MAX_FLOWS, SERVER, Flow, FlowEnd, Kind
 from analyzer.model.host import DEFAULT_HOST, Host, System, taken_for
 from analyzer.model.report import Totals
 from analyzer.model.seen import Seeing
@@ -36,12 +36,9 @@ from analyzer.pipeline.problems import cut_short, problems
 from analyzer.sockets.datagrams import may_ask, unanswered
 from analyzer.sockets.shadow import ShadowFlow
 from analyzer.verdicts.decide import decide, without_refined
-from analyzer.verdicts.ladder import ladder
+from analyzer.verdicts.ladder import Ladder
 from analyzer.verdicts.services import Services
 from analyzer.verdicts.twice import Twice
-
-_KEPT_FIRST, _KEPT_LAST = 6, 24
-"""Segments of a flow that are kept for its ladder."""
 
 _KEPT_LOSSES = 4096
 """Times at which packets were dropped, one a second at most: over an hour of losing all the time."""
@@ -58,15 +55,9 @@ class _Watched:
     """Events, by their keys, that are judged once more when it is known what both ends said."""
     noted: int = 0
     """The deadline that is in the heap."""
-    segments: list[Segment] = field(default_factory=list)
-    """The first and the last ones."""
+    ladder: Ladder = field(default_factory=Ladder)
     told: bool = False
     """Something was said of it while it was open."""
-
-    def keep(self, segment: Segment) -> None:
-        if len(self.segments) == _KEPT_FIRST + _KEPT_LAST:
-            del self.segments[_KEPT_FIRST]
-        self.segments.append(segment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +163,7 @@ class Engine:
             self._watch(flow)
         for segment in tracked.segments:
             watched = self._watched[segment.flow]
-            watched.keep(segment)
+            watched.ladder.add(segment)
             self._take(watched, watched.shadow.receive(segment))
         self._end(tracked.ended)
         for flow_id in {segment.flow for segment in tracked.segments}:
@@ -401,7 +392,7 @@ class Engine:
         findings = without_refined(chain.from_iterable(watched.findings.values()))
         if self._dropped_between(watched.shadow.flow.start, end.end):
             findings = [replace(f, doubts=f.doubts | {Doubt.PACKETS_DROPPED}) for f in findings]
-        shown = ladder(watched.segments)
+        shown = watched.ladder.lines()
         shadow = watched.shadow
         return self._told(shadow.flow, end.end, end.packets, shadow.systems, findings, shown, summary)
 

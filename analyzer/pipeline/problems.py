@@ -106,8 +106,8 @@ def problems(counts: Counts, max_flows: int) -> Iterator[str]:
         )
     if counts.copies:
         yield (
-            f"{counts.copies} packets were captured more than once (a mirror port, several interfaces "
-            "or both sides of a router): their copies count for nothing"
+            f"packets that were captured more than once (a mirror port, several interfaces or both sides "
+            f"of a router): {counts.copies}; their copies count for nothing"
         )
     if counts.unseen:
         yield (

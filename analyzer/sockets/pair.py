@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TypeVar
 
 from analyzer.model.event import (
@@ -34,6 +35,8 @@ E = TypeVar("E", bound=Event)
 
 class Pair:
     """Both ends of a flow. ``totals``: what each had sent, by side, just before what is looked at now."""
+
+    __slots__ = ("_told", "flow", "sockets", "totals")
 
     def __init__(self, flow: Flow, client: Host, server: Host) -> None:
         self.flow = flow
@@ -139,7 +142,7 @@ class Pair:
             time=time,
             frames=frames,
             key=key,
-            doubts=frozenset(doubts | self._doubts(socket)),
+            doubts=_one(frozenset(doubts | self._doubts(socket))),
             socket=socket.view(*self.sent(socket)),
             flow=FlowView(
                 ip_version=self.flow.version,
@@ -174,6 +177,12 @@ class Pair:
         ):
             doubts.add(Doubt.ONE_DIRECTION)
         return doubts
+
+
+@lru_cache(maxsize=1024)
+def _one(doubts: frozenset[Doubt]) -> frozenset[Doubt]:
+    """Equal ones are one object: most events have the same few doubts, and what is found keeps them."""
+    return doubts
 
 
 def _was_heard(socket: ShadowSocket, own: Totals, peer: Totals) -> bool:

@@ -24,6 +24,8 @@ from analyzer.sockets.stories.retransmissions import Retransmissions
 class ShadowFlow:
     """Steps both ends' sockets with each significant segment of a flow, in order."""
 
+    __slots__ = ("_answers", "_icmp", "_pair", "_probes", "_resets", "_retransmissions")
+
     def __init__(self, flow: Flow, client: Host, server: Host) -> None:
         self._pair = Pair(flow, client, server)
         self._retransmissions = Retransmissions(self._pair)

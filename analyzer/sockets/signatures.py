@@ -43,15 +43,22 @@ def recognise(segment: Segment) -> System:
         for signature in alike:
             if signature.system and signature.ttl == initial:
                 likeness = Likeness.SIGNATURE if signature.fits(segment) else Likeness.OPTIONS
-                return System(signature.system, likeness)
+                return _system(signature.system, likeness)
         if any(signature.system == UNKNOWN.name for signature in alike):
-            return System(UNKNOWN.name, Likeness.OPTIONS)  # whatever its TTL, which is a doubt of its own
+            return _system(UNKNOWN.name, Likeness.OPTIONS)  # whatever its TTL, which is a doubt of its own
         if alike:
-            return System(UNKNOWN.name, Likeness.OTHER)
+            return _system(UNKNOWN.name, Likeness.OTHER)
     system = load("signatures")["by_ttl"].get(initial)
-    return System(system, Likeness.TTL) if system else UNKNOWN
+    return _system(system, Likeness.TTL) if system else UNKNOWN
 
 
+@cache
+def _system(name: str, likeness: Likeness) -> System:
+    """Equal ones are one object: every flow keeps two."""
+    return System(name, likeness)
+
+
+@cache
 def _initial_ttl(ttl: int) -> int:
     """What a packet with this TTL probably began with."""
     initial: int = next(initial for initial in load("signatures")["initial_ttls"] if ttl <= initial)

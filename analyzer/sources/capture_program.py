@@ -12,6 +12,7 @@ import select
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -30,7 +31,10 @@ _STOP_SECONDS = 3.0
 _SCAPY = "scapy"
 _UP = 0x1  # IFF_UP: linux/if.h
 
-_STARTED = re.compile(r"listening on|Capturing on")
+_STARTED = re.compile(r"listening on|^File: ", re.MULTILINE)
+"""Said once it captures: by tcpdump and by our own, by dumpcap."""
+_BEFORE = re.compile(r"Capturing on")
+"""Said by dumpcap whatever follows."""
 _TCPDUMP_COUNT = re.compile(r"(\d+) packets? (received by filter|dropped by kernel|dropped by interface)")
 _DUMPCAP_COUNT = re.compile(r"received/dropped on interface .*: (\d+)/(\d+)")
 
@@ -166,7 +170,11 @@ class CaptureProgram:
 
     def _failure(self, *, running: bool) -> UserError:
         """The message for what it said last."""
-        lines = [line for line in self._said.splitlines() if line and not _STARTED.search(line)]
+        lines = [
+            line
+            for line in self._said.splitlines()
+            if line and not _STARTED.search(line) and not _BEFORE.search(line)
+        ]
         said = " ".join(lines).removeprefix(f"{self.name}: ") or "it ended without a word"
         kind = next((kind for pattern, kind in _FAULTS if re.search(pattern, said)), "capture-failed")
         if running:
@@ -176,8 +184,8 @@ class CaptureProgram:
 
 
 def _short(said: str) -> str:
-    """Without the counts, which stand behind it."""
-    return re.split(r"\s*\d+ packets? captured", said)[0].strip()
+    """Without the counts, and advice, which stand behind it."""
+    return re.split(r"\s*\d+ packets? captured|\s*See the User's Guide", said)[0].strip()
 
 
 def _explained(kind: str, program: str, interface: str, expression: str, said: str) -> UserError:
@@ -185,8 +193,8 @@ def _explained(kind: str, program: str, interface: str, expression: str, said: s
     if kind == "no-permission":
         what = "capturing needs the capability CAP_NET_RAW, which this user does not have"
         hint = f"grant it to {program}, once: sudo setcap cap_net_raw,cap_net_admin=eip {path}"
-        if program == "dumpcap":
-            hint = f"become a member of the group that may run it: {_group_command(path)}"
+        if program == "dumpcap" and (group := _group_of(path)):
+            hint = f"become a member of the group that may run it: sudo usermod -aG {group} $USER"
         if program == _SCAPY:
             hint = "install tcpdump, which can be given it alone (setcap), or run errnoscope as root"
         return UserError(kind, interface, what, hint)
@@ -201,14 +209,16 @@ def _explained(kind: str, program: str, interface: str, expression: str, said: s
     return UserError(kind, interface, f"{program}: {said}")
 
 
-def _group_command(path: str) -> str:
+def _group_of(path: str) -> str:
+    """The group that alone may run this program; empty where everybody may, or where there is none."""
     try:
         import grp
 
-        group = grp.getgrgid(os.stat(path).st_gid).gr_name  # noqa: PTH116
+        status = Path(path).stat()
+        group = grp.getgrgid(status.st_gid).gr_name
     except (ImportError, OSError, KeyError):
-        group = "wireshark"
-    return f"sudo usermod -aG {group} $USER"
+        return ""
+    return "" if status.st_mode & stat.S_IXOTH else group
 
 
 def interface_names() -> list[str]:

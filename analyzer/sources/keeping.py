@@ -42,6 +42,7 @@ class Keeper:
         self._since = 0
         self._files = 0
         self._others = 0
+        self._closed = False
         try:
             os.close(os.open(self._path(0), os.O_WRONLY | os.O_CREAT, 0o644))
         except OSError as error:
@@ -66,7 +67,10 @@ class Keeper:
             )
 
     def close(self) -> None:
-        """End the file."""
+        """End the file; all ``problems`` are known then."""
+        if self._closed:
+            return
+        self._closed = True
         if self._file is None and not self.problems and not self.full:
             self._open(0)  # nothing came: an empty capture
         if self._others:

@@ -115,6 +115,9 @@ class LiveSource:
             if self._left == 0 or (self._keeper and self._keeper.full):
                 break
         self.capture.problems.extend([*self._problems, *self._steady.problems()])
+        if self._keeper:
+            self._keeper.close()
+            self.capture.problems.extend(self._keeper.problems)
         for program in self._programs:
             if self._left == 0 or (self._keeper and self._keeper.full):
                 program.stop()

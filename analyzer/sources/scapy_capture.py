@@ -29,7 +29,7 @@ def main(interface: str, snaplen: int, expression: str) -> int:
     link_type = conf.l2types.layer2num.get(kind, _ETHERNET) if kind else _ETHERNET
     limit = snaplen or _ALL
     os.write(1, struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, limit, link_type))
-    print("Capturing on", interface, file=sys.stderr, flush=True)
+    print("listening on", interface, file=sys.stderr, flush=True)
     try:
         while True:
             _, data, stamp = sniffer.recv_raw()

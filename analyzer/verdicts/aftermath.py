@@ -129,8 +129,8 @@ def _is_empty(summary: Summary) -> bool:
 class _Attempts:
     """Successful connections of one client to one service; each can be the retry of one failure only."""
 
-    def __init__(self, moments: Moments | None) -> None:
-        rows = (moments or Moments.none()).rows
+    def __init__(self, moments: Moments) -> None:
+        rows = moments.rows
         self.second: list[int] = rows["second"].tolist()
         self.first: list[int] = rows["first"].tolist()
         self.last: list[int] = rows["last"].tolist()
@@ -171,9 +171,10 @@ def _without_fallbacks(
     attempts = _attempts(services, (pair for pair, _ in wanted.values()))
     dropped = set()
     for index, (pair, time) in sorted(wanted.items(), key=lambda item: (item[1][1], item[0])):
-        found = attempts[pair].after(time, FALLBACK_NS)
-        if found is not None:
-            attempts[pair].left[found] -= 1
+        reached = attempts.get(pair)
+        found = reached.after(time, FALLBACK_NS) if reached else None
+        if reached and found is not None:
+            reached.left[found] -= 1
             dropped.add(index)
     kept = [result for index, result in enumerate(results) if index not in dropped]
     return kept, [results[index] for index in sorted(dropped)]
@@ -196,9 +197,8 @@ def _other_localhost(summary: Summary | None) -> Pair | None:
 
 
 def _attempts(services: Services, pairs: Iterable[Pair]) -> dict[Pair, _Attempts]:
-    wanted = set(pairs)
-    moments = services.moments(REACHED, wanted)
-    return {pair: _Attempts(moments.get(pair)) for pair in wanted}
+    """By client and service, of those that have any."""
+    return {pair: _Attempts(moments) for pair, moments in services.moments(REACHED, pairs).items()}
 
 
 def _with_retries(results: list[FlowResult], services: Services) -> list[FlowResult]:
@@ -207,10 +207,10 @@ def _with_retries(results: list[FlowResult], services: Services) -> list[FlowRes
     for index, result in enumerate(results):
         if result.summary and result.client_verdict:
             by_pair[pair_of(result.summary)].append(index)
-    attempts = _attempts(services, by_pair)
     settled = list(results)
-    for pair, indices in by_pair.items():
-        for index, time in _retried([results[i] for i in indices], attempts[pair]).items():
+    for pair, reached in _attempts(services, by_pair).items():
+        indices = by_pair[pair]
+        for index, time in _retried([results[i] for i in indices], reached).items():
             settled[indices[index]] = _recovered(results[indices[index]], time)
     return settled
 

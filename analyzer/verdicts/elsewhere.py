@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 from analyzer.model.finding import FlowResult, Verdict
 from analyzer.model.flow import CLIENT, Endpoint, address_text
 from analyzer.model.summary import Summary
-from analyzer.verdicts.services import REACHED, SECOND, Pair, Services
+from analyzer.verdicts.services import REACHED, SECOND, Moments, Pair, Services
 
 AT_ONCE_NS = 3 * SECOND // 10
 """The next address is tried at once; two tries that race begin 250 ms apart (RFC 8305 section 5)."""
@@ -20,6 +22,7 @@ _SAME: tuple[str, ...] = ("protocol", "version", "tunnel", "server_port", "clien
 """What connections to another address of the same IP version have in common."""
 _OTHER: tuple[str, ...] = ("protocol", "version", "tunnel", "server_port")
 """... of the other version, where the client has another address as well."""
+_same: Callable[[Summary], Pair] = attrgetter(*_SAME)
 _BY_CHANCE = 0.05
 _USUAL_NS = 60 * SECOND
 
@@ -37,20 +40,34 @@ def elsewhere(results: Sequence[FlowResult], services: Services) -> dict[int, tu
     wanted = {index: list(_keys(results[index].summary)) for _, index in failed}
     asked = list(chain.from_iterable(wanted.values()))
     found = {
-        names: services.moments_of(REACHED, names, {key for of, key in asked if of == names})
+        (names, key): _Reached(moments)
         for names in (_SAME, _OTHER)
+        for key, moments in services.moments_of(REACHED, names, {k for of, k in asked if of == names}).items()
     }
     taken: Counter[tuple[int, ...]] = Counter()
     told: dict[int, tuple[int, str]] = {}
     for time, index in failed:
         summary = results[index].summary
-        for names, key in wanted[index]:
-            moments = found[names].get(key)
-            if summary and moments and (row := _next(moments.rows, summary, time, taken)) is not None:
+        for place in wanted[index]:
+            reached = found.get(place)
+            if summary and reached and (row := _next(reached.near(time), summary, time, taken)) is not None:
                 taken[_name(row, summary)] += 1
                 told[index] = (_start(row, time), _address(row))
                 break
     return told
+
+
+class _Reached:
+    """Connections that were answered, a row a second."""
+
+    def __init__(self, moments: Moments) -> None:
+        self._rows = moments.rows
+        self._first: list[int] = moments.rows["first"].tolist()
+
+    def near(self, time: int) -> NDArray[np.void]:
+        """The rows that matter to a failure at that time."""
+        begin, end = bisect_left(self._first, time - _USUAL_NS), bisect_right(self._first, time + AT_ONCE_NS)
+        return self._rows[begin:end]
 
 
 def _failed_connect(result: FlowResult) -> Verdict | None:
@@ -62,9 +79,8 @@ def _failed_connect(result: FlowResult) -> Verdict | None:
 def _keys(summary: Summary | None) -> Iterable[tuple[tuple[str, ...], Pair]]:
     """Where to look for the next attempt: the client's own, then those of the other IP version."""
     if summary:
-        yield _SAME, tuple(int(getattr(summary, name)) for name in _SAME)
-        other = summary._replace(version=10 - summary.version)
-        yield _OTHER, tuple(int(getattr(other, name)) for name in _OTHER)
+        yield _SAME, _same(summary)
+        yield _OTHER, (summary.protocol, 10 - summary.version, summary.tunnel, summary.server_port)
 
 
 def _next(

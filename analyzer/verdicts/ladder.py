@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from sys import intern
 
@@ -11,27 +11,58 @@ from analyzer.model.finding import LadderLine
 from analyzer.model.flow import CLIENT, SERVER, Kind, Segment, Totals, address_text
 from analyzer.model.seq import add, distance
 
+_KEPT_FIRST, _KEPT_LAST = 6, 24
+"""Segments of a flow that are shown."""
+_NO_START = Kind.ICMP | Kind.RST
+"""Their numbers are not where those of an end begin."""
 
-def ladder(segments: Iterable[Segment]) -> tuple[LadderLine, ...]:
-    """Significant segments, and the last new data of each end before each of them; relative numbers."""
-    lines: dict[int, LadderLine] = {}
-    first: dict[int, int] = {}
-    for segment in segments:
-        for side, totals in ((CLIENT, segment.client), (SERVER, segment.server)):
-            if number := totals.last_data_number:
-                first.setdefault(side, totals.last_data_seq)
-                if number not in lines:
-                    lines[number] = _data_line(totals, side, first[side])
-        if not segment.kinds & (Kind.ICMP | Kind.RST):
-            first.setdefault(segment.side, segment.seq)
+
+class Ladder:
+    """The lines of a flow, made as its segments come: a line takes a fifth of the room of its segment."""
+
+    __slots__ = ("_data", "_first", "_shown")
+
+    def __init__(self) -> None:
+        self._first: dict[int, int] = {}
+        """By side: the sequence number that those of that end count from."""
+        self._data: dict[int, LadderLine] = {}
+        """By side: its last new data."""
+        self._shown: list[tuple[LadderLine, ...]] = []
+        """Of each segment: what is shown before it, and itself."""
+
+    def add(self, segment: Segment) -> None:
+        """The next significant segment."""
+        if len(self._shown) == _KEPT_FIRST + _KEPT_LAST:
+            del self._shown[_KEPT_FIRST]
+        before = []
+        if segment.client.last_data_number:
+            before.append(self._last_data(segment.client, CLIENT))
+        if segment.server.last_data_number:
+            before.append(self._last_data(segment.server, SERVER))
+        if not segment.kinds & _NO_START:
+            self._first.setdefault(segment.side, segment.seq)
         if (
             segment.kinds & Kind.REPEATED
             and not segment.kinds & Kind.PROBE
             and segment.totals(segment.side).resent_number
         ):
-            lines.setdefault(segment.totals(segment.side).resent_number, _resent_line(segment, first))
-        lines[segment.number] = _line(segment, first)
-    return tuple(lines[number] for number in sorted(lines))
+            before.append(_resent_line(segment, self._first))
+        self._shown.append((*before, _line(segment, self._first)))
+
+    def lines(self) -> tuple[LadderLine, ...]:
+        """Significant segments, and the last new data of each end before each of them; relative numbers."""
+        found: dict[int, LadderLine] = {}
+        for lines in self._shown:
+            for line in lines:
+                found.setdefault(line.number, line)  # data that is significant stands there by itself already
+        return tuple([found[number] for number in sorted(found)])
+
+    def _last_data(self, totals: Totals, side: int) -> LadderLine:
+        line = self._data.get(side)
+        if line is None or line.number != totals.last_data_number:
+            first = self._first.setdefault(side, totals.last_data_seq)
+            line = self._data[side] = _data_line(totals, side, first)
+        return line
 
 
 def _data_line(totals: Totals, side: int, first: int) -> LadderLine:

@@ -46,6 +46,20 @@ class Running:
                 return line
         raise AssertionError(f"no line with {word!r}: {self.lines}")
 
+    def says(self, word: str, seconds: float) -> bool:
+        """Whether a line with that word comes within this time."""
+        until = monotonic() + seconds
+        while (left := until - monotonic()) > 0:
+            try:
+                line = self._queue.get(timeout=left)
+            except queue.Empty:
+                return False
+            assert line is not None, self.lines
+            self.lines.append(line)
+            if word in line:
+                return True
+        return False
+
     def send(self, data: bytes) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write(data)

@@ -17,7 +17,7 @@ import pytest
 from analyzer.pipeline import analyze
 from tests.lab.network import run
 from tests.live.place import MISSING, PORT, Place, place
-from tests.live.running import LIVE, ROOT, live
+from tests.live.running import LIVE, ROOT, Running, live
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"live capture needs: {', '.join(MISSING)}")
 
@@ -147,23 +147,66 @@ def test_no_permission(there: Place) -> None:
     assert "setcap cap_net_raw,cap_net_admin=eip /" in said
 
 
+@pytest.fixture
+def dumpcap(tmp_path: Path) -> tuple[str, ...]:
+    """What has errnoscope find dumpcap and nothing else."""
+    program = shutil.which("dumpcap")
+    if program is None:
+        pytest.skip("dumpcap is not installed")
+    (tmp_path / "dumpcap").symlink_to(program)
+    return "env", f"PATH={tmp_path}"
+
+
+def connect_until_told(running: Running, there: Place) -> None:
+    """When these programs begin to capture does not show from outside."""
+    assert any(there.connect() or running.says("connection-refused", 1.0) for _ in range(40))
+
+
+def test_dumpcap_captures_where_no_tcpdump_is(there: Place, dumpcap: tuple[str, ...]) -> None:
+    with live("-i", "v0", before=there.command(*dumpcap)) as running:
+        connect_until_told(running, there)
+        (program,) = there.children(running.process.pid)
+        status, rest, said = running.end()
+    assert (status, said) == (0, "")
+    assert "TCP connection" in rest
+    assert gone(program)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("eth7",), "-i eth7: there is no such interface\nhint: there are lo, v0, any\n"),
+        (("v0", "foo bar"), "filter `foo bar`: Invalid capture filter"),
+    ],
+)
+def test_what_is_wrong_for_dumpcap(
+    there: Place, dumpcap: tuple[str, ...], words: tuple[str, ...], expected: str
+) -> None:
+    with live("-i", *words, before=there.command(*dumpcap)) as running:
+        status, _, said = running.end(None)
+    assert status == 2
+    assert expected in said
+
+
+def test_no_permission_for_dumpcap(there: Place, dumpcap: tuple[str, ...]) -> None:
+    weak = (shutil.which("setpriv") or "setpriv", "--bounding-set=-all")
+    with live("-i", "v0", before=there.command(*dumpcap, *weak)) as running:
+        status, _, said = running.end(None)
+    assert status == 2
+    assert "CAP_NET_RAW" in said
+    assert "sudo setcap" in said or "sudo usermod -aG" in said
+
+
 NO_PROGRAM = ("env", "PATH=/nowhere")
 """Neither tcpdump nor dumpcap is found: scapy captures."""
 
 
 def test_scapy_captures_where_no_program_is(there: Place) -> None:
     with live("-i", "v0", before=there.command(*NO_PROGRAM)) as running:
-        for _ in range(300):
-            sockets = Path(f"/proc/{running.process.pid}/net/packet").read_text().splitlines()[1:]
-            if sockets:
-                break
-            sleep(0.05)
-        sleep(0.5)
-        there.connect()
-        running.line_with("connection-refused")
+        connect_until_told(running, there)
         status, rest, said = running.end()
     assert (status, said) == (0, "")
-    assert "1 of 1 TCP connection failed" in rest
+    assert "TCP connection" in rest
 
 
 def test_no_permission_for_scapy(there: Place) -> None:
@@ -241,6 +284,7 @@ def test_the_disk_is_full(there: Place, tmp_path: Path) -> None:
             status, rest, said = running.end()
         assert status == 0
         assert said.count("No space left on device: nothing more is written") == 1
+        assert "nothing more is written, the capture goes on" in " ".join(rest.split())
         assert "41 of 41 TCP connections failed" in rest
         report = analyze(kept)
         assert report.captures[0].problems == []

@@ -85,3 +85,13 @@ def test_another_link_type_is_left_out_and_said(tmp_path: Path) -> None:
     keeper.close()
     assert frames_of(path.read_bytes()) == expected[:3] + expected[5:]
     assert "2 packets have another link type" in keeper.problems[0]
+
+
+def test_closing_twice_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "kept.pcap"
+    keeper = Keeper(Keep(str(path)), 256)
+    for block in blocks(pcap(frames(5)), tmp_path):
+        keeper.write(block)
+    for _ in range(2):
+        keeper.close()
+        assert frames_of(path.read_bytes()) == frames(5)

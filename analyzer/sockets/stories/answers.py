@@ -22,6 +22,8 @@ from analyzer.sockets.waits import (
 class Answers:
     """What became of the client's wait for the server's answer."""
 
+    __slots__ = ("_crossed", "_ended", "_impatient", "_pair")
+
     def __init__(self, pair: Pair) -> None:
         self._pair = pair
         self._ended: EndOfFile | None = None

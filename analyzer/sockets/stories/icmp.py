@@ -18,9 +18,11 @@ _CONNECT_HOLDS_NS = SECOND // 1000
 class IcmpErrors:
     """What they do to the sender of the quoted packet."""
 
+    __slots__ = ("_pair", "_refused")
+
     def __init__(self, pair: Pair) -> None:
         self._pair = pair
-        self._refused: set[tuple[int, ...]] = set()
+        self._refused: tuple[tuple[int, ...], ...] = ()
         """Side, type and code of those that datagrams have met."""
 
     def received(self, segment: Segment) -> None:
@@ -58,7 +60,7 @@ class IcmpErrors:
         """The first ICMP error of its kind for a datagram."""
         kind = (segment.side, segment.icmp_type, segment.icmp_code)
         if kind not in self._refused:
-            self._refused.add(kind)
+            self._refused += (kind,)
             view = _icmp_view(segment, effect, quotes_our_syn=False, in_window=own.last_data_number > 0)
             frames = tuple(number for number in (own.last_data_number, segment.number) if number)
             key = f"datagram {' '.join(map(str, kind))}"

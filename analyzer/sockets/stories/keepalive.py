@@ -26,6 +26,8 @@ from analyzer.sockets.stories.retransmissions import utc
 class Probes:
     """Who asks whether the other end is still there, or whether it has room again."""
 
+    __slots__ = ("_pair", "_stalled")
+
     def __init__(self, pair: Pair) -> None:
         self._pair = pair
         self._stalled: dict[int, int] = {}

@@ -28,6 +28,8 @@ _AFTER_FIN = (State.CLOSE_WAIT, State.CLOSING, State.LAST_ACK)
 class Resets:
     """Every reset of a flow."""
 
+    __slots__ = ("_answers", "_pair", "_probes", "_retransmissions")
+
     def __init__(
         self, pair: Pair, retransmissions: Retransmissions, probes: Probes, answers: Answers
     ) -> None:
@@ -123,9 +125,11 @@ class Resets:
         The handshake's round trip may have been the longer one, as when an address had to be looked up first:
         therefore a quarter of it, and only where that end is far away.
         """
+        if judged.answers != "data":
+            return False
         own, peer = self._pair.sent(receiver)
         round_trip = self._pair.round_trip(self._pair.other(receiver))
-        if judged.answers != "data" or round_trip is None or round_trip < _FAR_NS:
+        if round_trip is None or round_trip < _FAR_NS:
             return False
         alone = own.turn_time == own.last_data_time == own.last_time
         paused = own.last_time - peer.last_time > round_trip + DELAYED_ACK_NS
@@ -134,8 +138,10 @@ class Resets:
     def _since_open(self, segment: Segment, receiver: ShadowSocket) -> float:
         """As long as the receiver had been open when it arrived, in seconds; 0 where nothing tells."""
         own, _ = self._pair.sent(receiver)
+        if not own.opened_time:
+            return 0.0
         away = self._pair.round_trip(receiver) or 0
-        return (segment.time - own.opened_time + away) / SECOND if own.opened_time else 0.0
+        return (segment.time - own.opened_time + away) / SECOND
 
     def _says_of_its_sender(self, sender: ShadowSocket, segment: Segment) -> None:
         """What a reset says about its own sender's wait."""

@@ -32,6 +32,8 @@ _CROSSING_NS = SECOND // 2
 class Retransmissions:
     """Runs of retransmissions, and of probes of a closed window, whose end would mean something."""
 
+    __slots__ = ("_pair",)
+
     def __init__(self, pair: Pair) -> None:
         self._pair = pair
 
