@@ -52,11 +52,13 @@ def test_a_stage_knows_no_other_stage(path: Path) -> None:
         "errors": set(),
         "data": {"data"},
         "pipeline": {"pipeline", *STAGES, "logs", "alignment", "parallel", "model", "errors"} - {"reports"},
+        "cluster": {"cluster", "pipeline", *STAGES, "logs", "parallel", "model", "errors", ""} - {"reports"},
         "parallel": set(),
         "checks": {"checks", "model", "errors", "data"},
         "cli": {
             "cli",
             "pipeline",
+            "cluster",
             "reports",
             "matching",
             "checks",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from analyzer.cli.app_options import app_options
+from analyzer.cli.cluster_options import analyzed, cluster_options, refuse_with_cluster
 from analyzer.cli.copies import (
     draw,
     key_of,
@@ -28,7 +31,12 @@ from analyzer.model.application import Dissection
 from analyzer.model.filter import Filter
 from analyzer.model.flow import MAX_FLOWS
 from analyzer.model.host import Host
+from analyzer.model.report import Report
 from analyzer.reports.formats import COPIES, FOLDERS, FORMATS
+
+if TYPE_CHECKING:
+    from analyzer.cluster.run import Cluster
+    from analyzer.pipeline.begun import Begun
 
 
 @click.command("analyze", context_settings={"max_content_width": 80})
@@ -77,6 +85,7 @@ from analyzer.reports.formats import COPIES, FOLDERS, FORMATS
     help="Processes that work: 2 read and track at the same time; more bring nothing. "
     "[default: 2 for files from 64 MiB on, where there are two processors]",
 )
+@cluster_options
 @click.option(
     "--max-flows",
     type=click.IntRange(min=1),
@@ -96,6 +105,7 @@ def command(
     group: int | None,
     jobs: int | None,
     max_flows: int,
+    cluster: Cluster | None,
     carve: str | None,
     logs: tuple[str, ...],
     anonymize: bool,
@@ -120,10 +130,9 @@ def command(
       errnoscope analyze trace.pcap --group 2
       errnoscope analyze trace.pcap --log app.log --log /var/log/nginx/error.log
       errnoscope analyze node-*.pcap.gz -o text -o html=report.html
+      errnoscope analyze archive/ --engine dask --work /scratch/run -o json=r.json
       errnoscope analyze trace.pcap -o pcapng=annotated.pcapng --carve failed
     """
-    from analyzer.pipeline import analyze, begun
-
     if group and not any("group" in target.known.options for target in outputs):
         raise UserError(
             "no-text", f"--group {group}", "is for the text report", "add -o text, or leave it out"
@@ -135,30 +144,27 @@ def command(
     outputs, folders = apart(outputs)
     refuse_what_cannot_be_copied(outputs, captures)
     refuse_what_cannot_be_carved(carve, captures)
+    refuse_with_cluster(cluster, captures, decoder)
     key = key_of(carve, anonymize=anonymize)
     read_by = "" if decoder == "own" else decoder
     with (
-        begun(captures, decoder=read_by, jobs=jobs) or nullcontext() as first,
+        _begun(captures, read_by, jobs, cluster) or nullcontext() as first,
         opened(outputs, captures) as reports,
     ):
         rules = chosen.load()
         only = replace(only, rules=rules.names)
-        with Progress() as progress:
-            report = analyze(
-                *captures,
-                rules=rules.rules,
-                client=hosts[0],
-                server=hosts[1],
-                only=only,
-                all_flows=all_flows,
-                progress=progress.show,
-                jobs=jobs,
-                max_flows=max_flows,
-                logs=logs,
-                decoder=read_by,
-                begun=first,
-                dissection=dissection,
-            )
+        common: dict[str, Any] = {
+            "rules": rules.rules,
+            "only": only,
+            "all_flows": all_flows,
+            "max_flows": max_flows,
+            "logs": logs,
+            "dissection": dissection,
+        }
+        if cluster:
+            report = analyzed(cluster, captures, hosts=hosts, **common)
+        else:
+            report = _here(captures, hosts, jobs=jobs, decoder=read_by, begun=first, **common)
         shown = draw(report) if any("pictures" in target.known.options for target in outputs) else {}
         reports.write(report, group=group, pictures=shown, rules=rules.rules)
         write_copies(reports, report)
@@ -168,3 +174,18 @@ def command(
     for damage in damaged:
         complain(damage)
     return 2 if damaged else 0
+
+
+def _begun(captures: Sequence[str], decoder: str, jobs: int | None, cluster: Cluster | None) -> Begun | None:
+    """The only capture, if a process of its own pays that reads it while the rules are loaded."""
+    from analyzer.pipeline import begun
+
+    return None if cluster else begun(captures, decoder=decoder, jobs=jobs)
+
+
+def _here(captures: Sequence[str], hosts: tuple[Host, Host], **options: Any) -> Report:
+    """The report, made by this process. Raises UserError."""
+    from analyzer.pipeline import analyze
+
+    with Progress() as progress:
+        return analyze(*captures, client=hosts[0], server=hosts[1], progress=progress.show, **options)

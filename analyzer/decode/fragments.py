@@ -7,7 +7,7 @@ the frame on that brought it, and nothing waits for fragments that a capture fil
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -105,26 +105,39 @@ class Fragments:
 
     def add(self, seen: list[First | Later], times: NDArray[np.int64], rejects: Rejects, rows: Rows) -> None:
         """Take the fragments of a block; adds a row for each later one whose first one came before it."""
-        found: list[dict[str, int]] = []
+        found: list[tuple[First, Later]] = []
         for fragment in sorted(seen, key=lambda one: one.frame):
             time = int(times[fragment.frame])
             if isinstance(fragment, First):
-                self._remember(fragment, time)
+                self.remember(fragment, time)
                 continue
-            first, began = self._known.get(fragment.datagram, (None, 0))
-            if first and abs(time - began) <= _LIFETIME_NS and fragment.offset >= first.data:
-                found.append({"index": fragment.frame, **_row(first, fragment)})
+            if first := self.first_of(fragment, time):
+                found.append((first, fragment))
         if found:
-            columns = {name: np.array([row[name] for row in found], np.uint64) for name in found[0]}
-            index = columns.pop("index").astype(np.int64)
+            index = np.array([later.frame for _, later in found], np.int64)
             rejects.accept(index)
-            rows.add(index, {"protocol": TCP, **columns})
+            add_rows(rows, index, found)
 
-    def _remember(self, first: First, time: int) -> None:
+    def first_of(self, later: Later, time: int) -> First | None:
+        """The first fragment of the same datagram, if it came before."""
+        first, began = self._known.get(later.datagram, (None, 0))
+        if first and abs(time - began) <= _LIFETIME_NS and later.offset >= first.data:
+            return first
+        return None
+
+    def remember(self, first: First, time: int) -> None:
+        """A first fragment came then (nanoseconds)."""
         self._known.pop(first.datagram, None)  # so that it counts as the newest
         self._known[first.datagram] = (first, time)
         if len(self._known) > _MOST:
             del self._known[next(iter(self._known))]
+
+
+def add_rows(rows: Rows, index: NDArray[np.int64], found: Sequence[tuple[First, Later]]) -> None:
+    """Add the row of each later fragment, at ``index`` int64 (k,), by what its first one said."""
+    values = [_row(first, later) for first, later in found]
+    columns = {name: np.array([row[name] for row in values], np.uint64) for name in values[0]}
+    rows.add(index, {"protocol": TCP, **columns})
 
 
 def _row(first: First, later: Later) -> dict[str, int]:

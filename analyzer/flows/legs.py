@@ -7,6 +7,8 @@ so does whatever makes a connection of its own.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,6 +31,104 @@ _RECENT = np.dtype(
 )
 """A SYN; of its flow (index 1), and of that which showed the same SYN first (index 0)."""
 _FIRST = ("flow", "key", *(name for name, _ in ENDS))
+
+SYN = np.dtype([("hash", "u8"), ("number", "i8"), ("time", "i8"), ("clock", "i8"), ("key", "u8")])
+"""A SYN that may be one packet with another one, in whatever flow."""
+
+ELSEWHERE = 1 << 40
+"""Added to the number of a SYN's frame in ``first_leg``, where the flow that it is of is not known."""
+
+
+class FindsLegs(Protocol):
+    """What a tracker asks."""
+
+    def find(self, batch: Batch, slots: Slots) -> LegRows:
+        """See Legs."""
+
+
+class ToldLegs:
+    """Takes the place of Legs in a share of a capture, whose flows may be shown by other shares as well.
+
+    Who sees all SYNs says in ``tell`` which are one packet. ``again`` are the flows that begin with one that
+    another flow showed before: LEG rows, of which those of the other flow have its SYN's number as ``flow``;
+    ``firsts`` those other flows, as such rows, by the numbers of their SYNs.
+    """
+
+    def __init__(self) -> None:
+        self.again: list[LegRows] = []
+        self.firsts: dict[int, np.void] = {}
+        self._again: dict[int, int] = {}
+        self._firsts: set[int] = set()
+
+    def tell(self, again: dict[int, int], firsts: set[int]) -> None:
+        """Of the next batches: SYN frames (by number) and the frame that showed each first; those frames."""
+        self._again, self._firsts = again, firsts
+
+    def find(self, batch: Batch, slots: Slots) -> LegRows:
+        """See Legs; the rows name only the flows of this share that another one goes on from."""
+        legs = np.zeros(0, LEG)
+        if not self._again and not self._firsts:
+            return legs
+        rows = _syns(batch.rows, batch.handed)
+        numbers = batch.rows.number[rows]
+        at = np.isin(numbers, np.fromiter(self._again, np.int64))
+        own, sizes = rows[at], np.diff(np.append(batch.starts, len(batch.rows)))
+        begins = own[np.isin(own, batch.starts[slots["rows"] == sizes])]
+        if len(begins):
+            found = _of_slots(slots, batch.group[begins], 1)
+            found["flow"][:, 0] = [self._again[number] for number in batch.rows.number[begins].tolist()]
+            slots["first_leg"][batch.group[begins]] = ELSEWHERE + found["flow"][:, 0] + 1
+            self.again.append(found)
+        first = rows[np.isin(numbers, np.fromiter(self._firsts, np.int64))]
+        if len(first):
+            legs = _of_slots(slots, batch.group[first], 0)
+            self.firsts.update(zip(batch.rows.number[first].tolist(), legs, strict=True))
+        return legs
+
+
+def _of_slots(slots: Slots, index: NDArray[np.int64], leg: int) -> LegRows:
+    """LEG rows with what is known of these slots, as that leg."""
+    rows = np.zeros(len(index), LEG)
+    for name in ("flow", *(name for name, _ in ENDS)):
+        rows[name][:, leg] = slots[name][index]
+    return rows
+
+
+def syns(columns: PacketColumns, keys: NDArray[np.uint64], begin: int) -> Records:
+    """SYN rows that may be one packet with one before ``begin``, with each other, or with one that follows.
+
+    ``keys`` uint64 (n,) are those of the rows. Others cannot be: nothing passes a NAT more slowly.
+    """
+    rows = _syns(columns, np.zeros(0, np.int64))
+    hashes = _hashes(columns, rows)
+    chosen = _is_twice(hashes)
+    clock = columns.clock[rows]
+    chosen |= (clock > columns.clock_end - LEG_NS) | (clock < begin + 2 * LEG_NS)
+    rows = rows[chosen]
+    found = np.zeros(len(rows), SYN)
+    found["hash"], found["key"] = hashes[chosen], keys[rows]
+    for name in ("number", "time", "clock"):
+        found[name] = getattr(columns, name)[rows]
+    return found
+
+
+def twins(every: Records) -> list[tuple[int, int, int, int]]:
+    """Of SYN rows: number and key of each that another flow showed first, and number and key of that."""
+    every = take(every, np.lexsort([every["number"], every["hash"]]))
+    near = _near(every)
+    head = np.maximum.accumulate(np.where(near, 0, np.arange(len(every))))
+    first = take(every, head)
+    at = np.flatnonzero(near & (first["key"] != every["key"]))
+    columns = (every["number"], every["key"], first["number"], first["key"])
+    return list(zip(*(column[at].tolist() for column in columns), strict=True))
+
+
+def _syns(columns: PacketColumns, handed: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The rows that are a SYN by which a packet can be told: int64 (k,)."""
+    syn = (columns.flags & (Flag.SYN | Flag.ACK)) == Flag.SYN
+    syn[handed] = False
+    telling = (columns.seq != 0) & (columns.has_ts | (columns.ip_id != 0))  # made packets often have 0
+    return np.flatnonzero(syn & ~columns.is_icmp & telling)
 
 
 class Legs:
@@ -71,10 +171,7 @@ class Legs:
         That is those of which a second one is known, and those of the end, whose second one may follow.
         """
         columns = batch.rows
-        syn = (columns.flags & (Flag.SYN | Flag.ACK)) == Flag.SYN
-        syn[batch.handed] = False
-        telling = (columns.seq != 0) & (columns.has_ts | (columns.ip_id != 0))  # made packets often have 0
-        rows = np.flatnonzero(syn & ~columns.is_icmp & telling)
+        rows = _syns(columns, batch.handed)
         hashes = _hashes(columns, rows)
         chosen = _is_twice(np.concatenate([self._recent["hash"], hashes]))[len(self._recent) :]
         chosen |= columns.clock[rows] > columns.clock.max() - LEG_NS

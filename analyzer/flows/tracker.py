@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from analyzer.flows.batch import Batch, State
 from analyzer.flows.copies import Copies
 from analyzer.flows.keys import Sorted, first_is_from_client, run_starts, sort_by_flow
-from analyzer.flows.legs import Legs
+from analyzer.flows.legs import FindsLegs, Legs
 from analyzer.flows.quiet import QuietRows, together
 from analyzer.flows.running import last_of_groups
 from analyzer.flows.splits import LINGER_NS, Stray, find_splits, hand_over
@@ -62,10 +62,19 @@ class Tracked:
 class Tracker:
     """Follows every flow; hands out the significant segments of those in which one of ``triggers`` occurs.
 
-    ``all_flows``: at their end it names the others as well.
+    ``all_flows``: at their end it names the others as well. ``legs`` finds connections that are there twice.
+    ``keep_began``: ``began`` is to be known of all flows.
     """
 
-    def __init__(self, triggers: int, *, all_flows: bool = False, max_flows: int = MAX_FLOWS) -> None:
+    def __init__(
+        self,
+        triggers: int,
+        *,
+        all_flows: bool = False,
+        max_flows: int = MAX_FLOWS,
+        legs: FindsLegs | None = None,
+        keep_began: bool = False,
+    ) -> None:
         self._triggers = triggers
         self._max_flows = max_flows
         self._all_flows = all_flows
@@ -73,7 +82,9 @@ class Tracker:
         self._table = FlowTable()
         self._quiet = QuietRows()
         self._copies = Copies()
-        self._legs = Legs()
+        self._legs = Legs() if legs is None else legs
+        self._keep_began = keep_began
+        self._began: list[NDArray[np.int64]] = []
         self._legs_found: list[LegRows] = []
         self._strays: dict[int, Stray] = {}
         self._flows_seen = 0
@@ -99,6 +110,12 @@ class Tracker:
     def copies(self) -> int:
         """Packets that the capture held already."""
         return self._copies.count
+
+    @property
+    def began(self) -> NDArray[np.int64]:
+        """The numbers of the frames with which the flows began, by flow number, ascending: int64 (flows,)."""
+        self._began = [np.concatenate([np.zeros(0, np.int64), *self._began])]
+        return self._began[0]
 
     @property
     def open_flows(self) -> int:
@@ -246,6 +263,8 @@ class Tracker:
         ids = np.empty(len(first), np.int64)
         ids[order] = np.arange(self._flows_seen, self._flows_seen + len(first))
         self._flows_seen += len(first)
+        if self._keep_began:
+            self._began.append(arrival[order])
         tcp = rows.protocol[first] == TCP
         self.tcp_flows += int(tcp.sum())
         self.udp_flows += int((~tcp).sum())

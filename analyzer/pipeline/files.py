@@ -4,26 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import itemgetter
+from typing import Protocol
 
 from analyzer.logs.open import LogSource
 from analyzer.matching.load import load_rules, rules_folder
 from analyzer.matching.match import Matcher
 from analyzer.model.application import Dissection
 from analyzer.model.blocks import MAX_FRAMES
+from analyzer.model.capture import Capture
 from analyzer.model.filter import EVERYTHING, Filter
+from analyzer.model.finding import FlowResult
 from analyzer.model.flow import MAX_FLOWS
 from analyzer.model.host import DEFAULT_HOST, Host
-from analyzer.model.report import Report
+from analyzer.model.report import Report, Totals
 from analyzer.model.rule import Rule
 from analyzer.model.seen import Seeing
 from analyzer.pipeline.begun import Begun, batch_rows
 from analyzer.pipeline.engine import Engine
 from analyzer.pipeline.logs import explained, opened_logs
 from analyzer.pipeline.reading import Progress, Reading
-from analyzer.sources.inputs import Named, inputs
+from analyzer.sources.inputs import Input, Named, inputs
 from analyzer.sources.series import series
 from analyzer.verdicts.choose import choose
 from analyzer.verdicts.incidents import incidents
+from analyzer.verdicts.services import Services
+from analyzer.verdicts.twice import Twice
 
 
 def analyze(
@@ -62,37 +67,85 @@ def analyze(
     cannot be read to its end is reported up to there, with ``damage`` set in its entry of ``captures``.
     """
     known = load_rules(rules_folder()) if rules is None else rules
+    hosts = (client, server)
+
+    def read(files: Sequence[Input], *, every: bool) -> Reading:
+        matcher = Matcher(known)
+        engines: list[Engine] = []
+
+        def engine(read_once: bool) -> Engine:
+            first_flow = engines.pop().next_flow if engines else 0
+            made = Engine(
+                matcher,
+                batch=batch_rows(max_frames),
+                hosts=hosts,
+                all_flows=every,
+                max_flows=max_flows,
+                keep_blocks=read_once,
+                seeing=seeing,
+                first_flow=first_flow,
+            )
+            engines.append(made)
+            return made
+
+        reading = Reading(engine, files, progress, max_frames, jobs, begun, seeing)
+        for members in series(files):
+            reading.series(members)
+        return reading
+
+    return reported(
+        captures,
+        read,
+        rules=len(known),
+        hosts=hosts,
+        only=only,
+        all_flows=all_flows,
+        logs=logs,
+        dissection=dissection,
+        decoder=decoder,
+    )
+
+
+class HasRead(Protocol):
+    """What was read of all files: see Reading."""
+
+    captures: list[Capture]
+    totals: Totals
+    services: Services
+    twice: Twice
+    found: list[tuple[int, list[FlowResult]]]
+
+
+class Reads(Protocol):
+    """Reads files; ``every``: flows without a finding are wanted as well."""
+
+    def __call__(self, files: Sequence[Input], *, every: bool) -> HasRead:
+        """May raise UserError."""
+
+
+def reported(
+    captures: Sequence[Named],
+    read: Reads,
+    *,
+    rules: int,
+    hosts: tuple[Host, Host] = (DEFAULT_HOST, DEFAULT_HOST),
+    only: Filter = EVERYTHING,
+    all_flows: bool = False,
+    logs: Sequence[LogSource] = (),
+    dissection: Dissection | None = None,
+    decoder: str = "",
+) -> Report:
+    """The report of captures that ``read`` reads, with so many rules; the rest is as for ``analyze``."""
     log_files = opened_logs(logs)
     files, notes = inputs(captures, decoder)
     if len(files) == 1 and files[0].error:
         raise files[0].error
-    matcher = Matcher(known)
-    engines: list[Engine] = []
-
-    def engine(read_once: bool) -> Engine:
-        hosts = (client, server)
-        first_flow = engines.pop().next_flow if engines else 0
-        made = Engine(
-            matcher,
-            batch=batch_rows(max_frames),
-            hosts=hosts,
-            all_flows=all_flows or bool(logs),
-            max_flows=max_flows,
-            keep_blocks=read_once,
-            seeing=seeing,
-            first_flow=first_flow,
-        )
-        engines.append(made)
-        return made
-
-    reading = Reading(engine, files, progress, max_frames, jobs, begun, seeing)
-    for members in series(files):
-        reading.series(members)
+    reading = read(files, every=all_flows or bool(logs))
     flows = [result for _, results in sorted(reading.found, key=itemgetter(0)) for result in results]
-    log = explained(log_files, flows, reading.captures, (client, server))
+    log = explained(log_files, flows, reading.captures, hosts)
     flows = [result for result in flows if not result.harmless and (all_flows or result.findings)]
     totals, services = reading.totals, reading.services
-    totals.rules = len(known)
+    totals.rules = rules
     totals.longest_pause = services.longest_pause()
     first = min((capture.first for capture in reading.captures if capture.first is not None), default=0)
     told, left_out = choose(flows, only, first)
@@ -109,7 +162,7 @@ def analyze(
         notes=tuple(notes),
         only=only,
         left_out=left_out,
-        hosts=(client, server),
+        hosts=hosts,
         all_flows=all_flows,
         log=log,
         twice=reading.twice.told(),

@@ -24,10 +24,11 @@ _BATCH_BYTES = 1 << 30
 class Front:
     """What is done with frames before anything is known of their flows: they are decoded and sorted."""
 
-    def __init__(self, batch: int, kept: KeptBlocks | None = None) -> None:
+    def __init__(self, batch: int, kept: KeptBlocks | None = None, seed: np.uint64 | None = None) -> None:
         self.kept = kept
         self.unknown_links: set[int] = set()
         self._batch = batch
+        self._seed = seed
         self._fragments = Fragments()
         self._waiting: list[PacketColumns] = []
         self._rows = 0
@@ -40,6 +41,10 @@ class Front:
             self.kept.take(block, columns)
         if columns.undecoded[Undecoded.UNKNOWN_LINK_TYPE]:
             self.unknown_links |= set(np.unique(block.link_types).tolist()) - LINK_TYPES
+        yield from self.put(columns)
+
+    def put(self, columns: PacketColumns) -> Iterator[Sorted]:
+        """The same with frames that are decoded already."""
         payload = int(columns.payload.sum())
         if self._bytes + payload > _BATCH_BYTES:
             yield from self.rest()
@@ -54,4 +59,4 @@ class Front:
         if self._waiting:
             columns, self._waiting = joined(self._waiting), []
             self._rows = self._bytes = 0
-            yield sort_by_flow(columns)
+            yield sort_by_flow(columns, self._seed)

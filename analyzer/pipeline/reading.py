@@ -66,7 +66,7 @@ class Reading:
         for index in members:
             if joined:
                 begin = beginning(self._files[index])
-                apart = apart or bool(begin and joined.seam.overlaps(begin))
+                apart = apart or bool(begin and joined.seam.overlaps(begin_of(begin)))
                 if apart or not (begin and joined.goes_on_with(begin)):
                     self._finish(joined)
                     joined = None
@@ -126,15 +126,21 @@ class Reading:
                 with open_input(self._files[index], index) as source:
                     reader.take(counted_on(block, before) for block in source.blocks())
             except UserError as error:
-                problems.append(f"{_not_again(len(flows))} ({error.what})")
+                problems.append(f"{not_again(len(flows))} ({error.what})")
                 return {}
         found = reader.finish()
         if reader.unread:
-            problems.append(_not_again(reader.unread))
+            problems.append(not_again(reader.unread))
         return found
 
 
-def _not_again(flows: int) -> str:
+def begin_of(block: FrameBlock) -> int:
+    """When a file with this first block begins."""
+    return int(block.times.min())
+
+
+def not_again(flows: int) -> str:
+    """The sentence about flows of which what was said could not be read."""
     return (
         f"what both ends of {flows} connections said could not be read a second time: whether an answer was "
         "due in them is told by who spoke last"
@@ -163,7 +169,7 @@ class _Joined:
         It does where it follows soon and holds more of a connection that was open when that ended. Where none
         goes on there is nothing to join, and no telling of a new file of the same host from one of another.
         """
-        return self.seam.follows(block) and self.engine.carries_on(block)
+        return self.seam.follows(begin_of(block)) and self.engine.carries_on(block)
 
     def begin(self, capture: Capture, index: int) -> None:
         """The frames of the next file follow."""

@@ -18,7 +18,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from analyzer.sources.compressed import compression_of
 from analyzer.sources.open import open_capture, open_stream
 from analyzer.sources.reading import PIECE, CaptureSource, Frames
 from analyzer.sources.records import MARGIN, Bytes, Offsets, RecordFormat, Windows
+from analyzer.sources.remote import Place, is_url, opened
 from analyzer.sources.tally import Tally
 
 _LOOK = 1 << 20
@@ -66,17 +67,15 @@ class Piece:
 def cut(path: str, size: int) -> list[Piece]:
     """Pieces of about so many bytes, whose beginnings are guessed: see InPieces.
 
-    It is one piece, the whole file, where that is no regular file, compressed, small, or cannot be read.
+    It is one piece, the whole file, where that is no regular file, compressed, small, cannot be read, or only
+    from its beginning on, as behind some URLs.
     """
     whole = [Piece(path)]
     try:
-        if not Path(path).is_file():
-            return whole
-        with Path(path).open("rb", buffering=0) as file:
-            length = file.seek(0, io.SEEK_END)
-            finder = _Finder.of(file, path) if length >= 2 * size else None
-            places = range(size, length - size // 2, size)
-            begins = [finder.begin_behind(place) for place in places] if finder else []
+        length = _length(path)
+        finder = _Finder.of(path) if length >= 2 * size else None
+        places = range(size, length - size // 2, size)
+        begins = [finder.begin_behind(place) for place in places] if finder else []
     except (OSError, ValueError, UserError):
         return whole
     ascending = sorted({begin for begin in begins if begin is not None})
@@ -86,6 +85,24 @@ def cut(path: str, size: int) -> list[Piece]:
     ends: list[int | None] = [*ascending[1:], None]
     others = [Piece(path, begin, end, head, described) for begin, end in zip(ascending, ends, strict=True)]
     return [Piece(path, 0, ascending[0], b"", described), *others]
+
+
+def _length(path: str) -> int:
+    """Bytes of a file that can be read from anywhere in it; 0 of others. Raises OSError, UserError."""
+    if is_url(path):
+        place = Place(path)
+        return place.size() if place.gives_parts else 0
+    return Path(path).stat().st_size if Path(path).is_file() else 0
+
+
+def _part_of(path: str, begin: int, count: int) -> bytes:
+    """So many bytes of it, or up to its end. Raises OSError, UserError."""
+    if is_url(path):
+        place = Place(path)
+        return place.part(begin, min(begin + count, place.size()))
+    with Path(path).open("rb", buffering=0) as file:
+        file.seek(begin)
+        return file.read(count)
 
 
 def open_piece(
@@ -163,14 +180,19 @@ class _Part(io.RawIOBase):
     """The bytes of a piece, behind those that describe it."""
 
     def __init__(self, piece: Piece) -> None:
-        """Raises OSError."""
+        """Raises OSError, UserError."""
         self._head = memoryview(piece.head)
-        self._file = Path(piece.path).open("rb", buffering=0)  # noqa: SIM115  (closed with this)
-        self._file.seek(piece.begin)
+        self._file: Any
+        if is_url(piece.path):
+            self._file = opened(piece.path, piece.begin)
+        else:
+            self._file = Path(piece.path).open("rb", buffering=0)  # noqa: SIM115  (closed with this)
+            self._file.seek(piece.begin)
         self._left = None if piece.end is None else piece.end - piece.begin
 
     def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
         """See Stream."""
+        count: int
         if self._head:
             count = min(len(self._head), len(buffer))
             buffer[:count], self._head = self._head[:count], self._head[count:]
@@ -189,17 +211,16 @@ class _Part(io.RawIOBase):
 class _Finder:
     """Looks for the beginnings of records of a format; ``first`` is how one begins."""
 
-    file: BinaryIO
+    path: str
     form: RecordFormat
     head: bytes
     described: int
     first: bytes
 
     @classmethod
-    def of(cls, file: BinaryIO, path: str) -> _Finder | None:
+    def of(cls, path: str) -> _Finder | None:
         """None where the beginning does not show how records look. Raises OSError, UserError."""
-        file.seek(0)
-        start = file.read(_LOOK)
+        start = _part_of(path, 0, _LOOK)
         if compression_of(start):
             return None
         source = open_stream(io.BytesIO(start), path, 0, max_frames=1)
@@ -209,7 +230,7 @@ class _Finder:
             if len(frames) and not found:
                 at = int(offsets[-1])
                 first = start[at : at + _FIRST].ljust(_FIRST)
-                found.append(cls(file, form, start[:at], source.tally.described, first))
+                found.append(cls(path, form, start[:at], source.tally.described, first))
 
         source.tap = tap
         with source:
@@ -217,9 +238,11 @@ class _Finder:
         return found[0] if found else None
 
     def begin_behind(self, place: int) -> int | None:
-        """The offset in the file of a record not far behind ``place``, as it seems. Raises OSError."""
-        self.file.seek(place)
-        data = self.file.read(_LOOK)
+        """The offset in the file of a record not far behind ``place``, as it seems.
+
+        Raises OSError, UserError.
+        """
+        data = _part_of(self.path, place, _LOOK)
         end = _FIRST + len(data)
         buffer = np.frombuffer(self.first + data + bytes(MARGIN), np.uint8)
         windows = Windows(_FIRST, _WINDOW, _WINDOW, min(_WINDOWS, len(data) // _WINDOW), end)

@@ -51,6 +51,8 @@ _PAUSES = (0.5, 2.0)
 _SILENCE = 60.0
 """Seconds without a byte after which a web server has failed."""
 
+_OBJECTS = ("s3", "gs", "az")
+
 _NO_PERMISSION = (401, 403)
 _MISSING = (404, 410)
 
@@ -58,6 +60,11 @@ _MISSING = (404, 410)
 def is_url(name: str) -> bool:
     """Whether this names something that fsspec reads, not a path of this machine."""
     return bool(_URL.match(name))
+
+
+def is_whole(url: str) -> bool:
+    """Whether a file of that storage is there whole or not at all: objects are, files that grow are not."""
+    return _EXTRAS.get(_scheme(url)) in _OBJECTS
 
 
 def has_magic(url: str) -> bool:
@@ -82,6 +89,10 @@ class Place:
         """Bytes of the file, 0 where nobody says. Raises UserError."""
         return int(self._told(self._files.info, self._path).get("size") or 0)
 
+    def version(self) -> str:
+        """Another one where the file has changed, as far as the storage tells. Raises UserError."""
+        return str(self._told(self._files.ukey, self._path))
+
     def below(self) -> list[tuple[str, int]]:
         """URLs and sizes of all files in and below the directory, by name. Raises UserError."""
         self._files.invalidate_cache()
@@ -94,12 +105,21 @@ class Place:
         folders = [name for name, about in found.items() if about.get("type") == "directory"]
         return self._listed(found), sorted(f"{self._url(name).rstrip('/')}/" for name in folders)
 
-    def open(self) -> Ahead:
-        """Opens the file. Raises UserError."""
+    @property
+    def gives_parts(self) -> bool:
+        """Whether the file can be read from anywhere in it: not every web server does that."""
+        return _scheme(self.url) not in _WEB
+
+    def part(self, begin: int, end: int) -> bytes:
+        """Some bytes of the file. Raises UserError."""
+        return bytes(self._told(self._files.cat_file, self._path, start=begin, end=end))
+
+    def open(self, begin: int = 0) -> Ahead:
+        """Opens the file, to be read from there on. Raises UserError."""
         options: dict[str, Any] = {"block_size": _BLOCK, "cache_type": "none"}
         if _scheme(self.url) in _WEB:
             options["block_size"] = 0  # one answer that is read as it comes: not every server gives parts
-        return Ahead(self._told(self._files.open, self._path, "rb", **options))
+        return Ahead(self._told(self._files.open, self._path, "rb", **options), begin)
 
     def _listed(self, found: dict[str, Any]) -> list[tuple[str, int]]:
         files = {name: about for name, about in found.items() if about.get("type") != "directory"}
@@ -122,10 +142,12 @@ class Ahead:
     Small reads at its beginning ask for as much as they want, as who only looks what it is does.
     """
 
-    def __init__(self, file: Any) -> None:
+    def __init__(self, file: Any, begin: int = 0) -> None:
+        if begin:
+            file.seek(begin)
         self._file = file
         self._size = getattr(file, "size", None)
-        self._taken = 0
+        self._taken = begin
         self._left = memoryview(b"")
         self._blocks: queue.Queue[bytes] = queue.Queue(_AHEAD)
         self._thread: threading.Thread | None = None
@@ -281,9 +303,9 @@ def _text(error: BaseException) -> str:
     return text[:200] or type(error).__name__
 
 
-def opened(url: str) -> Ahead:
-    """The file behind the URL. Raises UserError."""
-    return Place(url).open()
+def opened(url: str, begin: int = 0) -> Ahead:
+    """The file behind the URL, to be read from there on. Raises UserError."""
+    return Place(url).open(begin)
 
 
 def hidden(url: str, below: str) -> bool:

@@ -40,7 +40,7 @@ def series(files: Sequence[Input]) -> list[list[int]]:
     families: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     for index, file in enumerate(files):
         if file.first is not None:
-            families[_family(file.path)].append(index)
+            families[family(file.path)].append(index)
     lists = [[index] for index, file in enumerate(files) if file.first is None]
     others: list[int] = []
     for members in families.values():
@@ -54,10 +54,15 @@ def series(files: Sequence[Input]) -> list[list[int]]:
 
 
 def _by_time(members: list[int], files: Sequence[Input]) -> list[int]:
-    return sorted(members, key=lambda index: (files[index].first, _numbers(files[index].path), index))
+    return sorted(members, key=lambda index: (*age(files[index]), index))
 
 
-def _family(path: str) -> tuple[str, str]:
+def age(file: Input) -> tuple[int, list[int]]:
+    """What puts files of a series in order: the time of their first frames, then numbers in their names."""
+    return file.first or 0, _numbers(file.path)
+
+
+def family(path: str) -> tuple[str, str]:
     """The directory, and the name without its numbers; `x.pcap` and `x.pcap1` are of one family."""
     file = Path(path)
     stem = _COMPRESSED.sub("", file.name)
@@ -105,22 +110,32 @@ class Seam:
         self._longest = max(self._longest, begin - self._last, int(np.diff(times).max(initial=0)))
         self._last = max(self._last, int(times.max()))
 
-    def overlaps(self, block: FrameBlock) -> bool:
-        """Whether this block, another file's first, begins before the end: the two were captured at a time.
+    def take(self, later: Seam) -> None:
+        """Those frames were read that another one has noted."""
+        if self._last is None:
+            self._first, self._last, self._longest = later._first, later._last, later._longest
+        elif later._last is not None:
+            self._longest = max(self._longest, later._longest, later._first - self._last)
+            self._last = max(self._last, later._last)
+
+    def overlaps(self, begin: int) -> bool:
+        """Whether a file begins before the end, at the lowest time of its first block's frames.
+
+        Then the two were captured at a time.
 
         A little disorder is allowed, but not where all that was captured was little.
         """
         if self._last is None:
             return False
-        return self._last - int(block.times.min()) > min(DISORDER, (self._last - self._first) // 100)
+        return self._last - begin > min(DISORDER, (self._last - self._first) // 100)
 
-    def follows(self, block: FrameBlock) -> bool:
-        """Whether the block begins soon enough after the end.
+    def follows(self, begin: int) -> bool:
+        """Whether a file with this beginning begins soon enough after the end.
 
         Silence is evidence: a system that does not try again has given up. So a pause that is longer than
         any before it is not taken for silence: nobody may have captured then.
         """
-        if self._last is None or self.overlaps(block):
+        if self._last is None or self.overlaps(begin):
             return False
-        pause = int(block.times.min()) - self._last
+        pause = begin - self._last
         return pause <= min(max(PAUSE, 3 * self._longest), LONGEST_PAUSE)

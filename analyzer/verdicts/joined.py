@@ -55,6 +55,27 @@ class Legs:
         """Take all that the other one has."""
         self._rows.extend(other._rows)
 
+    def numbered(self, numbers: NDArray[np.int64], elsewhere: int) -> Legs:
+        """The same with other numbers of the flows, int64 (flows,) by their own, below ``elsewhere``."""
+        new = Legs()
+        for rows in self._rows:
+            rows = rows.copy()
+            known = rows["first"] < elsewhere
+            rows["flow"] = numbers[rows["flow"]]
+            rows["first"][known] = numbers[rows["first"][known]]
+            new._rows.append(rows)
+        return new
+
+    def pointed(self, flows: Mapping[int, int], elsewhere: int) -> Legs:
+        """The same with the flows that showed a connection first, by their numbers behind ``elsewhere``."""
+        new = Legs()
+        for rows in self._rows:
+            rows = rows.copy()
+            for at in np.flatnonzero(rows["first"] >= elsewhere).tolist():
+                rows["first"][at] = flows[int(rows["first"][at]) - elsewhere]
+            new._rows.append(rows)
+        return new
+
     def of(self, firsts: Iterable[int]) -> dict[int, list[Leg]]:
         """The legs of the connections that these flows showed first, the client's side first."""
         found: defaultdict[int, list[Leg]] = defaultdict(list)

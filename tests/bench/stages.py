@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import io
 import os
 import time
@@ -64,14 +65,17 @@ def measure(path: str) -> tuple[Clock, int]:
     """Analyze the capture in one process and write it as JSON; the clock, and how many packets it holds."""
     clock = Clock()
     with clock.stage("start"):
+        from analyzer.cli.main import SELDOM
         from analyzer.flows.tracker import Tracker
         from analyzer.matching.load import load_rules, rules_folder
         from analyzer.matching.match import Matcher
-        from analyzer.pipeline import analyze, engine, files, front
+        from analyzer.pipeline import analyze, engine, files, found, front
         from analyzer.reports import json_report
         from analyzer.sockets.shadow import ShadowFlow
         from analyzer.sources.reading import CaptureSource
+        from analyzer.verdicts.ladder import Ladder
 
+        gc.set_threshold(*SELDOM)  # as the command does
         rules = load_rules(rules_folder())
     places: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
         ("read", CaptureSource, ("blocks",)),
@@ -80,7 +84,9 @@ def measure(path: str) -> tuple[Clock, int]:
         ("flows", Tracker, ("follow", "finish", "take_summaries")),
         ("sockets", ShadowFlow, ("receive", "tick", "finish")),
         ("rules", Matcher, ("match",)),
-        ("verdicts", engine, ("settle", "decide", "ladder", "without_refined")),
+        ("verdicts", engine, ("decide", "without_refined")),
+        ("verdicts", Ladder, ("add", "lines")),
+        ("verdicts", found, ("settle",)),
         ("verdicts", files, ("incidents",)),
     )
     before = [(owner, name, getattr(owner, name)) for _, owner, names in places for name in names]
