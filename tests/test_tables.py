@@ -67,6 +67,7 @@ def test_each_segment_is_there_once(exported: Path, captures: list[str]) -> None
     assert len(segments) == rows
     assert found["captures"]["packets"].to_list() == [capture.packets for capture in report.captures]
     assert found["captures"]["path"].to_list() == captures
+    assert found["captures"]["problems"].to_list() == [capture.problems for capture in report.captures]
 
 
 def test_segments_are_those_of_the_capture(exported: Path) -> None:
@@ -170,6 +171,8 @@ def test_csv_tables_have_the_same_rows(tmp_path: Path, exported: Path) -> None:
     assert found["segments"]["frame"].to_list() == whole["frame"].to_list()
     assert found["verdicts"].columns == list(schema.VERDICTS)
     assert len(found["verdicts"]) == 3
+    assert found["segments"]["time"][0].endswith("Z")
+    assert datetime.fromisoformat(found["segments"]["time"][0][:26]) == whole["time"][0].replace(tzinfo=None)
 
 
 # Verdicts of analyze

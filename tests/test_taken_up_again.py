@@ -12,6 +12,8 @@ from analyzer.matching.match import Matcher
 from analyzer.model.report import Totals
 from analyzer.pipeline.engine import Engine
 from analyzer.sources.open import open_capture
+from tests.bench.flows import plan
+from tests.bench.generate import generate
 from tests.captures import CAPTURES, capture_name
 
 MATCHER = Matcher(load_rules(rules_folder()))
@@ -46,3 +48,18 @@ def told(path: Path, *, pickled: bool, keep_news: bool) -> tuple[object, ...]:
 def test_it_ends_as_if_it_had_not_been_pickled(path: Path) -> None:
     for keep_news in (False, True):
         assert told(path, pickled=True, keep_news=keep_news) == told(path, pickled=False, keep_news=keep_news)
+
+
+def test_it_has_room_for_more_flows_than_before(tmp_path: Path) -> None:
+    path, sizes = tmp_path / "made.pcap", []
+    generate(path, plan("synflood", 5000, None, 1, 600.0))
+    for pickled in (True, False):
+        engine = Engine(MATCHER)
+        with open_capture(str(path), 0, max_frames=400) as source:
+            for block in source.blocks():
+                engine.feed(block)
+                if pickled:
+                    engine = again(engine)
+        sizes.append((engine.open_flows, len(engine.finish())))
+    assert sizes[0] == sizes[1]
+    assert sizes[0][0] > 1024

@@ -7,7 +7,7 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from difflib import get_close_matches
@@ -19,6 +19,8 @@ import click
 
 from analyzer.cli.app_options import app_options
 from analyzer.cli.filter_options import filter_options
+from analyzer.cli.follow import Wish
+from analyzer.cli.follow import follow as followed
 from analyzer.cli.host_options import host_options
 from analyzer.cli.messages import complain
 from analyzer.cli.output import Target, opened, output_option
@@ -37,6 +39,8 @@ from analyzer.reports.live_metrics import Counted
 from analyzer.reports.live_text import Status
 from analyzer.reports.printable import printable
 
+QUIET = 30.0
+
 _STATUS_SECONDS = 0.5
 _MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD: malloc.h
 _LARGE = 1 << 20
@@ -52,6 +56,25 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
     multiple=True,
     metavar="NAME",
     help="Interface to capture on; any: all of them.",
+)
+@click.option(
+    "--follow",
+    metavar="DIR|URL|PATTERN",
+    help="Take the files of a rotating capture, as each is finished; connections stay open over them.",
+)
+@click.option(
+    "--state",
+    metavar="FILE",
+    help="With --follow: go on where the run before was ended or killed; what this file holds is trusted.",
+)
+@click.option("--once", is_flag=True, help="With --follow: take what there is, and end.")
+@click.option(
+    "--quiet",
+    type=click.FloatRange(min=0),
+    default=QUIET,
+    show_default=True,
+    metavar="SECONDS",
+    help="With --follow: the newest file is finished when it has not changed for so long.",
 )
 @click.option("-D", "--list-interfaces", is_flag=True, help="List the interfaces.")
 @click.option("-c", "--count", type=click.IntRange(min=1), help="End after so many packets.")
@@ -89,6 +112,10 @@ def command(
     filter_words: tuple[str, ...],
     *,
     interfaces: tuple[str, ...],
+    follow: str | None,
+    state: str | None,
+    once: bool,
+    quiet: float,
     list_interfaces: bool,
     count: int | None,
     duration: float | None,
@@ -116,6 +143,7 @@ def command(
       errnoscope live -i eth0
       errnoscope live -i any tcp port 5432 --duration 60 -o json=report.json
       ssh host tcpdump -U -w - not port 22 | errnoscope live -
+      errnoscope live --follow /var/captures --state /var/lib/errnoscope.state
     """
     from analyzer.pipeline import interface_names, watch
 
@@ -124,6 +152,18 @@ def command(
         for name in interface_names():
             click.echo(printable(name))
         return 0
+    if follow is None and (state or once):
+        option = "--state" if state else "--once"
+        raise UserError("no-follow", option, "is for files that are followed", "add --follow DIR")
+    if follow is not None:
+        given = {"-i": interfaces, "FILTER": filter_words, "-c": count, "-w": write, "--app": dissection}
+        given |= {"--write-failures": failures}
+        _refuse_beside_follow(given)
+        stop = _Stop(duration)
+        with _ended_by_signals(stop):
+            return followed(
+                Wish(follow, state, once, quiet, verbose, metrics), stop, outputs, only, hosts, chosen
+            )
     interfaces, expression = _sources(interfaces, filter_words)
     rules = chosen.load()
     only = replace(only, rules=rules.names)
@@ -149,6 +189,14 @@ def command(
     if damage:
         complain(damage)
     return 2 if damage else 0
+
+
+def _refuse_beside_follow(given: Mapping[str, object]) -> None:
+    """What is for packets of interfaces and pipes only. Raises UserError."""
+    for option, value in given.items():
+        if value:
+            what = "is for a capture of this process, not for files that are followed"
+            raise UserError("not-with-follow", option, what, "leave one of the two out")
 
 
 class _Screen:

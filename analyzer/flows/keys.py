@@ -91,6 +91,17 @@ _SEED = np.uint64(int.from_bytes(os.urandom(8), "little"))
 """So that nobody can write a capture whose flows fall together on purpose. No answer depends on it."""
 
 
+def seed() -> int:
+    """What this process mixes into its keys."""
+    return int(_SEED)
+
+
+def take_seed(value: int) -> None:
+    """Mix that in instead: before there is any key, where flows of another process are to be gone on with."""
+    global _SEED
+    _SEED = np.uint64(value)
+
+
 def _mix(
     hi: NDArray[np.uint64], lo: NDArray[np.uint64], port: NDArray[np.uint16], seed: np.uint64
 ) -> NDArray[np.uint64]:

@@ -5,6 +5,7 @@ from analyzer.pipeline.begun import begun
 from analyzer.pipeline.copying import annotate, carve
 from analyzer.pipeline.engine import Engine
 from analyzer.pipeline.files import analyze
+from analyzer.pipeline.following import Following, Step
 from analyzer.pipeline.front import BATCH_ROWS
 from analyzer.pipeline.parts import parts
 from analyzer.pipeline.pictures import pictures
@@ -15,8 +16,10 @@ from analyzer.pipeline.watching import interface_names, watch
 __all__ = [
     "BATCH_ROWS",
     "Engine",
+    "Following",
     "Progress",
     "Pseudonyms",
+    "Step",
     "analyze",
     "annotate",
     "begun",

@@ -14,6 +14,7 @@ from analyzer.parallel import Ahead, Arrays, can_fork, processors
 from analyzer.pipeline.front import BATCH_ROWS, Front
 from analyzer.sources.inputs import Input, Named, inputs, open_input
 from analyzer.sources.open import CaptureSource
+from analyzer.sources.remote import is_url
 from analyzer.sources.scapy_packets import ScapySource
 from analyzer.sources.series import Seam
 from analyzer.sources.tshark_source import TsharkSource
@@ -66,7 +67,9 @@ def begun(
 
     What is wrong with it is said by ``analyze``, which can go on with what is begun.
     """
-    files, _ = inputs(captures, decoder) if len(captures) == 1 else ([], ())
+    if len(captures) != 1 or is_url(str(captures[0])):  # the threads that read that forbid a second process
+        return None
+    files, _ = inputs(captures, decoder)
     if len(files) != 1 or not works_ahead(files[0], jobs):
         return None
     try:

@@ -160,6 +160,11 @@ class Engine:
         for ordered in self.front.take(block):
             self.track(ordered)
 
+    def rest(self) -> None:
+        """Look at the rows that wait for others to come."""
+        for ordered in self.front.rest():
+            self.track(ordered)
+
     def track(self, ordered: Sorted) -> None:
         """Take the next rows, as the front gives them."""
         counts = self._found.counts
@@ -213,6 +218,10 @@ class Engine:
     def lost(self, begin: int, end: int) -> None:
         """The capture dropped packets between these times (nanoseconds): whose they were, nobody knows."""
         self._lost.append((begin, end))
+
+    def forget_results(self) -> None:
+        """Nobody will ask for what was found so far: all of it was told as news."""
+        self._found.results.clear()
 
     def take_news(self) -> list[News]:
         """The flows of which something else is to be said than the last time, as they stand now."""

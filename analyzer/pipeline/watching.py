@@ -62,7 +62,7 @@ def watch(
             _follow(source, engine, kept, only, tell)
         capture, flows = source.capture, engine.finish()
         if kept:
-            kept.told(_chosen(engine.take_news(), only, capture.first or 0))
+            kept.told(chosen(engine.take_news(), only, capture.first or 0))
             kept.close()
             capture.problems.extend(kept.problems)
         told, left_out = choose(flows, only, capture.first or 0)
@@ -111,7 +111,7 @@ def _follow(
                 kept.take()
         elif (now := source.now()) is not None:
             engine.tick(now)
-        news = _chosen(engine.take_news(), only, source.capture.first or 0)
+        news = chosen(engine.take_news(), only, source.capture.first or 0)
         standing = source.standing(engine.open_flows)
         losses.note(standing)
         if kept:
@@ -151,7 +151,7 @@ class _Losses:
             self._before, self._told_at = standing, now
 
 
-def _chosen(news: Sequence[News], only: Filter, first: int) -> list[News]:
+def chosen(news: Sequence[News], only: Filter, first: int) -> list[News]:
     """What the filter leaves of each flow."""
     told = []
     for item in news:

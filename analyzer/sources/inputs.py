@@ -245,18 +245,43 @@ def _size(name: str) -> int | None:
 
 def _in_directory(name: str, notes: list[str]) -> list[Input]:
     """The captures below a directory; says in ``notes`` which files are none."""
-    files: list[Input] = []
     unread: list[str] = []
+    files = list(_files_in(name, unread))
+    if unread:
+        notes.append(f"Directories that could not be opened: {', '.join(unread[:_NAMED])}.")
+    return _captures(name, files, notes)
+
+
+def _files_in(name: str, unread: list[str]) -> Iterator[Input]:
+    """Every file below a directory that is not hidden; ``unread`` gets directories that cannot be opened."""
     for root, folders, names in os.walk(name, onerror=lambda error: unread.append(str(error.filename))):
         folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
         for file in sorted(names):
             path = str(Path(root, file))
             size = _size(path)
             if not file.startswith(".") and size is not None:
-                files.append(Input(path, size=size))
-    if unread:
-        notes.append(f"Directories that could not be opened: {', '.join(unread[:_NAMED])}.")
-    return _captures(name, files, notes)
+                yield Input(path, size=size)
+
+
+def listed(name: str) -> list[Input]:
+    """The files that a directory has, or that a pattern matches; none of them is looked into.
+
+    Raises UserError where the directory cannot be read.
+    """
+    if is_url(name):
+        place = Place(name)
+        if has_magic(name):
+            return [Input(path, size=size) for path, size in place.matching()[0]]
+        return _below(place)
+    if glob.has_magic(name) and not os.path.lexists(name):
+        paths = sorted(glob.glob(name, recursive=True))  # noqa: PTH207  (Path's takes no absolute pattern)
+        sizes = [(path, _size(path)) for path in paths]
+        return [Input(path, size=size) for path, size in sizes if size is not None]
+    unread: list[str] = []
+    files = list(_files_in(name, unread))
+    if name in unread or not _is_directory(name):
+        raise UserError("no-such-file", name, "there is no such directory", "look for a typing error in it.")
+    return files
 
 
 def _captures(name: str, files: Sequence[Input], notes: list[str]) -> list[Input]:
@@ -280,16 +305,16 @@ def _captures(name: str, files: Sequence[Input], notes: list[str]) -> list[Input
 
 
 def _all_begun(files: Sequence[Input]) -> list[Input]:
-    """As ``_begun`` makes each of them; many remote ones at a time."""
+    """As ``begun`` makes each of them; many remote ones at a time."""
     if sum(is_url(one.path) for one in files) < 2:
-        return [_begun(one) for one in files]
+        return [begun(one) for one in files]
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(_LOOKS) as threads:
-        return list(threads.map(_begun, files))
+        return list(threads.map(begun, files))
 
 
-def _begun(one: Input) -> Input:
+def begun(one: Input) -> Input:
     """With the time of its first frame, or with why it cannot be read."""
     known = one.error or one.given is not None or one.first is not None
     if known or one.path == PATH or (not is_url(one.path) and _size(one.path) is None):

@@ -51,6 +51,8 @@ _PAUSES = (0.5, 2.0)
 _SILENCE = 60.0
 """Seconds without a byte after which a web server has failed."""
 
+_OBJECTS = ("s3", "gs", "az")
+
 _NO_PERMISSION = (401, 403)
 _MISSING = (404, 410)
 
@@ -58,6 +60,11 @@ _MISSING = (404, 410)
 def is_url(name: str) -> bool:
     """Whether this names something that fsspec reads, not a path of this machine."""
     return bool(_URL.match(name))
+
+
+def is_whole(url: str) -> bool:
+    """Whether a file of that storage is there whole or not at all: objects are, files that grow are not."""
+    return _EXTRAS.get(_scheme(url)) in _OBJECTS
 
 
 def has_magic(url: str) -> bool:

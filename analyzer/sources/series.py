@@ -40,7 +40,7 @@ def series(files: Sequence[Input]) -> list[list[int]]:
     families: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     for index, file in enumerate(files):
         if file.first is not None:
-            families[_family(file.path)].append(index)
+            families[family(file.path)].append(index)
     lists = [[index] for index, file in enumerate(files) if file.first is None]
     others: list[int] = []
     for members in families.values():
@@ -54,10 +54,15 @@ def series(files: Sequence[Input]) -> list[list[int]]:
 
 
 def _by_time(members: list[int], files: Sequence[Input]) -> list[int]:
-    return sorted(members, key=lambda index: (files[index].first, _numbers(files[index].path), index))
+    return sorted(members, key=lambda index: (*age(files[index]), index))
 
 
-def _family(path: str) -> tuple[str, str]:
+def age(file: Input) -> tuple[int, list[int]]:
+    """What puts files of a series in order: the time of their first frames, then numbers in their names."""
+    return file.first or 0, _numbers(file.path)
+
+
+def family(path: str) -> tuple[str, str]:
     """The directory, and the name without its numbers; `x.pcap` and `x.pcap1` are of one family."""
     file = Path(path)
     stem = _COMPRESSED.sub("", file.name)

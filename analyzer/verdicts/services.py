@@ -203,7 +203,7 @@ class Services:
         self._is_folded = True
         self._keyed.clear()
         rows = np.concatenate([np.zeros(0, MOMENT), *self._moments])
-        rows, starts = runs(rows, (*_PAIR_NAMES, "kind", "second"))
+        rows, starts = runs(rows, (*_PAIR_NAMES, "kind", "second"), by_time=False)
         folded = take(rows, starts)
         if len(rows):
             folded["count"] = np.add.reduceat(rows["count"], starts)
@@ -289,16 +289,20 @@ def _services(rows: SummaryRows, is_fine: NDArray[np.bool_]) -> NDArray[np.void]
     return out
 
 
-def runs(rows: NDArray[np.void], names: Sequence[str]) -> tuple[NDArray[np.void], NDArray[np.int64]]:
+def runs(
+    rows: NDArray[np.void], names: Sequence[str], *, by_time: bool = True
+) -> tuple[NDArray[np.void], NDArray[np.int64]]:
     """The rows of equal columns together, moments by time; and the first of each such run: int64 (g,)."""
     if not len(rows):
         return rows, np.zeros(0, np.int64)
-    keys = [_mixed([rows[name] for name in names])]
-    rows = take(rows, np.lexsort([rows["first"], *keys] if rows.dtype == MOMENT else keys))
-    differs = np.zeros(len(rows), np.bool_)
-    differs[0] = True
+    keys = _mixed([rows[name] for name in names])
+    by_time &= rows.dtype == MOMENT
+    order = np.lexsort([rows["first"], keys]) if by_time else np.argsort(keys)
+    rows, keys = take(rows, order), keys.take(order)
+    differs = np.append(np.True_, keys[1:] != keys[:-1])
+    alike = np.flatnonzero(~differs)  # mostly equal, but two that are not may be mixed to one number
     for name in names:
-        differs[1:] |= rows[name][1:] != rows[name][:-1]
+        differs[alike] |= rows[name][alike] != rows[name][alike - 1]
     return rows, np.flatnonzero(differs)
 
 

@@ -84,8 +84,12 @@ class Export:
         self._write_segments()
         self._write_quiet()
         found = list(verdict_rows(report))
-        for rows, counts in self._watched:
-            self._write_flows(rows, counts, _first_verdicts(found))
+        if self._watched:
+            rows, counts = map(np.concatenate, zip(*self._watched, strict=True))
+            first = _first_verdicts(found)
+            for begin in range(0, len(rows), ROWS):
+                part = slice(begin, begin + ROWS)
+                self._write_flows(rows[part], counts[part], first)
         write_table(self._folder, "verdicts", VERDICTS, found)
         write_table(self._folder, "captures", CAPTURES, list(capture_rows(report.captures)))
         for table, schema in (("segments", SEGMENTS), ("flows", FLOWS)):

@@ -14,6 +14,8 @@ from analyzer.reports.tables.schema import BOOL, NUMBERS, TEXT, TEXTS, TIME, VER
 if TYPE_CHECKING:
     import polars
 
+_ISO = "%Y-%m-%dT%H:%M:%S%.9fZ"
+
 ABOUT = "_errnoscope.json"
 """Says of which version the tables are; written last, so that where it is missing they are not whole."""
 
@@ -77,7 +79,7 @@ class Folder:
     def _write(self, frame: polars.DataFrame, path: Path, table: str, schema: Mapping[str, str]) -> None:
         try:
             if self._form == "csv":
-                frame.with_columns(_joined(self._polars, schema)).write_csv(path)
+                frame.with_columns(_joined(self._polars, schema)).write_csv(path, datetime_format=_ISO)
             else:
                 told = {
                     "errnoscope.schema": VERSION,

@@ -65,5 +65,6 @@ def capture_rows(captures: Sequence[Capture]) -> Iterator[dict[str, Any]]:
             "packets": capture.packets,
             "first": capture.first,
             "last": capture.last,
+            "problems": capture.problems,
             "damage": f"{capture.damage.where}: {capture.damage.what}" if capture.damage else None,
         }

@@ -16,7 +16,15 @@ _BETWEEN = {
     "tunnel": TEXT,
 }
 
-CAPTURES = {"capture": "u32", "path": TEXT, "packets": WHOLE, "first": TIME, "last": TIME, "damage": TEXT}
+CAPTURES = {
+    "capture": "u32",
+    "path": TEXT,
+    "packets": WHOLE,
+    "first": TIME,
+    "last": TIME,
+    "problems": TEXTS,
+    "damage": TEXT,
+}
 
 SEGMENTS = {
     "capture": "u32",

@@ -1,0 +1,189 @@
+"""``errnoscope live --follow DIR``: the files of a rotating capture, as they are finished."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import fields, replace
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from analyzer.cli.messages import complain
+from analyzer.cli.output import Target, opened
+from analyzer.cli.rule_options import RuleOptions
+from analyzer.cli.state_file import StateFile
+from analyzer.errors import UserError
+from analyzer.metrics.child import Exporter
+from analyzer.model.filter import Filter
+from analyzer.model.finding import News
+from analyzer.model.host import Host
+from analyzer.model.live import Standing
+from analyzer.reports import live_json, live_text
+from analyzer.reports.live_changes import Changes
+from analyzer.reports.live_metrics import Counted
+from analyzer.reports.printable import printable
+
+if TYPE_CHECKING:
+    from analyzer.pipeline import Following
+
+_POLL_SECONDS = 1.0
+_LOOK_SECONDS = 0.1
+
+
+class Wish(NamedTuple):
+    """The options; ``once``: end when there is nothing more to be taken."""
+
+    name: str
+    state: str | None
+    once: bool
+    quiet: float
+    verbose: bool
+    metrics: str | None
+
+
+def follow(
+    wish: Wish,
+    is_over: Callable[[], bool],
+    outputs: Sequence[Target],
+    only: Filter,
+    hosts: tuple[Host, Host],
+    chosen: RuleOptions,
+) -> int:
+    """Say what each file brings, until ``is_over``; the exit status. Raises UserError."""
+    from analyzer.pipeline import Following
+
+    rules = chosen.load()
+    only = replace(only, rules=rules.names)
+    files = [target for target in outputs if target.path]
+    reported = files if wish.state else outputs  # where the run goes on, nothing is over that stdout tells of
+    settings = {
+        "--follow": wish.name,
+        "choice of rules": sorted(rule.name for rule in rules.rules),
+        "system or setting": hosts,
+        "filter": _in_order(only),
+        "choice of reports": bool(reported),
+    }
+    store = StateFile(wish.state, settings) if wish.state else None
+    with opened(reported) as reports, ExitStack() as undo:
+        exporter = undo.enter_context(Exporter(wish.metrics)) if wish.metrics else None
+        speaker = _Speaker(store, _format(outputs), exporter, verbose=wish.verbose)
+        following = speaker.go_on()
+        if following is None:
+            following = Following(
+                wish.name,
+                rules.rules,
+                client=hosts[0],
+                server=hosts[1],
+                only=only,
+                quiet=wish.quiet,
+                keep_results=bool(reported),
+            )
+        else:
+            following.go_on(rules.rules)
+        _take_files(following, speaker, is_over, once=wish.once)
+        if reported:
+            reports.write((following.copy() if store else following).report())
+    if store:
+        store.close()
+    return 2 if speaker.complaints else 0
+
+
+def _in_order(only: Filter) -> list[str]:
+    """The filter in words that are the same in every process."""
+    values = [getattr(only, entry.name) for entry in fields(only)]
+    return [str(sorted(map(str, value)) if isinstance(value, frozenset) else value) for value in values]
+
+
+def _format(outputs: Sequence[Target]) -> str:
+    """What goes to stdout as it is found."""
+    own = [target.format for target in outputs if not target.path]
+    return own[0] if own else "text"
+
+
+def _take_files(following: Following, speaker: _Speaker, is_over: Callable[[], bool], *, once: bool) -> None:
+    """One after the other; where there is none, look again after a moment."""
+    begun = False
+    while not is_over():
+        step = None
+        try:
+            step = following.step()
+        except UserError as error:
+            if not begun:
+                raise
+            speaker.complain_once(str(error))  # it may be there again
+        begun = True
+        for problem in following.rotation.problems:
+            speaker.complain_once(problem)
+        if step:
+            speaker.say(following, step.news, step.standing)
+        elif once:
+            return
+        if not step or following.asks_again:
+            until = monotonic() + _POLL_SECONDS
+            while monotonic() < until and not is_over():
+                sleep(_LOOK_SECONDS)
+
+
+class _Speaker:
+    """Says what changed, and keeps the state beside it."""
+
+    def __init__(
+        self, store: StateFile | None, form: str, exporter: Exporter | None, *, verbose: bool
+    ) -> None:
+        self._store = store
+        self._form = form
+        self._verbose = verbose
+        self._changes = Changes()
+        self._exporter = exporter
+        self._counted = Counted()
+        if exporter:
+            click.echo(f"metrics: {exporter.address}", err=True)
+        self._complained: set[str] = set()
+        self.complaints = 0
+        """Files that could not be read, or not to their end."""
+
+    def go_on(self) -> Following | None:
+        """Where a run before this one stood, once what it had not said any more is said."""
+        saved = self._store.load() if self._store else None
+        if saved is None or self._store is None:
+            return None
+        following, self._changes = saved.state
+        _say(saved.unsaid)
+        self._store.said()
+        known: Following = following
+        return known
+
+    def say(self, following: Following, news: Iterable[News], standing: Standing) -> None:
+        """What a file brought."""
+        for problem in standing.problems:
+            self.complaints += 1
+            complain(problem)
+        changes = list(self._changes.of(news))
+        if self._form == "text":
+            lines = live_text.lines(changes, with_ladder=self._verbose)
+        else:
+            lines = live_json.lines(changes if self._form == "json-lines" else ())
+        text = "".join(f"{printable(line)}\n" for line in lines).encode("utf-8", "backslashreplace")
+        if self._store:
+            self._store.save((following, self._changes), text)
+        _say(text)
+        if self._store:
+            self._store.said()
+        self._counted.count(changes)
+        if self._exporter:
+            self._exporter.tell(self._counted.values(standing))
+
+    def complain_once(self, problem: str) -> None:
+        """What stays wrong is not said every second."""
+        if problem not in self._complained:
+            self._complained.add(problem)
+            complain(problem)
+
+
+def _say(text: bytes) -> None:
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text)
+    sys.stdout.buffer.flush()
