@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -60,10 +60,11 @@ class Ahead:
     """
 
     def __init__(self, items: Iterator[tuple[Arrays, Any]]) -> None:
-        self._memory = mmap.mmap(-1, SLOTS * ROOM)
+        memory = mmap.mmap(-1, SLOTS * ROOM)
         context = get_context("fork")
         self._pipe, theirs = context.Pipe()
-        arguments = (items, self._memory, self._pipe, theirs)
+        self._given = _taken(self._pipe, memory)
+        arguments = (items, memory, self._pipe, theirs)
         self._process: BaseProcess | None = context.Process(target=_run, args=arguments, daemon=True)
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
@@ -74,7 +75,7 @@ class Ahead:
 
     def __iter__(self) -> Iterator[tuple[Arrays, Any]]:
         try:
-            yield from _taken(self._pipe, self._memory)
+            yield from self._given
         finally:
             self.close()
 
@@ -82,13 +83,14 @@ class Ahead:
         """End the process; may be called more than once."""
         process, self._process = self._process, None
         if process:
+            self._given.close()  # and with it the memory
             self._pipe.close()
             process.terminate()
             process.join()
             process.close()
 
 
-def _taken(pipe: Connection, memory: mmap.mmap) -> Iterator[tuple[Arrays, Any]]:
+def _taken(pipe: Connection, memory: mmap.mmap) -> Generator[tuple[Arrays, Any], None, None]:
     while True:
         try:
             kind, slot, arrays, rest = pipe.recv()

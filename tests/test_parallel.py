@@ -159,3 +159,24 @@ for _, process in iter(parallel.Ahead(endless())):
         first.stdout.close()
         assert first.wait(timeout=30) != 0
     assert gone(second)
+
+
+_BEGUN = """
+import sys
+from pathlib import Path
+from analyzer.pipeline import analyze, begun
+
+path = Path(sys.argv[1])
+whole = analyze(path, jobs=1)
+with begun([path], jobs=2) as first:
+    path.unlink()
+    told = analyze(path, jobs=1, begun=first)
+assert (told.totals, told.flows) == (whole.totals, whole.flows), told.captures
+print(told.totals.packets)
+"""
+
+
+def test_what_is_begun_is_gone_on_with_whatever_became_of_the_file(tmp_path: Path) -> None:
+    capture = tmp_path / "capture.pcap"
+    generate(capture, plan("short", 5_000, None, 1, 60.0))
+    assert run(_BEGUN, str(capture)) == "5000\n"

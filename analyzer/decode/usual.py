@@ -29,7 +29,9 @@ _FEWEST = 64
 
 
 def decode(spans: Spans, version: NDArray[np.uint8], rows: Rows) -> NDArray[np.intp] | None:
-    """Add a row for each packet that is as usual; the positions (k,) in ``spans`` of the rest, None for all.
+    """Add a row for each packet that is as usual; the positions (k,) in ``spans`` of the rest.
+
+    None: none was looked at, as they are few, or of both IP versions, or most of them are unusual.
 
     ``spans`` stand at the IP header, ``version`` (k,) is what the link layer says that it is.
     """

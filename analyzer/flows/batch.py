@@ -1,4 +1,4 @@
-"""Slots sorted by flow, and what is known of both ends just before each of them."""
+"""Rows sorted by flow, and what is known of both ends just before each of them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FAMILIES = {
     "probe": {"probe_number": "number", "probe_time": "time"},
 }
 """Totals that are a column's value in the last row of some kind that this end sent: by that kind, their names
-and the column that each is taken from; the first is never 0 once there was such a row."""
+and the column that each is taken from; where the first is 0, so are the others."""
 
 SUMS = ("payload", "unseen", "gaps")
 """Totals that are sums over the rows that this end sent."""
@@ -42,7 +42,7 @@ SUMS = ("payload", "unseen", "gaps")
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Slots sorted by flow.
+    """Rows sorted by flow.
 
     group: int64 (n,), starts: int64 (g,), slot: int64 (g,), side: uint8 (n,); forward: bool (n,), sent by
     the endpoint that sorts first; stray: bool (n,), SYNs that may begin another flow; handed: int64 (h,),

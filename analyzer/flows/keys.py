@@ -107,7 +107,8 @@ def _mix(
 ) -> NDArray[np.uint64]:
     value = (lo ^ seed) + port.astype(np.uint64) * _ODD
     if hi.any():
-        value ^= scramble(hi)  # nothing where 0: the key may not depend on other rows
+        # nothing where 0: the key may not depend on other rows; secret, lest it cancels what is in lo
+        value ^= scramble(hi * (seed | np.uint64(1)))
     return scramble(value)
 
 

@@ -47,7 +47,7 @@ _OF_FLAGS = np.array([sum(kind for flag, kind in _HEADER if flags & flag) for fl
 def _repetitions(
     batch: Batch, marks: Marks, before: Slots, after: Slots
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Slots that send again what had been sent again already, and those that end a run: int64 (k,) each.
+    """Rows that send again what had been sent again already, and those that end a run: int64 (k,) each.
 
     A run that is worth its end being told is such a repetition, or a SYN or FIN sent again.
     """
@@ -89,7 +89,7 @@ def _probed_before(batch: Batch, sides: Sides, before: Slots) -> NDArray[np.int6
 
 
 def _first_zeros(batch: Batch, marks: Marks, sides: Sides, before: Slots) -> NDArray[np.int64]:
-    """Slots that announce window 0 where that end's row before did not, or none was: int64 (k,)."""
+    """Rows that announce window 0 where that end's row before did not, or none was: int64 (k,)."""
     zeros = np.flatnonzero(marks.announces & (batch.rows.window == 0))
     found = [_NONE]
     for side in (CLIENT, SERVER):

@@ -102,9 +102,9 @@ class Summary(NamedTuple):
 
 def summaries(rows: SummaryRows) -> list[Summary]:
     """SUMMARY rows as plain values; equal pairs are one object, for most flows have the same few."""
-    shared: dict[tuple[Any, Any], tuple[Any, Any]] = {}
     columns: list[Iterable[Any]] = []
     for name in Summary._fields:
+        shared: dict[tuple[Any, Any], tuple[Any, Any]] = {}  # of this column: (False, True) equals (0, 1)
         values = rows[name].tolist()
         paired = rows[name].ndim > 1
         columns.append([shared.setdefault(pair, pair) for pair in map(tuple, values)] if paired else values)

@@ -29,11 +29,20 @@ class Begun:
     """A file that a process of its own reads and decodes, from now on, while this one does something else.
 
     ``source`` is that file, ``seam`` and ``front`` are as they will be behind its last frame, once ``rows``
-    has given everything. ``before`` frames stand in the files that it carries on.
+    has given everything. ``before`` frames stand in the files that it carries on. ``named`` is what
+    ``inputs`` said of it, where it is the only one. Raises OSError where no process can be made.
     """
 
-    def __init__(self, source: Opened, seam: Seam, front: Front, before: int = 0) -> None:
+    def __init__(
+        self,
+        source: Opened,
+        seam: Seam,
+        front: Front,
+        before: int = 0,
+        named: tuple[list[Input], list[str]] | None = None,
+    ) -> None:
         self.source, self.seam, self.front = source, seam, front
+        self.named = named
         self._ahead = Ahead(self._made(before))
 
     def _made(self, before: int) -> Iterator[tuple[Arrays, Any]]:
@@ -69,14 +78,18 @@ def begun(
     """
     if len(captures) != 1 or is_url(str(captures[0])):  # the threads that read that forbid a second process
         return None
-    files, _ = inputs(captures, decoder)
+    files, notes = inputs(captures, decoder)
     if len(files) != 1 or not works_ahead(files[0], jobs):
         return None
     try:
         source = open_input(files[0], 0, max_frames=max_frames)
     except UserError:
         return None
-    return Begun(source, Seam(), Front(batch_rows(max_frames)))
+    try:
+        return Begun(source, Seam(), Front(batch_rows(max_frames)), named=(files, notes))
+    except OSError:  # no room for another process: one does it all
+        source.close()
+        return None
 
 
 def batch_rows(max_frames: int) -> int:

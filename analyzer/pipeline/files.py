@@ -103,6 +103,7 @@ def analyze(
         logs=logs,
         dissection=dissection,
         decoder=decoder,
+        named=begun.named if begun else None,
     )
 
 
@@ -134,10 +135,11 @@ def reported(
     logs: Sequence[LogSource] = (),
     dissection: Dissection | None = None,
     decoder: str = "",
+    named: tuple[list[Input], list[str]] | None = None,
 ) -> Report:
     """The report of captures that ``read`` reads, with so many rules; the rest is as for ``analyze``."""
     log_files = opened_logs(logs)
-    files, notes = inputs(captures, decoder)
+    files, notes = named or inputs(captures, decoder)
     if len(files) == 1 and files[0].error:
         raise files[0].error
     reading = read(files, every=all_flows or bool(logs))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 
 from analyzer.errors import UserError
@@ -189,10 +190,12 @@ class _Joined:
             yield taken
 
     def _rows(self, source: Opened, *, ahead: bool, begun: Begun | None) -> Iterator[tuple[Sorted, int]]:
-        if not ahead:
+        if ahead and not begun:
+            with suppress(OSError):  # no room for another process: this one does it all
+                begun = Begun(source, self.seam, self.engine.front, self.before)
+        if not begun:
             yield from read_sorted(source, self.seam, self.engine.front, self.before)
             return
-        begun = begun or Begun(source, self.seam, self.engine.front, self.before)
         yield from begun.rows()
         self.seam, self.engine.front = begun.seam, begun.front
 
