@@ -167,6 +167,17 @@ def test_what_came_before_a_failure_is_kept(tmp_path: Path) -> None:
     assert 35_000 < capture["packets"] < 40_000
 
 
+@pytest.mark.parametrize(
+    "url", ["sftp://me:s3cret@host/a.pcap", "https://:s3cret@[::1]:8443/captures/*.pcap"]
+)
+def test_a_password_in_a_url_is_refused_and_not_shown(url: str) -> None:
+    done = run("analyze", url)
+    assert done.returncode == 2
+    assert "password" in done.stderr
+    assert url.replace("s3cret", "***") in done.stderr
+    assert "s3cret" not in done.stderr + done.stdout
+
+
 def test_a_driver_that_is_missing_is_named_with_the_command() -> None:
     code = (
         "import sys; sys.modules['fsspec'] = None; from analyzer.cli.main import run; "

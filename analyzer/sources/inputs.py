@@ -18,7 +18,7 @@ from analyzer.model.blocks import MAX_FRAMES, FrameBlock
 from analyzer.sources.open import CaptureSource, open_capture, open_stream
 from analyzer.sources.pipe import PATH
 from analyzer.sources.reading import PIECE
-from analyzer.sources.remote import Place, has_magic, hidden, is_url
+from analyzer.sources.remote import Place, has_magic, hidden, is_url, without_password
 from analyzer.sources.scapy_packets import ScapySource
 from analyzer.sources.tshark_source import TsharkSource
 
@@ -214,6 +214,11 @@ def _no_match(name: str) -> UserError:
 
 def _remote(url: str, notes: list[str]) -> list[Input]:
     """The file behind the URL, the captures of the directory, or what the pattern matches."""
+    shown = without_password(url)
+    if shown != url:
+        what = "a password in a URL would stand in every report"
+        hint = "leave it out: the storage's own tools take it from variables, ~/.netrc, ~/.aws or a key."
+        return [Input(shown, error=UserError("password-in-url", shown, what, hint))]
     try:
         place = Place(url)
         if has_magic(url):

@@ -12,6 +12,7 @@ import threading
 import time
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from analyzer.errors import UserError
 from analyzer.sources.apart import use_without_scapy
@@ -70,6 +71,18 @@ def is_whole(url: str) -> bool:
 def has_magic(url: str) -> bool:
     """Whether this is a pattern."""
     return bool((_WEB_MAGIC if _scheme(url) in _WEB else _MAGIC).search(url))
+
+
+def without_password(url: str) -> str:
+    """The same with *** in the place of a password, if there is one."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets that are no address: the driver says so
+        return url
+    name, mark, _ = parts.netloc.rpartition("@")[0].partition(":")
+    if not mark:
+        return url
+    return urlunsplit(parts._replace(netloc=f"{name}:***@{parts.netloc.rpartition('@')[2]}"))
 
 
 class Place:
