@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
@@ -120,16 +121,27 @@ def workers(store: Store, scheduler: str, count: int) -> Iterator[Workers]:
                 raise UserError("no-scheduler", f"--scheduler {scheduler}", what, hint) from None
             _same_version(client, scheduler)
         else:
-            cluster = distributed.LocalCluster(
-                n_workers=count,
-                threads_per_worker=1,
-                host="127.0.0.1",
-                dashboard_address="127.0.0.1:0",
-                env=_ENVIRONMENT,
-                silence_logs=logging.CRITICAL,
+            client = stack.enter_context(
+                distributed.Client(stack.enter_context(_of_here(distributed, count)))
             )
-            client = stack.enter_context(distributed.Client(stack.enter_context(cluster)))
         yield Workers(client, store, client.dashboard_link)
+
+
+def _of_here(distributed: Any, count: int) -> Any:
+    """Workers of this machine. Until they have loaded what keeps them calm they inherit it."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        return distributed.LocalCluster(
+            n_workers=count,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            env=_ENVIRONMENT,
+            preload=["analyzer.cluster.calm"],
+            silence_logs=logging.CRITICAL,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def imported() -> Any:

@@ -115,10 +115,15 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
-def started(rotated: list[str], work: Path, *arguments: str) -> subprocess.Popen[str]:
+def started(rotated: list[str], work: Path, *arguments: str, **options: Any) -> subprocess.Popen[str]:
     arguments = (*rotated, "--engine", "dask", "--jobs", "2", "--work", str(work), *arguments)
     return subprocess.Popen(
-        line(*arguments, "-o", "json"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+        line(*arguments, "-o", "json"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        **options,
     )
 
 
@@ -134,6 +139,18 @@ def test_a_worker_is_killed_in_the_middle(
     assert first.returncode == 0, complaints
     assert json.loads(told) == expected
     assert "Traceback" not in complaints
+
+
+def test_a_terminal_interrupts_all_of_it(rotated: list[str], tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    with started(rotated, work, start_new_session=True) as first:
+        wait_for(lambda: len(done(work, "map_piece")) > 0 or first.poll() is not None)
+        every = children(first.pid)
+        os.killpg(first.pid, signal.SIGINT)
+        told, complaints = first.communicate(timeout=_WAIT)
+    assert (first.returncode, told) == (130, "")
+    assert "Traceback" not in complaints
+    wait_for(lambda: not any(Path(f"/proc/{process}/cmdline").exists() for process in every))
 
 
 def test_a_run_that_was_killed_is_gone_on_with(rotated: list[str], expected: Any, tmp_path: Path) -> None:
