@@ -205,6 +205,11 @@ def test_analyze_writes_parquet_and_other_formats(capsys: Capsys, tmp_path: Path
         (["export", "--to", "parquet", "FULL"], "there is something in this directory"),
         (["export", "--to", "parquet", "FULL/file"], "cannot be written"),
         (["export", "--to", "excel", "new"], "there is no such kind of table"),
+        (["export", "--to", "parquet", "--jobs"], "the directory is missing"),
+        (["export", "--to", "csv", "s3://bucket/tables"], "this is written to this machine only"),
+        (["analyze", "-o", "parquet=s3://bucket/tables"], "this is written to this machine only"),
+        (["analyze", "-o", "csv=https://host/verdicts.csv"], "this is written to this machine only"),
+        (["analyze", "--carve", "s3://bucket/failed"], "this is written to this machine only"),
     ],
 )
 def test_what_cannot_be_written_is_said(

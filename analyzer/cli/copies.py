@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from analyzer.cli.output import Outputs, Target
+from analyzer.cli.output import Outputs, Target, refuse_url
 from analyzer.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def refuse_what_cannot_be_carved(folder: str | None, captures: Sequence[str]) ->
     if folder is None:
         return
     where, path = f"--carve {folder}", Path(folder)
+    refuse_url(where, folder)
     if path.exists() and not path.is_dir():
         raise UserError("not-a-directory", where, "this is no directory", "name a new one, or an empty one")
     if path.is_dir() and any(path.iterdir()):

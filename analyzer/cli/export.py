@@ -8,6 +8,7 @@ import click
 
 from analyzer.cli.host_options import host_options
 from analyzer.cli.messages import complain
+from analyzer.cli.output import refuse_url
 from analyzer.cli.progress import Progress
 from analyzer.cli.rule_options import RuleOptions, rule_options
 from analyzer.errors import UserError
@@ -69,6 +70,9 @@ def command(
     form, folder = to
     if form not in ("parquet", "csv"):
         raise UserError("unknown-format", f"--to {form}", "there is no such kind of table", "parquet or csv")
+    if folder.startswith("-"):
+        raise UserError("no-folder", f"--to {form}", "the directory is missing", f"--to {form} DIR")
+    refuse_url(f"--to {form} {folder}", folder)
     if captures.count("-") > 1:
         raise UserError("two-inputs", "-", "standard input can be read once only", "give files instead.")
     rules = chosen.load()

@@ -120,11 +120,22 @@ def _take_files(following: Following, speaker: _Speaker, is_over: Callable[[], b
         if step:
             speaker.say(following, step.news, step.standing)
         elif once:
+            _say_what_is_left(following)
             return
         if not step or following.asks_again:
             until = monotonic() + _POLL_SECONDS
             while monotonic() < until and not is_over():
                 sleep(_LOOK_SECONDS)
+
+
+def _say_what_is_left(following: Following) -> None:
+    """Nothing more is finished: which file is not, or that there was none at all."""
+    unfinished = following.rotation.unfinished
+    if unfinished:
+        quiet = following.rotation.quiet
+        complain(f"{unfinished}: was written less than {quiet:g} s ago: left for the next run (--quiet)")
+    elif not following.captures:
+        complain(f"{following.rotation.name}: there is no capture there that can be read yet")
 
 
 class _Speaker:

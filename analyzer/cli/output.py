@@ -37,7 +37,15 @@ def _target(text: str, formats: Mapping[str, Format]) -> Target:
         raise UserError("unknown-format", f"-o {text}", f"there is no format `{name}`", hint)
     if sign and not path:
         raise UserError("no-file", f"-o {text}", "the name of the file is missing")
+    refuse_url(f"-o {text}", path)
     return Target(name, "" if path in _STDOUT else path, formats[name])
+
+
+def refuse_url(where: str, path: str) -> None:
+    """Raises UserError where something is to be written behind a URL: nothing here does."""
+    if "://" in path:
+        what, hint = "this is written to this machine only", "give a path, and copy it there afterwards."
+        raise UserError("url-for-output", where, what, hint)
 
 
 def output_option(formats: Mapping[str, Format] = FORMATS) -> Callable[[Command], Command]:

@@ -93,10 +93,15 @@ def analyze(
 
 def _refuse_what_is_read_once(files: Sequence[Input]) -> None:
     for file in files:
-        if file.path == PATH or (not file.error and not file.size):
+        if file.path == PATH or _is_pipe(file.path):
             what = "this can be read once only, by one process"
             hint = "write it into a file first, or leave --engine dask out."
             raise UserError("not-for-cluster", file.path, what, hint)
+
+
+def _is_pipe(path: str) -> bool:
+    """Whether something else than a file is there; what is not there is said by who reads it."""
+    return not is_url(path) and Path(path).exists() and not Path(path).is_file()
 
 
 @contextmanager

@@ -105,7 +105,8 @@ def _captures(report: Report) -> Iterable[str]:
             yield f"  {moment(min(times))}, {duration(max(times) - min(times))}"
     if len(wholes) > _FILES:
         frames = sum(file.packets for files in wholes[_FILES:] for file in files)
-        yield f"and {len(wholes) - _FILES} more captures with {count(frames, 'frame')}"
+        more = len(wholes) - _FILES
+        yield f"and {more} more capture{'' if more == 1 else 's'} with {count(frames, 'frame')}"
     for note in report.notes:
         yield from labelled("note", printable(note))
     for capture in report.captures:

@@ -46,6 +46,8 @@ class Rotation:
         self.quiet = quiet
         self.problems: list[str] = []
         """Sentences about files that are left alone, in the order in which they were met."""
+        self.unfinished = ""
+        """The file that was left alone the last time, as somebody may still write into it; empty for none."""
         self._taken: dict[str, Taken] = {}
         self._last: Taken | None = None
         self._left: set[tuple[str, int]] = set()
@@ -54,21 +56,26 @@ class Rotation:
         self._since: dict[str, tuple[int, float]] = {}
 
     def __getstate__(self) -> dict[str, object]:
-        return vars(self) | {"_listed": set(), "_seen": {}, "_since": {}, "problems": []}
+        return vars(self) | {"_listed": set(), "_seen": {}, "_since": {}, "problems": [], "unfinished": ""}
 
     def next(self) -> tuple[Input, int] | None:
         """The next finished file, and how many frames of it were read before; None where there is none now.
 
         Raises UserError where the directory cannot be read.
         """
+        self.unfinished = ""
         there = {one.path: one for one in self._begun()}
         self._forget(there)
         waiting = sorted(self._waiting(there), key=age)
         last = self._last and there.get(self._last.path)
         if last and self._last and last.first == self._last.first and last.size > self._last.size:
-            return (last, self._last.packets) if waiting or self._is_settled(last) else None
-        if waiting and (len(waiting) > 1 or self._is_settled(waiting[0])):
+            if waiting or self._is_settled(last):
+                return last, self._last.packets
+            self.unfinished = last.path
+        elif waiting and (len(waiting) > 1 or self._is_settled(waiting[0])):
             return waiting[0], 0
+        elif waiting:
+            self.unfinished = waiting[0].path
         return None
 
     def took(self, one: Input, packets: int, *, whole: bool = True) -> None:

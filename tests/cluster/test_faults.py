@@ -83,6 +83,14 @@ def test_a_file_that_vanishes_is_named_and_the_others_are_told_of(tmp_path: Path
     assert found["flows"] == expected["flows"]
 
 
+def test_a_file_that_was_never_there_is_named_and_the_others_are_told_of(tmp_path: Path) -> None:
+    paths = copies(tmp_path)
+    Path(paths[1]).unlink()
+    found = run(paths, tmp_path / "work", nothing)
+    assert "no such file" in found["captures"][1]["problems"][0]
+    assert found["flows"]
+
+
 def test_a_file_that_vanishes_before_it_is_read_again(tmp_path: Path) -> None:
     paths = copies(tmp_path)[2:]
 

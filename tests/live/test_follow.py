@@ -430,6 +430,16 @@ def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert "there is no such directory" in run.stderr
 
 
+def test_what_a_single_run_leaves_is_said(frames: list[Frame], tmp_path: Path) -> None:
+    empty = subprocess.run(line(tmp_path, "--once"), capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (empty.returncode, "there is no capture there" in empty.stderr) == (0, True)
+    write(tmp_path / "new.pcap", pcap(frames), time.time())
+    new = subprocess.run(
+        line(tmp_path, "--once", "--quiet", "1000"), capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert (new.returncode, "new.pcap: was written less than 1000 s ago" in new.stderr) == (0, True)
+
+
 def test_state_and_once_need_follow(tmp_path: Path) -> None:
     arguments = [sys.executable, "-m", "analyzer", "live", "--state", str(tmp_path / "state")]
     done = subprocess.run(arguments, capture_output=True, text=True, cwd=ROOT, check=False)
