@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,11 @@ from analyzer.sources.series import age, family
 
 QUIET = 30.0
 """Seconds without a change after which the newest file counts as finished, where its writer is not seen."""
+
+
+_UNREADABLE = ("no-permission", "unreadable-file")
+_NAMED_SO = re.compile(r"\.(?:pcap|pcapng|cap)[0-9]*(?:\.\w+)?$")
+"""Names of files that ought to be captures, compressed or not."""
 
 
 class _Seen(NamedTuple):
@@ -92,8 +98,12 @@ class Rotation:
             known = self._seen.get(one.path)
             if known is None or (known.size, known.changed) != (one.size, changed):
                 looked = begun(one)
+                why = looked.error.reference if looked.error else ""
+                if why == "not-a-capture" and not self._is_settled(one):
+                    continue  # somebody may just have begun it
                 known = self._seen[one.path] = _Seen(one.size, changed, looked.first)
-                if looked.error and looked.error.reference in ("no-permission", "unreadable-file"):
+                worth_a_word = why in _UNREADABLE or (why == "not-a-capture" and _NAMED_SO.search(one.path))
+                if looked.error and worth_a_word:
                     self._leave(one.path, 0, f"{looked.error.what}: left out")
             if known.first is not None:
                 yield Input(one.path, known.first, one.size)

@@ -440,6 +440,12 @@ def test_what_a_single_run_leaves_is_said(frames: list[Frame], tmp_path: Path) -
     assert (new.returncode, "new.pcap: was written less than 1000 s ago" in new.stderr) == (0, True)
 
 
+def test_a_file_of_zeros_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "zeros.pcap", bytes(2000))
+    done = subprocess.run(line(tmp_path, "--once"), capture_output=True, text=True, cwd=ROOT, check=False)
+    assert "zeros.pcap: the file is not a capture" in done.stderr
+
+
 def test_state_and_once_need_follow(tmp_path: Path) -> None:
     arguments = [sys.executable, "-m", "analyzer", "live", "--state", str(tmp_path / "state")]
     done = subprocess.run(arguments, capture_output=True, text=True, cwd=ROOT, check=False)
