@@ -54,7 +54,7 @@ class Store:
 
     def get(self, name: str) -> Any:
         """The value of that name. It was written by ourselves: who can write here can run code as we do."""
-        return pickle.loads(self.read(name))  # noqa: S301
+        return pickle.loads(self.read(name))  # noqa: S301  (as said)
 
     def remove(self, name: str) -> None:
         """Forget it; nothing happens where it is gone already."""
@@ -63,7 +63,7 @@ class Store:
                 self._remote()[0].rm_file(self._at(name))
             else:
                 Path(self._at(name)).unlink(missing_ok=True)
-        except Exception:
+        except Exception:  # each driver has its own
             return
 
     def _at(self, name: str) -> str:
@@ -99,7 +99,7 @@ class Store:
         for pause in (*_PAUSES, None):
             try:
                 return call()
-            except Exception as error:
+            except Exception as error:  # each driver has its own
                 if pause is None or getattr(error, "errno", None) in _FOR_EVER:
                     raise self._said(name, error) from None
                 time.sleep(pause)

@@ -150,7 +150,7 @@ def imported() -> Any:
     os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")
     try:
         import distributed
-        import polars  # noqa: F401
+        import polars  # noqa: F401  (the workers need it; better said now)
     except ImportError as error:
         hint = "pip install 'errnoscope[cluster]'"
         raise UserError("no-cluster", "--engine dask", f"{error.name} is not installed", hint) from None
