@@ -16,7 +16,7 @@ IPV4, TCP, UDP, IPV6, GRE = 4, 6, 17, 41, 47
 ICMP = {4: 1, 6: 58}
 """Protocol number of ICMP, by IP version."""
 
-V4 = np.dtype(
+_V4 = np.dtype(
     [
         ("first", "u1"),  # version, header length in words
         ("tos", "u1"),
@@ -30,7 +30,7 @@ V4 = np.dtype(
         ("dst", ">u4"),
     ]
 )
-V6 = np.dtype(
+_V6 = np.dtype(
     [
         ("first", "u1"),  # version, half of the traffic class
         ("label", "V3"),
@@ -44,7 +44,7 @@ V6 = np.dtype(
     ]
 )
 _BEGIN = np.dtype([("first", "u1"), ("tos", "u1"), ("total", ">u2"), ("length", ">u2")])  # of either version
-MORE, OFFSET = 0x2000, 0x1FFF  # in ``fragment``
+_MORE, _OFFSET = 0x2000, 0x1FFF  # in ``fragment``
 _EXTENSION = np.dtype([("next", "u1"), ("length", "u1"), ("offset", ">u2"), ("ident", ">u4")])
 
 _HOP_BY_HOP, _ROUTING, _FRAGMENT, _AH, _DESTINATION = 0, 43, 44, 51, 60
@@ -63,8 +63,8 @@ ANY_LENGTH = 2 * _MAX_UNSTATED
 class Packets:
     """IP packets of one version, in file order.
 
-    spans: stand at the transport header, and stop where the IP packet ends; header: (k,) of ``V4`` or
-    ``V6``; protocol: uint8 (k,), of the transport header; more: those that are a fragment behind which
+    spans: stand at the transport header, and stop where the IP packet ends; header: (k,) of ``_V4`` or
+    ``_V6``; protocol: uint8 (k,), of the transport header; more: those that are a fragment behind which
     others follow, and ident: int64 (k,), the datagrams' identification; None where there is no fragment.
     later: fragments of TCP that are not the first, with ``offset`` int64 (k,), bytes into the datagram.
     """
@@ -143,9 +143,9 @@ def makes_sense(spans: Spans, version: NDArray[np.uint8]) -> Bools:
     room = spans.stop - spans.at
     size = (header["first"] & 0x0F).astype(np.int64) * 4
     total = header["total"].astype(np.int64)
-    is4 = (size >= V4.itemsize) & ((total == 0) | (total >= size)) & (np.maximum(total, size) <= room)
-    is6 = header["length"].astype(np.int64) + V6.itemsize <= room
-    least = np.where(version == 4, V4.itemsize, V6.itemsize)
+    is4 = (size >= _V4.itemsize) & ((total == 0) | (total >= size)) & (np.maximum(total, size) <= room)
+    is6 = header["length"].astype(np.int64) + _V6.itemsize <= room
+    least = np.where(version == 4, _V4.itemsize, _V6.itemsize)
     said = (version != 0) & (header["first"] >> 4 == version)
     good: Bools = said & ~spans.lack(least) & np.where(version == 4, is4, is6)
     return good
@@ -163,26 +163,26 @@ def packets(spans: Spans, version: int, rejects: Rejects, quoted: bool = False) 
 
 def _packets4(spans: Spans, rejects: Rejects, quoted: bool) -> Packets:
     """RFC 791 section 3.1."""
-    header = spans.gather(V4)
+    header = spans.gather(_V4)
     first = header["first"].copy()
     size = (first & 0x0F).astype(np.int64) * 4
     total, beyond = _wire_length(header["total"].astype(np.int64), spans, quoted)
     protocol = header["protocol"].copy()
-    fragment = header["fragment"] & (MORE | OFFSET)
-    bad = (first >> 4 != 4) | (size < V4.itemsize) | (total < size)
+    fragment = header["fragment"] & (_MORE | _OFFSET)
+    bad = (first >> 4 != 4) | (size < _V4.itemsize) | (total < size)
     keep = rejects.sift(
         spans,
-        (spans.lack(V4.itemsize), Undecoded.TRUNCATED),
+        (spans.lack(_V4.itemsize), Undecoded.TRUNCATED),
         (bad, Undecoded.BAD_IP_HEADER),
         (spans.lack(size), Undecoded.TRUNCATED),
         (beyond, Undecoded.LENGTH_BEYOND_FRAME),
         (_is_other(protocol, 4), Undecoded.OTHER_PROTOCOL),
-        (fragment & OFFSET != 0, Undecoded.LATER_FRAGMENT),
+        (fragment & _OFFSET != 0, Undecoded.LATER_FRAGMENT),
     )
     result = Packets(4, spans.moved(spans.at + size, spans.at + total), header, protocol)
     if fragment.any():
-        offset = (fragment & OFFSET).astype(np.int64) * 8
-        more, ident = fragment & MORE != 0, header["id"].astype(np.int64)
+        offset = (fragment & _OFFSET).astype(np.int64) * 8
+        more, ident = fragment & _MORE != 0, header["id"].astype(np.int64)
         result = _with_fragments(replace(result, more=more, ident=ident), offset, rejects)
     return result if keep is None else replace(result.take(keep), later=result.later)
 
@@ -196,14 +196,14 @@ def _with_fragments(packets: Packets, offset: NDArray[np.int64], rejects: Reject
 
 def _packets6(spans: Spans, rejects: Rejects, quoted: bool) -> Packets:
     """RFC 8200 section 3. A jumbogram (RFC 2675) states the length 0 and is as long as its frame."""
-    header = spans.gather(V6)
+    header = spans.gather(_V6)
     length = header["length"].astype(np.int64)
     total, beyond = _wire_length(length + 40 * (length > 0), spans, quoted)
-    bad = (header["first"] >> 4 != 6) | (total < V6.itemsize)
+    bad = (header["first"] >> 4 != 6) | (total < _V6.itemsize)
     chain = _walk(spans, spans.at + total, header["next"].copy())
     keep = rejects.sift(
         spans,
-        (spans.lack(V6.itemsize), Undecoded.TRUNCATED),
+        (spans.lack(_V6.itemsize), Undecoded.TRUNCATED),
         (bad | chain.bad, Undecoded.BAD_IP_HEADER),
         (chain.cut, Undecoded.TRUNCATED),
         (beyond, Undecoded.LENGTH_BEYOND_FRAME),
@@ -272,7 +272,7 @@ def _walk(spans: Spans, stop: NDArray[np.int64], protocol: NDArray[np.uint8]) ->
     """
     count = len(spans)
     chain = _Chain(
-        spans.at + V6.itemsize,
+        spans.at + _V6.itemsize,
         protocol,
         *np.zeros((4, count), dtype=np.bool_),
         *np.zeros((2, count), dtype=np.int64),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.decode import icmp, ip, link, neighbours, tcp, tunnels, udp, usual
+from analyzer.decode import icmp, ip, link, neighbours, tcp, tunnels, udp
 from analyzer.decode.fragments import First, Fragments, Later, first_fragments, later_fragments
 from analyzer.decode.link import Located
 from analyzer.decode.rows import PLACE, Rows
@@ -53,9 +53,6 @@ def _decode(block: FrameBlock, fragments: Fragments | None, rejects: Rejects, ro
     for depth in range(tunnels.MAX_DEPTH + 1):
         inside: list[Located] = []
         for spans, version in located:
-            unusual = usual.decode(spans, version, rows)
-            if unusual is not None:
-                spans, version = spans.take(unusual), version.take(unusual)
             for packets in ip.decode(spans, version, rejects):
                 shortened += _shortened(packets, block) if depth == 0 else 0
                 inside += _transport(packets, rejects, rows, is_deepest=depth == tunnels.MAX_DEPTH)

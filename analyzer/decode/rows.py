@@ -84,10 +84,6 @@ class Rows:
                 self._columns[name] = self._blank(name)
             self._columns[name][rows] = value
 
-    def remove(self, index: NDArray[np.int64]) -> None:
-        """These frames, int64 (k,), have no row, or get another one."""
-        self._is_there[index] = False
-
     def finish(self) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]]]:
         """The frames' indices, int64 (rows,), ascending, and every column that is wanted, (rows,)."""
         index = np.flatnonzero(self._is_there).astype(np.int64, copy=False)

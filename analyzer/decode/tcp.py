@@ -31,7 +31,7 @@ HEADER = np.dtype(
         ("tsecr", ">u4"),
     ]
 )
-DIRECT = ("sport", "dport", "seq", "ack", "flags", "window")
+_DIRECT = ("sport", "dport", "seq", "ack", "flags", "window")
 
 _TIMESTAMPS_VALUES = np.dtype([("tsval", ">u4"), ("tsecr", ">u4")])
 
@@ -65,7 +65,7 @@ for _name, _kind in {
 }.items():
     _DIGIT[_kind] = Layout.DIGITS[_name]
 _FAST_CLOSE, _RESET = 7, 8  # MPTCP subtypes
-NOP_NOP_TIMESTAMPS = 0x0101080A  # the layout that RFC 7323 appendix A recommends
+_NOP_NOP_TIMESTAMPS = 0x0101080A  # the layout that RFC 7323 appendix A recommends
 _MAX_STEPS = 40  # a header has at most 40 bytes of options
 _MAX_SCALE = 14  # RFC 7323 section 2.3: a larger one counts as 14
 
@@ -89,7 +89,7 @@ def decode(packets: Packets, rejects: Rejects, rows: Rows) -> None:
     told = promised(spans.buffer, spans.at + size, np.minimum(spans.end, spans.stop), room - size)
     rows.add(
         spans.index,
-        {"protocol": TCP, "payload": room - size, **{name: header[name] for name in DIRECT}},
+        {"protocol": TCP, "payload": room - size, **{name: header[name] for name in _DIRECT}},
         {PLACE: spans.at + size},
         packets.endpoints(),
         packets.carrier(),
@@ -128,7 +128,7 @@ class _Options:
 def _options(spans: Spans, header: NDArray[np.void], size: NDArray[np.int64]) -> Columns:
     """Columns of the options in headers of ``size`` bytes, int64 (k,)."""
     is_syn = header["flags"] & Flag.SYN != 0  # whose options are all looked at, for their order
-    usual = (size >= 32) & (header["option"] == NOP_NOP_TIMESTAMPS) & ~is_syn & ~spans.lack(32)
+    usual = (size >= 32) & (header["option"] == _NOP_NOP_TIMESTAMPS) & ~is_syn & ~spans.lack(32)
     if usual.all():
         values = {"has_ts": usual, "tsval": header["tsval"], "tsecr": header["tsecr"]}
     else:

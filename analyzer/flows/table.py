@@ -164,11 +164,6 @@ class FlowTable:
         self._used = 0
         self._room = 1024
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Arrays that were unpickled do not own their memory, so that they could not be made larger."""
-        self.__dict__.update(state)
-        self._columns = {name: column.copy() for name, column in self._columns.items()}
-
     def __getitem__(self, name: str) -> Values:
         """The column of all slots, those that are free included: (room,) or (room, 2)."""
         return self._columns[name]

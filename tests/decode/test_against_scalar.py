@@ -12,10 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analyzer.decode import decode, link, usual
+from analyzer.decode import decode
 from analyzer.decode.fragments import Fragments
-from analyzer.decode.rows import Rows as RowsOfBlock
-from analyzer.decode.spans import Rejects
 from analyzer.model.blocks import FrameBlock
 from analyzer.model.columns import ROW_FIELDS, PacketColumns, Undecoded
 from tests.captures import frames_of, sample
@@ -224,6 +222,4 @@ def test_blocks_of_usual_packets_with_others_among_them(version: int, seed: int)
         frame = rng.choice(USUAL[version] if rng.random() < 0.8 else others)
         frames.append(mutated(frame, rng) if rng.random() < 0.4 else (frame, len(frame)))
     block = block_of([frame for frame, _ in frames], original=[length for _, length in frames])
-    (spans, versions), *_ = link.locate(block, Rejects(len(block)))
-    assert usual.decode(spans, versions, RowsOfBlock(len(block))) is not None
     check(block)
