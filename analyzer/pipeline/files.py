@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import Protocol
 
+from analyzer.flows.legs import ToldLegs
 from analyzer.logs.open import LogSource
 from analyzer.matching.load import load_rules, rules_folder
 from analyzer.matching.match import Matcher
@@ -23,6 +24,7 @@ from analyzer.pipeline.begun import Begun, batch_rows
 from analyzer.pipeline.engine import Engine
 from analyzer.pipeline.logs import explained, opened_logs
 from analyzer.pipeline.reading import Progress, Reading
+from analyzer.pipeline.shares import AnewError
 from analyzer.sources.inputs import Input, Named, inputs
 from analyzer.sources.series import series
 from analyzer.verdicts.choose import choose
@@ -73,7 +75,7 @@ def analyze(
         matcher = Matcher(known)
         engines: list[Engine] = []
 
-        def engine(read_once: bool) -> Engine:
+        def engine(*, read_once: bool = False, legs: ToldLegs | None = None) -> Engine:
             first_flow = engines.pop().next_flow if engines else 0
             made = Engine(
                 matcher,
@@ -84,14 +86,21 @@ def analyze(
                 keep_blocks=read_once,
                 seeing=seeing,
                 first_flow=first_flow,
+                legs=legs,
             )
             engines.append(made)
             return made
 
-        reading = Reading(engine, files, progress, max_frames, jobs, begun, seeing)
-        for members in series(files):
-            reading.series(members)
-        return reading
+        def reading(jobs: int | None, begun: Begun | None) -> Reading:
+            made = Reading(engine, files, progress, max_frames, jobs, begun, seeing)
+            for members in series(files):
+                made.series(members)
+            return made
+
+        try:
+            return reading(jobs, begun)
+        except AnewError as error:
+            return reading(error.jobs, None)
 
     return reported(
         captures,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import Protocol
 
 from analyzer.errors import UserError
-from analyzer.flows.keys import Sorted
+from analyzer.flows.legs import ToldLegs
 from analyzer.model.blocks import FrameBlock
 from analyzer.model.capture import Capture
 from analyzer.model.finding import FlowResult
@@ -15,9 +16,10 @@ from analyzer.model.report import Totals
 from analyzer.model.seen import Seeing
 from analyzer.model.summary import Summary
 from analyzer.parallel import KilledError
-from analyzer.pipeline.begun import Begun, Opened, counted_on, read_sorted, works_ahead
+from analyzer.pipeline.begun import Begun, Opened, counted_on, read_sorted, shares_of, works_ahead
 from analyzer.pipeline.engine import Engine, ReadMessages
 from analyzer.pipeline.messages import Heard, MessageReader
+from analyzer.pipeline.shares import Shares
 from analyzer.sources.inputs import Input, beginning, open_input
 from analyzer.sources.series import Seam
 from analyzer.verdicts.places import Places, in_files
@@ -28,12 +30,22 @@ Progress = Callable[[int, int], None]
 """Told how many bytes of the files were read, and how many they have."""
 
 
+class MakesEngines(Protocol):
+    """Gives an engine for the next capture."""
+
+    def __call__(self, *, read_once: bool = False, legs: ToldLegs | None = None) -> Engine:
+        """``read_once``: it cannot be read a second time; ``legs``: it is for a share of the flows."""
+
+
 class Reading:
-    """Reads files, and joins those that are one capture. ``begun`` is the only one, if it is read already."""
+    """Reads files, and joins those that are one capture. ``begun`` is the only one, if it is read already.
+
+    The only file may be followed by several engines, each its ``shares``: then AnewError may be raised.
+    """
 
     def __init__(
         self,
-        engine: Callable[[bool], Engine],
+        engine: MakesEngines,
         files: Sequence[Input],
         progress: Progress | None,
         max_frames: int,
@@ -71,7 +83,7 @@ class Reading:
                 if apart or not (begin and joined.goes_on_with(begin)):
                     self._finish(joined)
                     joined = None
-            joined = joined or _Joined(self._engine(not self._files[index].size))
+            joined = joined or _Joined(self._engine(read_once=not self._files[index].size))
             self._file(index, joined)
             if self.captures[index].damage:
                 self._finish(joined)  # what is missing now is no silence
@@ -94,16 +106,28 @@ class Reading:
         if self._seeing:
             self._seeing.begin(index, joined.before)
         with source:
+            begun = self._begun or self._ahead(index, source, joined)
             try:
-                for taken in joined.read(
-                    source, ahead=works_ahead(self._files[index], self._jobs), begun=self._begun
-                ):
+                if begun and begun.shares > 1:
+                    joined.shares = Shares(self._engine, begun)
+                for taken in joined.read(source, begun):
                     if self._progress:
                         self._progress(self._read + taken, self._size)
             except KilledError:
+                if joined.shares:
+                    joined.shares.check()
                 what = "the process that read it was killed: by the system for want of memory, or by somebody"
                 hint = "--jobs 1 reads it without a second process."
                 raise UserError("reader-killed", source.capture.path, what, hint) from None
+
+    def _ahead(self, index: int, source: Opened, joined: _Joined) -> Begun | None:
+        """Have the file read by another process, where that pays."""
+        if not works_ahead(self._files[index], self._jobs):
+            return None
+        shares = shares_of(self._jobs) if len(self._files) == 1 and not self._seeing else 1
+        with suppress(OSError):  # no room for another process: this one does it all
+            return Begun(source, joined.seam, joined.engine.front, joined.before, shares=shares)
+        return None
 
     def _open(self, index: int) -> Opened:
         if self._begun:
@@ -112,11 +136,12 @@ class Reading:
 
     def _finish(self, joined: _Joined) -> None:
         self.found.append((joined.first, joined.finish(partial(self._messages, joined))))
-        joined.engine.add_to(self.totals)
-        self.services.merge(joined.engine.services)
-        self.twice.merge(joined.engine.twice)
+        engine = joined.judging
+        engine.add_to(self.totals)
+        self.services.merge(engine.services)
+        self.twice.merge(engine.twice)
         if joined.captures:
-            joined.captures[0].problems.extend(joined.engine.problems())
+            joined.captures[0].problems.extend(engine.problems())
 
     def _messages(self, joined: _Joined, flows: Sequence[Summary]) -> dict[int, Heard]:
         """Read the files once more, for what both ends of these flows said."""
@@ -153,6 +178,8 @@ class _Joined:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.shares: Shares | None = None
+        """They take the engine's place where the flows of the only file are shared out."""
         self.seam = Seam()
         self.captures: list[Capture] = []
         self._places = Places()
@@ -180,24 +207,23 @@ class _Joined:
         self.captures.append(capture)
         self._places.add(index, self.before)
 
-    def read(self, source: Opened, *, ahead: bool, begun: Begun | None) -> Iterator[int]:
+    def read(self, source: Opened, begun: Begun | None) -> Iterator[int]:
         """Read the file to its end; tells after each batch how many bytes of it were taken.
 
-        ``ahead``: a second process reads and decodes while this one tracks; it may have ``begun``.
+        Another process may have ``begun`` to read and decode it while this one tracks.
         """
-        for ordered, taken in self._rows(source, ahead=ahead, begun=begun):
-            self.engine.track(ordered)
-            yield taken
+        engine = self.judging
+        front = self.engine.front
+        for portion in begun.portions() if begun else read_sorted(source, self.seam, front, self.before):
+            engine.track(portion.ordered, portion.twins)
+            yield portion.taken
+        if begun:
+            self.seam, engine.front = begun.seam, begun.front
 
-    def _rows(self, source: Opened, *, ahead: bool, begun: Begun | None) -> Iterator[tuple[Sorted, int]]:
-        if ahead and not begun:
-            with suppress(OSError):  # no room for another process: this one does it all
-                begun = Begun(source, self.seam, self.engine.front, self.before)
-        if not begun:
-            yield from read_sorted(source, self.seam, self.engine.front, self.before)
-            return
-        yield from begun.rows()
-        self.seam, self.engine.front = begun.seam, begun.front
+    @property
+    def judging(self) -> Engine | Shares:
+        """What follows the flows."""
+        return self.shares or self.engine
 
     def places(self) -> Iterator[tuple[int, int]]:
         """The indices of its captures, in their order, and how many frames stand before each."""
@@ -205,5 +231,5 @@ class _Joined:
 
     def finish(self, read: ReadMessages) -> list[FlowResult]:
         """All results, with the numbers that the frames have in their files."""
-        results = self.engine.finish(read)
+        results = self.judging.finish(read)
         return results if len(self.captures) == 1 else [in_files(one, self._places) for one in results]
