@@ -141,9 +141,12 @@ def _sniffed(sniffer: Any, number: str) -> Input:
 
 
 def open_input(
-    one: Input, index: int, *, max_frames: int = MAX_FRAMES, piece: int = PIECE
+    one: Input, index: int, *, max_frames: int = MAX_FRAMES, piece: int = PIECE, mapped: bool = False
 ) -> CaptureSource | ScapySource | TsharkSource:
-    """Its source; ``index`` is what FrameBlock.capture is to be. Raises UserError."""
+    """Its source; ``index`` is what FrameBlock.capture is to be, ``mapped`` as for open_capture.
+
+    Raises UserError.
+    """
     if one.error:
         raise one.error
     if one.decoder:
@@ -156,7 +159,7 @@ def open_input(
         from analyzer.sources.scapy_packets import ScapySource
 
         return ScapySource(one.given, one.path, index, max_frames=max_frames)
-    return open_capture(one.path, index, max_frames=max_frames, piece=piece)
+    return open_capture(one.path, index, max_frames=max_frames, piece=piece, mapped=mapped)
 
 
 class _Lent:
