@@ -14,13 +14,14 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
-from multiprocessing import get_context
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+    from multiprocessing.process import BaseProcess
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -63,10 +64,11 @@ class Ahead:
 
     def __init__(self, items: Iterator[tuple[Arrays, Any]], takers: int = 1) -> None:
         self._memory = mmap.mmap(-1, SLOTS * ROOM)
-        pairs = [get_context("fork").Pipe() for _ in range(takers)]
+        pairs = [_pipe() for _ in range(takers)]
         self._pipes = [ours for ours, _ in pairs]
         theirs = [pipe for _, pipe in pairs]
         self._given = _taken(self._pipes[0], self._memory)
+        self._exit_code: int | None = None
         self._process: BaseProcess | None = _started(_make, items, self._memory, self._pipes, theirs)
         for pipe in theirs:
             pipe.close()
@@ -88,6 +90,11 @@ class Ahead:
         """That taker is another process by now."""
         self._pipes[taker].close()
 
+    def died_of(self, number: signal.Signals) -> bool:
+        """Whether the process, of which KilledError tells, was ended by this signal."""
+        self.close()
+        return self._exit_code == -number
+
     def close(self) -> None:
         """End the process; may be called more than once."""
         process, self._process = self._process, None
@@ -95,7 +102,7 @@ class Ahead:
             self._given.close()  # and with it the memory
             for pipe in self._pipes:
                 pipe.close()
-            _ended(process)
+            self._exit_code = _ended(process)
 
 
 class Beside:
@@ -105,7 +112,7 @@ class Beside:
     """
 
     def __init__(self, work: Callable[[Connection], None]) -> None:
-        self._pipe, theirs = get_context("fork").Pipe()
+        self._pipe, theirs = _pipe()
         self._said: deque[Any] = deque()
         self._process: BaseProcess | None = _started(_work, work, self._pipe, theirs)
         theirs.close()
@@ -149,6 +156,8 @@ def send(pipe: Connection, value: Any) -> None:
 
 
 def _started(target: Callable[..., None], *arguments: Any) -> BaseProcess:
+    from multiprocessing import get_context
+
     process = get_context("fork").Process(target=target, args=arguments, daemon=True)
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -158,10 +167,18 @@ def _started(target: Callable[..., None], *arguments: Any) -> BaseProcess:
     return process
 
 
-def _ended(process: BaseProcess) -> None:
+def _ended(process: BaseProcess) -> int | None:
     process.terminate()
     process.join()
+    code = process.exitcode
     process.close()
+    return code
+
+
+def _pipe() -> tuple[Connection, Connection]:
+    from multiprocessing import Pipe  # for small captures it would be a part of the whole time
+
+    return Pipe()
 
 
 def _leave_signals() -> None:
@@ -237,6 +254,8 @@ def _hand_over(items: Iterator[tuple[Arrays, Any]], memory: mmap.mmap, pipes: Se
 
 def _returned(pipes: Sequence[Connection], *, wait_for: bool) -> int | None:
     """The slot that a taker has read; None where there is none that need be waited for."""
+    from multiprocessing.connection import wait
+
     ready = wait(pipes, None if wait_for else 0)
     slot: int | None = next((pipe.recv() for pipe in pipes if pipe in ready), None)
     return slot

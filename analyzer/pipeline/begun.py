@@ -5,9 +5,10 @@ What is ahead may give the rows to several takers, each of which follows a share
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
-from typing import Any, NamedTuple, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
 
@@ -19,18 +20,28 @@ from analyzer.model.capture import Capture
 from analyzer.parallel import Ahead, Arrays, can_fork, processors
 from analyzer.pipeline.front import BATCH_ROWS, Front
 from analyzer.sources.inputs import Input, Named, inputs, open_input
-from analyzer.sources.open import CaptureSource
 from analyzer.sources.remote import is_url
-from analyzer.sources.scapy_packets import ScapySource
 from analyzer.sources.series import Seam
-from analyzer.sources.tshark_source import TsharkSource
+
+if TYPE_CHECKING:
+    from analyzer.sources.open import CaptureSource
+    from analyzer.sources.scapy_packets import ScapySource
+    from analyzer.sources.tshark_source import TsharkSource
+
+    Opened: TypeAlias = CaptureSource | ScapySource | TsharkSource
 
 _LARGE = 64 << 20
 """Bytes of a file from which on a second process pays."""
 _SHARES = 2
 """Reading takes about half as long as following the flows: more processes would wait for it."""
 
-Opened: TypeAlias = CaptureSource | ScapySource | TsharkSource
+
+class AnewError(Exception):
+    """This way it cannot be done, or not with the same answer: read all anew, by so many processes."""
+
+    def __init__(self, jobs: int) -> None:
+        super().__init__(jobs)
+        self.jobs = jobs
 
 
 class Portion(NamedTuple):
@@ -90,6 +101,10 @@ class Begun:
                 for name in (entry.name for entry in fields(Capture)):
                     setattr(self.source.capture, name, getattr(capture, name))
 
+    def lost_its_file(self) -> bool:
+        """Whether the process that KilledError tells of died because the file shrank, or its disk failed."""
+        return self._ahead.died_of(signal.SIGBUS)
+
     def leave(self, share: int) -> None:
         """Another process has that share by now."""
         self._ahead.leave(share)
@@ -115,7 +130,7 @@ def begun(
     if len(files) != 1 or not works_ahead(files[0], jobs):
         return None
     try:
-        source = open_input(files[0], 0, max_frames=max_frames)
+        source = open_input(files[0], 0, max_frames=max_frames, mapped=True)
     except UserError:
         return None
     try:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import itemgetter
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from analyzer.flows.legs import ToldLegs
-from analyzer.logs.open import LogSource
 from analyzer.matching.load import load_rules, rules_folder
 from analyzer.matching.match import Matcher
-from analyzer.model.application import Dissection
 from analyzer.model.blocks import MAX_FRAMES
 from analyzer.model.capture import Capture
 from analyzer.model.filter import EVERYTHING, Filter
@@ -20,17 +18,20 @@ from analyzer.model.host import DEFAULT_HOST, Host
 from analyzer.model.report import Report, Totals
 from analyzer.model.rule import Rule
 from analyzer.model.seen import Seeing
-from analyzer.pipeline.begun import Begun, batch_rows
+from analyzer.pipeline.begun import AnewError, Begun, batch_rows
 from analyzer.pipeline.engine import Engine
 from analyzer.pipeline.logs import explained, opened_logs
 from analyzer.pipeline.reading import Progress, Reading
-from analyzer.pipeline.shares import AnewError
 from analyzer.sources.inputs import Input, Named, inputs
 from analyzer.sources.series import series
 from analyzer.verdicts.choose import choose
 from analyzer.verdicts.incidents import incidents
 from analyzer.verdicts.services import Services
 from analyzer.verdicts.twice import Twice
+
+if TYPE_CHECKING:
+    from analyzer.logs.open import LogSource
+    from analyzer.model.application import Dissection
 
 
 def analyze(

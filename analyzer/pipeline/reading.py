@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from analyzer.errors import UserError
 from analyzer.flows.legs import ToldLegs
@@ -16,7 +16,7 @@ from analyzer.model.report import Totals
 from analyzer.model.seen import Seeing
 from analyzer.model.summary import Summary
 from analyzer.parallel import KilledError
-from analyzer.pipeline.begun import Begun, Opened, counted_on, read_sorted, shares_of, works_ahead
+from analyzer.pipeline.begun import AnewError, Begun, counted_on, read_sorted, shares_of, works_ahead
 from analyzer.pipeline.engine import Engine, ReadMessages
 from analyzer.pipeline.messages import Heard, MessageReader
 from analyzer.pipeline.shares import Shares
@@ -25,6 +25,9 @@ from analyzer.sources.series import Seam
 from analyzer.verdicts.places import Places, in_files
 from analyzer.verdicts.services import Services
 from analyzer.verdicts.twice import Twice
+
+if TYPE_CHECKING:
+    from analyzer.pipeline.begun import Opened
 
 Progress = Callable[[int, int], None]
 """Told how many bytes of the files were read, and how many they have."""
@@ -105,37 +108,60 @@ class Reading:
         joined.begin(source.capture, index)
         if self._seeing:
             self._seeing.begin(index, joined.before)
-        with source:
-            begun = self._begun or self._ahead(index, source, joined)
-            try:
-                if begun and begun.shares > 1:
-                    joined.shares = Shares(self._engine, begun)
-                for taken in joined.read(source, begun):
-                    if self._progress:
-                        self._progress(self._read + taken, self._size)
-            except KilledError:
-                if joined.shares:
-                    joined.shares.check()
-                what = "the process that read it was killed: by the system for want of memory, or by somebody"
-                hint = "--jobs 1 reads it without a second process."
-                raise UserError("reader-killed", source.capture.path, what, hint) from None
+        with source, self._watching(joined):
+            joined.begun = self._begun or self._ahead(index, source, joined)
+            if joined.begun and joined.begun.shares > 1:
+                joined.shares = Shares(self._engine, joined.begun)
+            for taken in joined.read(source):
+                if self._progress:
+                    self._progress(self._read + taken, self._size)
+
+    @contextmanager
+    def _watching(self, joined: _Joined) -> Iterator[None]:
+        """Says so where one of the other processes is killed; where it goes wrong none of them is left."""
+        alive = True
+        try:
+            yield
+            alive = False
+        except KilledError:
+            if joined.begun and joined.begun.lost_its_file():
+                raise AnewError(jobs=1) from None
+            if joined.shares:
+                joined.shares.check()
+            what = "a process that read it was killed: by the system for want of memory, or by somebody"
+            hint = "--jobs 1 reads it without other processes."
+            raise UserError("reader-killed", joined.captures[-1].path, what, hint) from None
+        finally:
+            if joined.shares and alive:
+                joined.shares.close()
 
     def _ahead(self, index: int, source: Opened, joined: _Joined) -> Begun | None:
         """Have the file read by another process, where that pays."""
         if not works_ahead(self._files[index], self._jobs):
             return None
         shares = shares_of(self._jobs) if len(self._files) == 1 and not self._seeing else 1
-        with suppress(OSError):  # no room for another process: this one does it all
+        try:
             return Begun(source, joined.seam, joined.engine.front, joined.before, shares=shares)
+        except OSError:  # no room for another process: this one does it all
+            if self._may_be_mapped(index):
+                raise AnewError(jobs=1) from None
         return None
 
     def _open(self, index: int) -> Opened:
         if self._begun:
             return self._begun.source
-        return open_input(self._files[index], index, max_frames=self._max_frames)
+        mapped = self._may_be_mapped(index)
+        return open_input(self._files[index], index, max_frames=self._max_frames, mapped=mapped)
+
+    def _may_be_mapped(self, index: int) -> bool:
+        """Whether another process reads it, and what was seen meanwhile can be forgotten if that dies."""
+        return works_ahead(self._files[index], self._jobs) and not self._seeing
 
     def _finish(self, joined: _Joined) -> None:
-        self.found.append((joined.first, joined.finish(partial(self._messages, joined))))
+        with self._watching(joined):
+            self.found.append((joined.first, joined.finish(partial(self._messages, joined))))
+        if joined.shares:
+            joined.shares.close()
         engine = joined.judging
         engine.add_to(self.totals)
         self.services.merge(engine.services)
@@ -178,6 +204,8 @@ class _Joined:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.begun: Begun | None = None
+        """Another process reads and decodes the last file, while this one tracks."""
         self.shares: Shares | None = None
         """They take the engine's place where the flows of the only file are shared out."""
         self.seam = Seam()
@@ -207,12 +235,9 @@ class _Joined:
         self.captures.append(capture)
         self._places.add(index, self.before)
 
-    def read(self, source: Opened, begun: Begun | None) -> Iterator[int]:
-        """Read the file to its end; tells after each batch how many bytes of it were taken.
-
-        Another process may have ``begun`` to read and decode it while this one tracks.
-        """
-        engine = self.judging
+    def read(self, source: Opened) -> Iterator[int]:
+        """Read the file to its end; tells after each batch how many bytes of it were taken."""
+        engine, begun = self.judging, self.begun
         front = self.engine.front
         for portion in begun.portions() if begun else read_sorted(source, self.seam, front, self.before):
             engine.track(portion.ordered, portion.twins)

@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
-from multiprocessing.connection import Connection
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +21,16 @@ from analyzer.model.finding import FlowResult
 from analyzer.model.report import Totals
 from analyzer.model.summary import LegRows, Summary
 from analyzer.parallel import Beside, received, send
-from analyzer.pipeline.begun import Begun
+from analyzer.pipeline.begun import AnewError, Begun
 from analyzer.pipeline.engine import Engine, ReadMessages
 from analyzer.pipeline.found import Found
 from analyzer.pipeline.front import Front
 from analyzer.pipeline.messages import Heard
 from analyzer.verdicts.services import Services
 from analyzer.verdicts.twice import Twice
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 Numbers = NDArray[np.int64]
 """Of the flows of a share, by their numbers in it, those that they have in the whole: (flows,), ascending."""
@@ -39,14 +41,6 @@ class Makes(Protocol):
 
     def __call__(self, *, legs: ToldLegs) -> Engine:
         """For a share, see Engine."""
-
-
-class AnewError(Exception):
-    """It cannot be done by shares and come out the same: read it anew, by so many processes."""
-
-    def __init__(self, jobs: int) -> None:
-        super().__init__(jobs)
-        self.jobs = jobs
 
 
 @dataclass(slots=True)
