@@ -75,32 +75,15 @@ class FindsTwins:
 
     def __init__(self) -> None:
         self._recent: Records = np.zeros(0, _SYN_AND_FIRST)
+        self._clock = 0
 
     def find(self, columns: PacketColumns, keys: NDArray[np.uint64]) -> list[Twin]:
         """As ``twins`` of all SYNs up to the end of these rows, what it did not give before.
 
         ``keys`` uint64 (n,) are those of the rows.
         """
-        if not len(columns):
-            return []
-        every, fresh = self._noted(columns, keys)
-        self._recent = where(every, every["clock"] > columns.clock.max() - LEG_NS)
-        found = where(every, fresh & (every["first_key"] != every["key"]))
-        names = ("number", "key", "first", "first_key")
-        return list(zip(*(found[name].tolist() for name in names), strict=True))
-
-    def _noted(self, columns: PacketColumns, keys: NDArray[np.uint64]) -> tuple[Records, NDArray[np.bool_]]:
-        """All SYNs that may be one packet with another one; which of them are, and were not noted before."""
-        rows = _syns(columns, np.zeros(0, np.int64))
-        hashes = _hashes(columns, rows)
-        chosen = _is_twice(np.concatenate([self._recent["hash"], hashes]))[len(self._recent) :]
-        chosen |= columns.clock[rows] > columns.clock.max() - LEG_NS
-        rows = rows[chosen]
-        noted = np.zeros(len(rows), _SYN_AND_FIRST)
-        noted["hash"], noted["key"], noted["first_key"] = hashes[chosen], keys[rows], keys[rows]
-        for name in ("number", "time", "clock"):
-            noted[name] = getattr(columns, name)[rows]
-        noted["first"] = noted["number"]
+        noted = self._noted(columns, keys)
+        self._clock = max(self._clock, columns.clock_end)
         every = np.concatenate([self._recent, noted])
         order = np.lexsort([every["number"], every["hash"]])
         every = take(every, order)
@@ -108,7 +91,25 @@ class FindsTwins:
         head = np.maximum.accumulate(np.where(near, 0, np.arange(len(every))))
         for name in ("first", "first_key"):
             every[name] = every[name][head]
-        return every, near & (order >= len(self._recent))
+        fresh = near & (order >= len(self._recent))
+        self._recent = where(every, every["clock"] > self._clock - LEG_NS)
+        found = where(every, fresh & (every["first_key"] != every["key"]))
+        names = ("number", "key", "first", "first_key")
+        return list(zip(*(found[name].tolist() for name in names), strict=True))
+
+    def _noted(self, columns: PacketColumns, keys: NDArray[np.uint64]) -> Records:
+        """The SYNs among the rows that may be one packet with one before them, or with one that follows."""
+        rows = _syns(columns, np.zeros(0, np.int64))
+        hashes = _hashes(columns, rows)
+        chosen = _is_twice(np.concatenate([self._recent["hash"], hashes]))[len(self._recent) :]
+        clock = np.maximum(columns.clock[rows], self._clock)
+        chosen |= clock > max(self._clock, columns.clock_end) - LEG_NS
+        rows = rows[chosen]
+        noted = np.zeros(len(rows), _SYN_AND_FIRST)
+        noted["hash"], noted["key"], noted["first_key"] = hashes[chosen], keys[rows], keys[rows]
+        noted["number"] = noted["first"] = columns.number[rows]
+        noted["time"], noted["clock"] = columns.time[rows], clock[chosen]
+        return noted
 
 
 class ToldLegs:

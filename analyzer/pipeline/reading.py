@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -127,7 +127,8 @@ class Reading:
             if joined.begun and joined.begun.lost_its_file():
                 raise AnewError(jobs=1) from None
             if joined.shares:
-                joined.shares.check()
+                with suppress(KilledError):
+                    joined.shares.check()
             what = "a process that read it was killed: by the system for want of memory, or by somebody"
             hint = "--jobs 1 reads it without other processes."
             raise UserError("reader-killed", joined.captures[-1].path, what, hint) from None
