@@ -136,6 +136,30 @@ def test_bad_use_of_the_process() -> None:
     assert "Traceback" not in done.stderr
 
 
+# Ctrl-C before anything is read
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        "os.kill(os.getpid(), signal.SIGINT)",
+        "one = type('One', (), {})(); two = weakref.ref(one, refuse); del one",
+    ],
+    ids=["imports", "where nothing can be raised"],
+)
+def test_an_interrupt_while_modules_are_imported(tmp_path: Path, meanwhile: str) -> None:
+    """The command's first import is click: here one during which Ctrl-C is pressed."""
+    (tmp_path / "click.py").write_text(
+        "import os, signal, sys, time, weakref\n"
+        "def refuse(_): raise KeyboardInterrupt\n"
+        "from analyzer.cli import start\n"
+        "sys.unraisablehook = start._cannot_be_raised\n"
+        f"{meanwhile}\ntime.sleep(30)\n"
+    )
+    done = command("--version", env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "errnoscope: interrupted\n")
+
+
 # Files that cannot be read
 
 
