@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 from pathlib import Path
@@ -11,6 +12,7 @@ from analyzer.errors import UserError
 from analyzer.model.blocks import MAX_FRAMES
 from analyzer.model.capture import Capture
 from analyzer.sources.compressed import Decompressed, compression_of
+from analyzer.sources.mapped import MappedWindow
 from analyzer.sources.pcap_file import PcapSource, is_pcap
 from analyzer.sources.pcapng_blocks import is_pcapng
 from analyzer.sources.pcapng_file import PcapngSource
@@ -59,11 +61,14 @@ _OPEN_ERRORS = {
 }
 
 
-def open_capture(path: str, index: int, *, max_frames: int = MAX_FRAMES, piece: int = PIECE) -> CaptureSource:
+def open_capture(
+    path: str, index: int, *, max_frames: int = MAX_FRAMES, piece: int = PIECE, mapped: bool = False
+) -> CaptureSource:
     """Opens the capture file ``path``, pcap or pcapng by its first bytes, and reads its header.
 
     ``-`` is standard input; a URL is read by fsspec. The file may be compressed with gzip, xz, zstd or lz4.
-    index: what FrameBlock.capture is to be; max_frames: frames of a block at most; piece: bytes read at once.
+    index: what FrameBlock.capture is to be; max_frames: frames of a block at most; piece: bytes read at once;
+    mapped: map it, where that can be: only for a process that may die of it, see ``sources.mapped``.
     Raises UserError where the file cannot be opened, is empty, no capture, or ends inside its header.
     """
     try:
@@ -73,7 +78,7 @@ def open_capture(path: str, index: int, *, max_frames: int = MAX_FRAMES, piece: 
     except ValueError:
         hint = "a path cannot contain a zero byte."
         raise UserError("no-such-file", repr(path), "this cannot be the name of a file", hint) from None
-    return open_stream(stream, path, index, max_frames=max_frames, piece=piece)
+    return open_stream(stream, path, index, max_frames=max_frames, piece=piece, mapped=mapped)
 
 
 def _file(path: str) -> Stream:
@@ -92,16 +97,17 @@ def open_stream(
     max_frames: int = MAX_FRAMES,
     piece: int = PIECE,
     live: bool = False,
+    mapped: bool = False,
 ) -> CaptureSource:
     """As open_capture, of an open stream that is read from here on; ``path`` is its name in messages.
 
-    ``live``: it goes on until somebody ends it, wherever that is.
+    ``live``: it goes on until somebody ends it, wherever that is; ``mapped``: as for open_capture.
 
     The stream belongs to the source, and is closed when UserError is raised.
     """
     name = NAME if path == PATH else path
     try:
-        window = Window(stream, piece, name)
+        window = _window(stream, piece, name, mapped=mapped)
         window.live = live
         return _maybe_compressed(window, Capture(path, ""), index, max_frames, piece)
     except OSError as error:
@@ -111,6 +117,12 @@ def open_stream(
         stream.close()
         where = name if error.where == path else error.where
         raise UserError(error.reference, where, error.what, error.hint) from None
+
+
+def _window(stream: Stream, piece: int, name: str, *, mapped: bool) -> Window:
+    if mapped and isinstance(stream, io.FileIO):
+        return MappedWindow(stream, piece, name)
+    return Window(stream, piece, name)
 
 
 def _maybe_compressed(

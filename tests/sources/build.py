@@ -11,7 +11,7 @@ import numpy as np
 
 from analyzer.model.blocks import MAX_FRAMES, SLACK
 from analyzer.model.capture import Capture
-from analyzer.sources.open import open_stream
+from analyzer.sources.open import CaptureSource, open_stream
 from analyzer.sources.reading import PIECE
 from analyzer.sources.records import TUNING, Tuning
 
@@ -148,6 +148,11 @@ def read(data: bytes, *, max_frames=MAX_FRAMES, piece=PIECE, most: int | None = 
         Chunks(data, most), "file", 3, max_frames=max_frames, piece=min(piece, len(data) + 9)
     )
     source.tuning = tuning
+    return examined(source, max_frames)
+
+
+def examined(source: CaptureSource, max_frames: int = MAX_FRAMES) -> Read:
+    """Everything that a source numbered 3 gives, with FrameBlock's promises checked."""
     result = Read(source.capture)
     for frames in source.blocks():
         assert frames.capture == 3
