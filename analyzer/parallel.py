@@ -13,13 +13,14 @@ import sys
 import threading
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+    from multiprocessing.process import BaseProcess
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -60,6 +61,8 @@ class Ahead:
     """
 
     def __init__(self, items: Iterator[tuple[Arrays, Any]]) -> None:
+        from multiprocessing import get_context  # for small captures it would be a part of the whole time
+
         memory = mmap.mmap(-1, SLOTS * ROOM)
         context = get_context("fork")
         self._pipe, theirs = context.Pipe()

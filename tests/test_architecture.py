@@ -111,6 +111,28 @@ def test_quick_commands_import_nothing_heavy() -> None:
     assert told.stdout.splitlines()[-1] == "[]"
 
 
+def test_an_analysis_imports_nothing_that_it_does_not_need() -> None:
+    """Of a small capture starting is nearly all of the time: what other commands need waits."""
+    sample = PACKAGE.parent / "samples" / "rst-after-fin-send-first" / "client.pcap"
+    others = [
+        f"analyzer.pipeline.{name}" for name in ("copying", "following", "pictures", "tracing", "watching")
+    ]
+    others += [
+        "analyzer.alignment",
+        "analyzer.logs.reading",
+        "analyzer.model.log_line",
+        "analyzer.model.live",
+    ]
+    others += ["analyzer.sources.transcript", "analyzer.sources.dissection", "analyzer.sources.tshark_source"]
+    others += ["analyzer.cluster", "analyzer.view", "multiprocessing.connection", "subprocess", "secrets"]
+    code = (
+        f"import sys; from analyzer.cli.main import run; run(['analyze', {str(sample)!r}]); "
+        f"print(sorted(set({others!r}) & set(sys.modules)))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.splitlines()[-1] == "[]"
+
+
 def requirements(name: str, seen: set[str]) -> set[str]:
     """Names of all distributions that this one needs at run time."""
     for line in metadata.requires(name) or []:

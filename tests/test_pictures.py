@@ -13,8 +13,7 @@ from analyzer.model.finding import FlowResult
 from analyzer.model.flow import Kind
 from analyzer.model.picture import Picture
 from analyzer.model.report import Report
-from analyzer.pipeline import pictures
-from analyzer.pipeline.pictures import chains
+from analyzer.pipeline.pictures import chains, pictures
 from tests.captures import CAPTURES, SAMPLES, capture_name, sample
 from tests.crowd import ACK, BEGIN, PSH, RST, SECOND, Ends, Talk, crowd, write
 

@@ -27,15 +27,15 @@ from analyzer.cli.progress import Progress
 from analyzer.cli.rule_options import RuleOptions, rule_options
 from analyzer.cli.tables import apart, write_folders
 from analyzer.errors import UserError
-from analyzer.model.application import Dissection
 from analyzer.model.filter import Filter
 from analyzer.model.flow import MAX_FLOWS
 from analyzer.model.host import Host
-from analyzer.model.report import Report
 from analyzer.reports.formats import COPIES, FOLDERS, FORMATS
 
 if TYPE_CHECKING:
     from analyzer.cluster.run import Cluster
+    from analyzer.model.application import Dissection
+    from analyzer.model.report import Report
     from analyzer.pipeline.begun import Begun
 
 

@@ -8,8 +8,6 @@ from typing import Any
 
 import click
 
-from analyzer.model.application import Dissection
-
 
 def app_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the three options, as its parameter ``dissection``: None where nothing is asked for."""
@@ -27,7 +25,10 @@ def app_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def with_dissection(
         *arguments: Any, app: bool, keylog: str | None, show_secrets: bool, **others: Any
     ) -> Any:
-        wanted = Dissection(keylog or "", show_secrets) if app or keylog else None
-        return command(*arguments, dissection=wanted, **others)
+        if not app and not keylog:
+            return command(*arguments, dissection=None, **others)
+        from analyzer.model.application import Dissection
+
+        return command(*arguments, dissection=Dissection(keylog or "", show_secrets), **others)
 
     return with_dissection

@@ -138,7 +138,8 @@ def check(
     ``only`` is what counts, ``hosts`` what is known of client and server.
     """
     from analyzer.model.checked import Checked
-    from analyzer.pipeline import analyze, parts
+    from analyzer.pipeline import analyze
+    from analyzer.pipeline.parts import parts
 
     def read(*names: str) -> Report:
         return analyze(*names, rules=rules, client=hosts[0], server=hosts[1], only=only)

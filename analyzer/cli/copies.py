@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,6 +68,8 @@ def key_of(folder: str | None, *, anonymize: bool) -> bytes | None:
         raise UserError("nothing-to-anonymize", "--anonymize", "is for what --carve writes", hint)
     given = os.environ.get(KEY_VARIABLE, "")
     if not given:
+        import secrets  # with what it needs of hashes it takes 7 ms, and few ask for it
+
         key = secrets.token_bytes(KEY_BYTES)
         click.echo(f"key of the addresses, to map others alike: {KEY_VARIABLE}={key.hex()}", err=True)
         return key
@@ -85,7 +86,7 @@ def write_carved(folder: str | None, report: Report, key: bytes | None = None) -
     """
     if folder is None:
         return
-    from analyzer.pipeline import Pseudonyms, carve
+    from analyzer.pipeline.copying import Pseudonyms, carve
     from analyzer.reports.anonymous import anonymous
     from analyzer.reports.carve_index import INDEX, carvings, index_text
 
@@ -106,7 +107,7 @@ def draw(report: Report) -> dict[int, Picture]:
     """The packets of flows that are worth a picture, by the ``id()`` of each result; of pipes none."""
     if not all(Path(capture.path).is_file() for capture in report.captures):
         return {}
-    from analyzer.pipeline import pictures
+    from analyzer.pipeline.pictures import pictures
     from analyzer.reports.groups import worth_a_picture
 
     try:
@@ -124,7 +125,7 @@ def write_copies(reports: Outputs, report: Report) -> None:
         if len(report.captures) != 1:
             what = "is a copy of one capture, and these are several"
             raise UserError("one-capture", "-o pcapng", what, "call it once for each of them")
-        from analyzer.pipeline import annotate
+        from analyzer.pipeline.copying import annotate
         from analyzer.reports.comments import comments
 
         annotate(report.captures[0].path, comments(report), out)

@@ -27,7 +27,7 @@ from analyzer.reports.live_metrics import Counted
 from analyzer.reports.printable import printable
 
 if TYPE_CHECKING:
-    from analyzer.pipeline import Following
+    from analyzer.pipeline.following import Following
 
 _POLL_SECONDS = 1.0
 _LOOK_SECONDS = 0.1
@@ -53,7 +53,7 @@ def follow(
     chosen: RuleOptions,
 ) -> int:
     """Say what each file brings, until ``is_over``; the exit status. Raises UserError."""
-    from analyzer.pipeline import Following
+    from analyzer.pipeline.following import Following
 
     rules = chosen.load()
     only = replace(only, rules=rules.names)

@@ -145,7 +145,7 @@ def command(
       ssh host tcpdump -U -w - not port 22 | errnoscope live -
       errnoscope live --follow /var/captures --state /var/lib/errnoscope.state
     """
-    from analyzer.pipeline import interface_names, watch
+    from analyzer.pipeline.watching import interface_names, watch
 
     _give_memory_back()
     if list_interfaces:
@@ -337,7 +337,7 @@ def _sources(interfaces: tuple[str, ...], words: tuple[str, ...]) -> tuple[tuple
 
 def _no_interface(words: tuple[str, ...]) -> UserError:
     """What may have been meant by words without -i: an interface, or one much like it, a file, a filter."""
-    from analyzer.pipeline import interface_names
+    from analyzer.pipeline.watching import interface_names
 
     hint = "errnoscope live -i any; -D lists the interfaces; - reads a pipe"
     if not words:

@@ -120,4 +120,6 @@ def main() -> None:
         sys.exit(EXIT_BAD)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that lacks a sign is no reason to stop
-    sys.exit(run())
+    status = run()
+    gc.freeze()  # else the interpreter's end looks for circles among all objects that are left
+    sys.exit(status)

@@ -9,7 +9,7 @@ from analyzer.model.event import Event
 from analyzer.model.finding import FlowResult
 from analyzer.model.flow import SIDES
 from analyzer.model.rule import Rule, Sample
-from analyzer.pipeline import trace
+from analyzer.pipeline.tracing import trace
 
 
 def run_sample(rule: Rule, sample: Sample, rules: Sequence[Rule], captures: Path) -> str:

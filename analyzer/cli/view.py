@@ -108,7 +108,7 @@ def browsed(report: Report, rules: Chosen) -> Browsed:
 
 
 def _remembered(report: Report) -> Callable[[FlowResult], Picture | None]:
-    from analyzer.pipeline import pictures
+    from analyzer.pipeline.pictures import pictures
 
     known: dict[int, Picture | None] = {}
 
@@ -122,7 +122,7 @@ def _remembered(report: Report) -> Callable[[FlowResult], Picture | None]:
 
 def _export(report: Report, result: FlowResult) -> str:
     """Write the flow into a capture in the current directory. Raises UserError."""
-    from analyzer.pipeline import carve
+    from analyzer.pipeline.copying import carve
     from analyzer.reports.carve_index import carvings
 
     carved = carvings(replace(report, flows=(result,)), Path())
@@ -139,7 +139,7 @@ def _live(
     interfaces: tuple[str, ...], expression: str, only: Filter, hosts: tuple[Host, Host], rules: Chosen
 ) -> int:
     from analyzer.model.live import Wanted
-    from analyzer.pipeline import watch
+    from analyzer.pipeline.watching import watch
     from analyzer.view.app import Browser
     from analyzer.view.source import Browsed
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -38,6 +37,8 @@ def _file(path: Path) -> Iterator[str]:
 
 
 def _decoded(raw: IO[bytes], where: str, *, packed: bool = False) -> Iterator[str]:
+    import gzip  # most analyses have no logs
+
     try:
         with raw:
             for number, line in enumerate(gzip.GzipFile(fileobj=raw) if packed else raw):

@@ -21,6 +21,7 @@ import tokenize
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from operator import attrgetter
 from typing import Any, TypeAlias, TypeVar
@@ -57,48 +58,33 @@ class Condition:
     text: str
     fields_used: frozenset[str]
     test: Callable[[Any], bool] = field(compare=False, repr=False)
-    _parts: tuple[_Part, ...] = field(compare=False, repr=False)
 
     def explain_false(self, event: Any) -> str:
         """Say which of the parts joined by ``and`` are false for this event: one a line."""
-        false = [part for part in self._parts if not _compile(part.node)(event)]
-        return "\n".join(f"`{part.text}` is false: {part.say(event)}" for part in false)
+        source = _Source(self.text, partial(Where, ""), "")
+        parts = [(source.segment(part), part) for part in _conjuncts(_parse(source))]
+        false = [(text, part) for text, part in parts if not _compile(text, _variables(part))(event)]
+        return "\n".join(f"`{text}` is false: {_say(part, event)}" for text, part in false)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """An operand of the outermost ``and``."""
+def compile_condition(text: str, schema: Schema, where: Callable[[], Where], event: str = "") -> Condition:
+    """Check and compile a condition; raise DiagnosticsError with all that is wrong.
 
-    text: str
-    node: ast.expr
-    fields: tuple[str, ...]
-
-    def say(self, event: Any) -> str:
-        """Return what its fields are."""
-        said = []
-        for name in self.fields:
-            said.append(f"{name} is {attrgetter(name)(event)!r}")
-        return ", ".join(said)
-
-
-def compile_condition(text: str, schema: Schema, where: Where, event: str = "") -> Condition:
-    """Check and compile a condition that stands at ``where``; raise DiagnosticsError with all that is wrong.
-
-    ``event`` is only named in hints.
+    ``where`` says where it stands, asked only if something is wrong; ``event`` is only named in hints.
     """
     source = _Source(text, where, event)
     node = _parse(source)
     checker = _Checker(source, schema)
     checker.truth(node)
     source.raise_errors()
-    parts = tuple(_Part(source.segment(part), part, tuple(_fields(part))) for part in _conjuncts(node))
-    return Condition(text, frozenset(_fields(node)), _compile(node), parts)
+    test = _compile(source.code, {name.partition(".")[0] for name in checker.fields_used})
+    return Condition(text, frozenset(checker.fields_used), test)
 
 
 class _Source:
     """The text of a condition on one line, its place in the file, and the errors found in it."""
 
-    def __init__(self, text: str, where: Where, event: str) -> None:
+    def __init__(self, text: str, where: Callable[[], Where], event: str) -> None:
         self.text = re.sub(r"[\n\r\t\f\v]", " ", text)
         self.code = self.text.strip(" ")
         self.begin = len(self.text) - len(self.text.lstrip(" "))
@@ -123,8 +109,8 @@ class _Source:
     def error(self, span: tuple[int, int], message: str, hint: str = "") -> None:
         """Note an error in a part of the text."""
         begin, width = span[0], max(1, span[1] - span[0])
-        column = self.where.column + (begin if self.where.exact else 0)
-        place = (self.where.path, self.where.line, column)
+        where = self.where()
+        place = (where.path, where.line, where.column + (begin if where.exact else 0))
         self.errors.append(Diagnostic(*place, message, self.text, width, hint, begin))
 
     def raise_errors(self) -> None:
@@ -233,6 +219,7 @@ class _Checker:
     def __init__(self, source: _Source, schema: Schema) -> None:
         self.source = source
         self.schema = schema
+        self.fields_used: set[str] = set()
 
     def truth(self, node: ast.expr) -> None:
         """Check a node that is used as true or false."""
@@ -334,7 +321,9 @@ class _Checker:
             raise _Refused((end - len(node.attr), end), f"`{variable}` has no field `{node.attr}`", hint)
         found = fields[node.attr]
         kind = {bool: "bool", str: "text"}.get(found.type, "number")
-        return _Operand(node, f"{variable}.{node.attr}", kind, found)
+        name = f"{variable}.{node.attr}"
+        self.fields_used.add(name)
+        return _Operand(node, name, kind, found)
 
     def _pair(self, op: ast.cmpop, left: _Operand, right: _Operand, may_be_constant: bool) -> None:
         """Check two operands that are compared."""
@@ -401,34 +390,26 @@ def _conjuncts(node: ast.expr) -> list[ast.expr]:
     return [node]
 
 
-def _fields(node: ast.expr) -> list[str]:
-    """Return the fields that a checked expression uses, each once, in the order of the text."""
-    names = [n for n in ast.walk(node) if isinstance(n, ast.Attribute)]
+def _say(part: ast.expr, event: Any) -> str:
+    """Return what the fields of a checked expression are, each once, in the order of the text."""
+    names = [n for n in ast.walk(part) if isinstance(n, ast.Attribute)]
     names.sort(key=lambda name: name.col_offset)
-    return list(dict.fromkeys(ast.unparse(name) for name in names))
+    fields = dict.fromkeys(ast.unparse(name) for name in names)
+    return ", ".join(f"{name} is {attrgetter(name)(event)!r}" for name in fields)
 
 
-def _compile(node: ast.expr) -> Callable[[Any], bool]:
-    """Return a function of an event; the expression has been checked before.
+def _variables(node: ast.expr) -> set[str]:
+    """Return the variables that a checked expression uses."""
+    return {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
 
-    Each variable that the expression uses is taken from the event once, and is a local one from then on.
+
+def _compile(code: str, variables: Iterable[str]) -> Callable[[Any], bool]:
+    """Return a function of an event; the expression, which uses these variables, has been checked before.
+
+    Each variable is taken from the event once, and is a local one from then on.
     """
-    event = ast.Name("event", ast.Load())
-    names = sorted({name.id for name in ast.walk(node) if isinstance(name, ast.Name)})
-    function = ast.FunctionDef(
-        name="test",
-        args=ast.arguments([], [ast.arg("event")], None, [], [], None, []),
-        body=[
-            *(
-                ast.Assign([ast.Name(name, ast.Store())], ast.Attribute(event, name, ast.Load()))
-                for name in names
-            ),
-            ast.Return(node),
-        ],
-        decorator_list=[],
-    )
-    code = compile(ast.fix_missing_locations(ast.Module([function], [])), "<condition>", "exec")
+    taken = "".join(f" {name} = event.{name}\n" for name in sorted(variables))
     made: dict[str, Any] = {"__builtins__": {}}
-    exec(code, made)  # noqa: S102 - fields, constants, operators only
+    exec(f"def test(event):\n{taken} return ({code})", made)  # noqa: S102 - fields, constants, operators only
     test: Callable[[Any], bool] = made["test"]
     return test

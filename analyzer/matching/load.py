@@ -6,16 +6,16 @@ import re
 import string
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 from analyzer.data import load as load_data
 from analyzer.errors import UserError
 from analyzer.matching.condition import Condition, Field, Schema, compile_condition
 from analyzer.matching.diagnostics import Diagnostic, DiagnosticsError, did_you_mean
 from analyzer.matching.yaml_lines import KeyPath, YamlFile, load_yaml
-from analyzer.model.event import EVENTS, Event, variables
+from analyzer.model.event import EVENTS, Event, type_of, variables
 from analyzer.model.flow import SIDES
 from analyzer.model.rule import (
     CALLS,
@@ -147,10 +147,7 @@ def schema(event: type[Event]) -> Schema:
 
 @cache
 def _fields_of(view: type) -> dict[str, Field]:
-    types = get_type_hints(view)
-    return {
-        f.name: Field(types[f.name], f.metadata["values"] or None, f.metadata["doc"]) for f in fields(view)
-    }
+    return {f.name: Field(type_of(f), f.metadata["values"] or None, f.metadata["doc"]) for f in fields(view)}
 
 
 @cache
@@ -264,8 +261,9 @@ class _Reader:
         text = self._text(("condition",))
         if not text:
             return None
+        where = partial(self._file.where, ("condition",))
         try:
-            return compile_condition(text, schema(event), self._file.where(("condition",)), event.name)
+            return compile_condition(text, schema(event), where, event.name)
         except DiagnosticsError as error:
             self._errors.extend(error.diagnostics)
             return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources.abc import Traversable
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
@@ -28,33 +28,43 @@ KeyPath: TypeAlias = tuple[str | int, ...]
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _TAG = "tag:yaml.org,2002:"
+_RESOLVER: Any = yaml.resolver.Resolver()
 
 
 @dataclass(frozen=True, slots=True)
 class YamlFile:
-    """The content of a YAML file; ``keys`` and ``values`` say where each key and each value begins."""
+    """The content of a YAML file; ``where`` says where each key and each value begins.
+
+    ``keys`` and ``values`` are the parser's events: where they stand is worked out for what is asked about.
+    """
 
     path: str
     value: Any
-    lines: tuple[str, ...]
-    keys: Mapping[KeyPath, Where]
-    values: Mapping[KeyPath, Where]
+    keys: Mapping[KeyPath, Any]
+    values: Mapping[KeyPath, Any]
+    _places: _Places
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The lines of the file."""
+        return self._places.lines
 
     def where(self, path: KeyPath, *, key: bool = False) -> Where:
         """Return the place of a value, or of its key; of what is nearest above it where there is none."""
         while path:
-            found = (self.keys if key else self.values).get(path) or self.keys.get(path)
-            if found:
-                return found
+            if not key and path in self.values:
+                return self._places.of_value(self.values[path])
+            if path in self.keys:
+                return self._places.of(self.keys[path])
             path = path[:-1]
-        return self.values.get((), Where(self.path))
+        return self._places.of_value(self.values[()]) if () in self.values else Where(self.path)
 
     def error(self, message: str, path: KeyPath = (), *, key: bool = False, hint: str = "") -> Diagnostic:
         """Return a diagnostic that points at a value, or at its key."""
-        return _diagnostic(self.lines, self.where(path, key=key), message, hint)
+        return self._places.diagnostic(self.where(path, key=key), message, hint)
 
 
-def load_yaml(file: Path | Traversable, name: str = "") -> YamlFile:
+def load_yaml(file: Path, name: str = "") -> YamlFile:
     """Read a file, called ``name`` in messages; raise UserError if that fails or anything is wrong in it."""
     name = name or str(file)
     try:
@@ -78,15 +88,67 @@ def parse_yaml(data: bytes | str, name: str) -> YamlFile:
     return _Builder(text, name).build()
 
 
+class _Places:
+    """Where the parser's events stand in a file."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name = name
+        self._text = text
+
+    @cached_property
+    def lines(self) -> tuple[str, ...]:
+        """The lines of the file."""
+        return tuple(_LINE_BREAK.split(self._text))
+
+    def of(self, event: Any) -> Where:
+        """Return where an event begins."""
+        start: Any = event.start_mark
+        end: Any = event.end_mark
+        width = end.column - start.column if end.line == start.line else 1
+        line = min(start.line + 1, len(self.lines))  # an empty value at the end may be said to stand below it
+        return Where(self.name, line, start.column + 1, max(1, width))
+
+    def of_value(self, event: Any) -> Where:
+        """Return the place of a value; of a scalar that of the first letter of its text."""
+        place = self.of(event)
+        if not isinstance(event, yaml.ScalarEvent):
+            return place
+        start: Any = event.start_mark
+        end: Any = event.end_mark
+        if event.style in ("|", ">"):
+            return self._of_block(place, end.line)
+        column = place.column + (event.style in ("'", '"'))
+        found = self._line(place.line)[column - 1 :].startswith(event.value)
+        exact = found and start.line == end.line
+        return Where(self.name, place.line, column, max(1, len(event.value)) if exact else place.width, exact)
+
+    def _of_block(self, head: Where, end: int) -> Where:
+        """Return the place of the first line with text below a ``|`` or ``>``."""
+        for number in range(head.line + 1, end + 1):
+            text = self._line(number).strip(" ")
+            if text:
+                return Where(self.name, number, self._line(number).index(text) + 1, len(text), exact=False)
+        return Where(self.name, head.line, head.column, head.width, exact=False)
+
+    def diagnostic(self, where: Where, message: str, hint: str) -> Diagnostic:
+        """Return what is wrong there, with its line."""
+        return Diagnostic(
+            where.path, where.line, where.column, message, self._line(where.line), where.width, hint
+        )
+
+    def _line(self, number: int) -> str:
+        return self.lines[number - 1] if number <= len(self.lines) else ""
+
+
 class _Builder:
     """Turns the parser's events into values and places; an instance is used once."""
 
     def __init__(self, text: str, name: str) -> None:
         self.text = text
         self.name = name
-        self.lines = tuple(_LINE_BREAK.split(text))
-        self.keys: dict[KeyPath, Where] = {}
-        self.values: dict[KeyPath, Where] = {}
+        self.places = _Places(name, text)
+        self.keys: dict[KeyPath, Any] = {}
+        self.values: dict[KeyPath, Any] = {}
         self.errors: list[Diagnostic] = []
 
     def build(self) -> YamlFile:
@@ -99,7 +161,7 @@ class _Builder:
             value = None
         if self.errors:
             raise _invalid(*self.errors)
-        return YamlFile(self.name, value, self.lines, self.keys, self.values)
+        return YamlFile(self.name, value, self.keys, self.values, self.places)
 
     def _document(self) -> Any:
         self._next()  # the stream begins
@@ -123,10 +185,9 @@ class _Builder:
             self._stop(event, f"nested deeper than {MAX_DEPTH} levels")
         if event.tag is not None:
             self._report(event, "tags are not allowed", "for text, use quotation marks")
+        self.values[path] = event
         if isinstance(event, yaml.ScalarEvent):
-            self.values[path] = self._scalar_place(event)
             return self._scalar(event)
-        self.values[path] = self._place(event)
         return self._mapping(path) if isinstance(event, yaml.MappingStartEvent) else self._sequence(path)
 
     def _sequence(self, path: KeyPath) -> list[Any]:
@@ -141,11 +202,10 @@ class _Builder:
             key = self._key(event, path)
             below = (*path, key)
             if key in result:
-                self._report(
-                    event, f"`{key}` is given twice", f"the first is in line {self.keys[below].line}"
-                )
+                first = self.places.of(self.keys[below]).line
+                self._report(event, f"`{key}` is given twice", f"the first is in line {first}")
             else:
-                self.keys[below] = self._place(event)
+                self.keys[below] = event
             result[key] = self._node(self._next(), below)
         return result
 
@@ -167,7 +227,9 @@ class _Builder:
     def _scalar(self, event: Any) -> str | int | float | bool | None:
         """Return the plain value of a scalar."""
         text: str = event.value
-        tag = self.loader.resolve(yaml.ScalarNode, text, event.implicit).removeprefix(_TAG)
+        if not event.implicit[0]:  # in quotation marks, or a block
+            return text
+        tag = _tag(text)
         if tag == "null":
             return None
         if tag not in {"bool", "int", "float"} or ":" in text:
@@ -180,35 +242,8 @@ class _Builder:
             return text
         return value
 
-    def _place(self, event: Any) -> Where:
-        start, end = event.start_mark, event.end_mark
-        width = end.column - start.column if end.line == start.line else 1
-        line = min(start.line + 1, len(self.lines))  # an empty value at the end may be said to stand below it
-        return Where(self.name, line, start.column + 1, max(1, width))
-
-    def _scalar_place(self, event: Any) -> Where:
-        """Return the place of the first letter of a scalar's text."""
-        place = self._place(event)
-        if event.style in ("|", ">"):
-            return self._block_place(place, event.end_mark.line)
-        column = place.column + (event.style in ("'", '"'))
-        found = self._line(place.line)[column - 1 :].startswith(event.value)
-        exact = found and event.start_mark.line == event.end_mark.line
-        return Where(self.name, place.line, column, max(1, len(event.value)) if exact else place.width, exact)
-
-    def _block_place(self, head: Where, end: int) -> Where:
-        """Return the place of the first line with text below a ``|`` or ``>``."""
-        for number in range(head.line + 1, end + 1):
-            text = self._line(number).strip(" ")
-            if text:
-                return Where(self.name, number, self._line(number).index(text) + 1, len(text), exact=False)
-        return Where(self.name, head.line, head.column, head.width, exact=False)
-
-    def _line(self, number: int) -> str:
-        return self.lines[number - 1] if number <= len(self.lines) else ""
-
     def _report(self, event: Any, message: str, hint: str = "") -> None:
-        self.errors.append(_diagnostic(self.lines, self._place(event), message, hint))
+        self.errors.append(self.places.diagnostic(self.places.of(event), message, hint))
         if len(self.errors) >= MAX_ERRORS:
             raise _invalid(*self.errors)
 
@@ -223,7 +258,7 @@ class _Builder:
             where = Where(self.name, mark.line + 1, mark.column + 1)
         else:
             where = Where(self.name, *self._unreadable_place(getattr(error, "character", None)))
-        return _diagnostic(self.lines, where, f"not valid YAML: {message}", "")
+        return self.places.diagnostic(where, f"not valid YAML: {message}", "")
 
     def _unreadable_place(self, character: object) -> tuple[int, int]:
         """Return where the first character stands that YAML does not allow."""
@@ -231,9 +266,11 @@ class _Builder:
         return _line_and_column(self.text[: max(0, found)])
 
 
-def _diagnostic(lines: tuple[str, ...], where: Where, message: str, hint: str) -> Diagnostic:
-    source = lines[where.line - 1] if where.line <= len(lines) else ""
-    return Diagnostic(where.path, where.line, where.column, message, source, where.width, hint)
+@lru_cache(maxsize=1024)
+def _tag(text: str) -> str:
+    """Return what YAML takes a text without quotation marks for; rule files have the same ones many times."""
+    tag: str = _RESOLVER.resolve(yaml.ScalarNode, text, (True, False))
+    return tag.removeprefix(_TAG)
 
 
 def _line_and_column(before: str) -> tuple[int, int]:

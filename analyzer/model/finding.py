@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from analyzer.model.application import Message
 from analyzer.model.event import Doubt
 from analyzer.model.flow import CLIENT, SIDES, Flow
 from analyzer.model.host import System
 from analyzer.model.rule import RESULTS, Evidence, Severity
 from analyzer.model.summary import Summary
+
+if TYPE_CHECKING:
+    from analyzer.model.application import Message
 
 
 class Confidence(StrEnum):

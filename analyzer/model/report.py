@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from analyzer.model.capture import Capture
 from analyzer.model.filter import EVERYTHING, NONE_LEFT_OUT, Filter, LeftOut
 from analyzer.model.finding import FlowResult
 from analyzer.model.host import DEFAULT_HOST, Host
-from analyzer.model.log_line import LogReport
+
+if TYPE_CHECKING:
+    from analyzer.model.log_line import LogReport
 
 
 @dataclass(slots=True)

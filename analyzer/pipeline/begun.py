@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
-from typing import Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from analyzer.errors import UserError
 from analyzer.flows.keys import Sorted
@@ -13,16 +13,18 @@ from analyzer.model.capture import Capture
 from analyzer.parallel import Ahead, Arrays, can_fork, processors
 from analyzer.pipeline.front import BATCH_ROWS, Front
 from analyzer.sources.inputs import Input, Named, inputs, open_input
-from analyzer.sources.open import CaptureSource
 from analyzer.sources.remote import is_url
-from analyzer.sources.scapy_packets import ScapySource
 from analyzer.sources.series import Seam
-from analyzer.sources.tshark_source import TsharkSource
+
+if TYPE_CHECKING:
+    from analyzer.sources.open import CaptureSource
+    from analyzer.sources.scapy_packets import ScapySource
+    from analyzer.sources.tshark_source import TsharkSource
+
+    Opened: TypeAlias = CaptureSource | ScapySource | TsharkSource
 
 _LARGE = 64 << 20
 """Bytes of a file from which on a second process pays."""
-
-Opened: TypeAlias = CaptureSource | ScapySource | TsharkSource
 
 
 class Begun:

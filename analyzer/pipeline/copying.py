@@ -17,6 +17,8 @@ from analyzer.sources.annotated import write_annotated
 from analyzer.sources.carved import CarvedFile, frame_bytes
 from analyzer.sources.open import open_capture
 
+__all__ = ["Pseudonyms", "annotate", "carve"]
+
 
 def annotate(capture: str, comments: Comments, out: BinaryIO) -> None:
     """Write a copy of the capture as pcapng, with the comments; up to where it is damaged, if it is.

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import itemgetter
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from analyzer.logs.open import LogSource
 from analyzer.matching.load import load_rules, rules_folder
 from analyzer.matching.match import Matcher
-from analyzer.model.application import Dissection
 from analyzer.model.blocks import MAX_FRAMES
 from analyzer.model.capture import Capture
 from analyzer.model.filter import EVERYTHING, Filter
@@ -29,6 +27,10 @@ from analyzer.verdicts.choose import choose
 from analyzer.verdicts.incidents import incidents
 from analyzer.verdicts.services import Services
 from analyzer.verdicts.twice import Twice
+
+if TYPE_CHECKING:
+    from analyzer.logs.open import LogSource
+    from analyzer.model.application import Dissection
 
 
 def analyze(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from analyzer.alignment import align
 from analyzer.logs.open import LogSource, open_log
-from analyzer.logs.reading import read_log
 from analyzer.model.capture import Capture
 from analyzer.model.finding import FlowResult
 from analyzer.model.host import DEFAULT_HOST, Host
-from analyzer.model.log_line import LogReport
+
+if TYPE_CHECKING:
+    from analyzer.model.log_line import LogReport
 
 OpenLog = tuple[str, Iterator[str]]
 
@@ -29,6 +30,9 @@ def explained(
     """Which flows explain the lines of the logs; None where there are no logs. Raises UserError."""
     if not logs:
         return None
+    from analyzer.alignment import align  # most analyses have no logs, and these take 20 ms to import
+    from analyzer.logs.reading import read_log
+
     firsts = [capture.first for capture in captures if capture.first is not None]
     lasts = [capture.last for capture in captures if capture.last is not None]
     span = (min(firsts), max(lasts)) if firsts and lasts else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import TYPE_CHECKING
 
 from analyzer.errors import UserError
 from analyzer.flows.keys import Sorted
@@ -15,7 +16,7 @@ from analyzer.model.report import Totals
 from analyzer.model.seen import Seeing
 from analyzer.model.summary import Summary
 from analyzer.parallel import KilledError
-from analyzer.pipeline.begun import Begun, Opened, counted_on, read_sorted, works_ahead
+from analyzer.pipeline.begun import Begun, counted_on, read_sorted, works_ahead
 from analyzer.pipeline.engine import Engine, ReadMessages
 from analyzer.pipeline.messages import Heard, MessageReader
 from analyzer.sources.inputs import Input, beginning, open_input
@@ -23,6 +24,9 @@ from analyzer.sources.series import Seam
 from analyzer.verdicts.places import Places, in_files
 from analyzer.verdicts.services import Services
 from analyzer.verdicts.twice import Twice
+
+if TYPE_CHECKING:
+    from analyzer.pipeline.begun import Opened
 
 Progress = Callable[[int, int], None]
 """Told how many bytes of the files were read, and how many they have."""

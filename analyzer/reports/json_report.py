@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import fields
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from analyzer import __version__
-from analyzer.model.application import Message
 from analyzer.model.capture import Capture
 from analyzer.model.filter import EVERYTHING
 from analyzer.model.finding import Finding, FlowResult, Verdict
@@ -16,6 +15,9 @@ from analyzer.model.host import Host, System, version_text
 from analyzer.model.report import Evidence, Incident, Report, SeenTwice
 from analyzer.reports.json_text import write_json
 from analyzer.reports.log_report import plain_log
+
+if TYPE_CHECKING:
+    from analyzer.model.application import Message
 
 SCHEMA = "errnoscope.report/1"
 

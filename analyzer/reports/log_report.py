@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analyzer.model.capture import Capture
 from analyzer.model.finding import FlowResult
 from analyzer.model.flow import SIDES
-from analyzer.model.log_line import Explained, Log, LogClock, LogMatch, LogReport
 from analyzer.model.report import Report
 from analyzer.model.times import duration
 from analyzer.reports.layout import INDENT, WIDTH, labelled, wrapped
 from analyzer.reports.printable import printable
 from analyzer.reports.words import count, short_headline
+
+if TYPE_CHECKING:
+    from analyzer.model.log_line import Explained, Log, LogClock, LogMatch, LogReport
 
 _SHOWN = 20
 """Lines of each kind that are shown."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 from analyzer.errors import UserError
 from analyzer.model.blocks import MAX_FRAMES, FrameBlock
@@ -19,8 +19,10 @@ from analyzer.sources.open import CaptureSource, open_capture, open_stream
 from analyzer.sources.pipe import PATH
 from analyzer.sources.reading import PIECE
 from analyzer.sources.remote import Place, has_magic, hidden, is_url, without_password
-from analyzer.sources.scapy_packets import ScapySource
-from analyzer.sources.tshark_source import TsharkSource
+
+if TYPE_CHECKING:
+    from analyzer.sources.scapy_packets import ScapySource
+    from analyzer.sources.tshark_source import TsharkSource
 
 _PEEK = 65_536
 """Bytes read at once of a file of which only the first time stamp is wanted."""
@@ -148,10 +150,14 @@ def open_input(
     if one.error:
         raise one.error
     if one.decoder:
+        from analyzer.sources.tshark_source import TsharkSource  # starts processes, which few inputs need
+
         return TsharkSource(one.path, index, max_frames=max_frames)
     if hasattr(one.given, "read"):
         return open_stream(_Lent(one.given), one.path, index, max_frames=max_frames, piece=piece)
     if one.given is not None:
+        from analyzer.sources.scapy_packets import ScapySource
+
         return ScapySource(one.given, one.path, index, max_frames=max_frames)
     return open_capture(one.path, index, max_frames=max_frames, piece=piece, mapped=mapped)
 

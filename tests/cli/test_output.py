@@ -145,7 +145,7 @@ def test_a_page_of_what_the_own_decoder_cannot_open_shows_what_was_kept(
     def cannot(*_: object) -> None:
         raise UserError("not-a-capture", "trace.snoop", "this is no capture")
 
-    monkeypatch.setattr("analyzer.pipeline.pictures", cannot)
+    monkeypatch.setattr("analyzer.pipeline.pictures.pictures", cannot)
     page = tmp_path / "page.html"
     assert told(capsys, "analyze", FAILED, "-o", f"html={page}") == (0, "", "")
     assert "rst-after-fin" in page.read_text()

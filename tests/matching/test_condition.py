@@ -28,7 +28,7 @@ EVENT = SimpleNamespace(
 
 
 def compiled(text: str, where: Where = WHERE) -> Condition:
-    return compile_condition(text, SCHEMA, where, "reset_received")
+    return compile_condition(text, SCHEMA, lambda: where, "reset_received")
 
 
 def run(text: str) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import deepcopy
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 import yaml
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from analyzer.errors import UserError
 from analyzer.matching.diagnostics import DiagnosticsError
 from analyzer.matching.load import load_rule, load_rules, rules_folder
+from analyzer.model.event import EVENTS, Event, type_of, variables
 
 RULE = yaml.safe_load((rules_folder() / "rst-after-fin.yaml").read_text())
 ANYTHING: list[Any] = [
@@ -135,3 +137,12 @@ def test_a_rule_that_cannot_be_read_is_still_one_that_can_be_refined(tmp_path: P
     with pytest.raises(DiagnosticsError) as error:
         load_rules(tmp_path)
     assert not any("which is no rule" in one.message for one in error.value.diagnostics)
+
+
+@pytest.mark.parametrize("event", EVENTS.values(), ids=lambda event: event.name)
+def test_a_view_and_the_types_of_its_fields_are_those_of_the_annotations(event: type[Event]) -> None:
+    hints = get_type_hints(event)
+    views = {name: view for name, view in hints.items() if getattr(view, "__name__", "").endswith("View")}
+    assert variables(event) == views
+    for view in views.values():
+        assert {f.name: type_of(f) for f in fields(view)} == get_type_hints(view)

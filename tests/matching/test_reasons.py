@@ -7,7 +7,7 @@ import pytest
 from analyzer.data import load
 from analyzer.matching.load import load_rules, rules_folder
 from analyzer.model.flow import SIDES
-from analyzer.pipeline import trace
+from analyzer.pipeline.tracing import trace
 
 RULES = load_rules(rules_folder())
 

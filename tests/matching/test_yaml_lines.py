@@ -108,7 +108,7 @@ def test_a_condition_in_a_file_gets_its_own_columns() -> None:
     document = parse_yaml(RULE, "rules/x.yaml")
     schema = {"socket": {"state": Field(str, ("CLOSE_WAIT",))}, "segment": {"accepted": Field(bool)}}
     with pytest.raises(DiagnosticsError) as caught:
-        compile_condition(document.value["condition"], schema, document.where(("condition",)))
+        compile_condition(document.value["condition"], schema, lambda: document.where(("condition",)))
     assert str(caught.value).startswith("rules/x.yaml:3:28: error: `socket.state` is never 'CLOSEWAIT'")
 
 
@@ -211,8 +211,9 @@ def test_any_bytes_are_read_or_refused(text: bytes | str) -> None:
         check_diagnostics(error)
     else:
         assert isinstance(document, YamlFile)
-        for path, where in {**document.values, **document.keys}.items():
-            assert 1 <= where.line <= len(document.lines), path
+        for path in {**document.values, **document.keys}:
+            for key in (False, True):
+                assert 1 <= document.where(path, key=key).line <= len(document.lines), path
 
 
 def check_diagnostics(error: DiagnosticsError) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from analyzer.matching.load import load_rules, rules_folder
 from analyzer.messages.reset import reset_says
-from analyzer.pipeline import trace
+from analyzer.pipeline.tracing import trace
 
 RULES = load_rules(rules_folder())
 TRANSCRIPT = r"""

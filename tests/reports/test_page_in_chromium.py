@@ -19,7 +19,7 @@ import pytest
 import analyzer
 from analyzer.matching.load import load_rules, rules_folder
 from analyzer.model.report import Report
-from analyzer.pipeline import pictures
+from analyzer.pipeline.pictures import pictures
 from analyzer.reports.groups import groups, worth_a_picture
 from analyzer.reports.html import write as write_page
 from tests import crowd

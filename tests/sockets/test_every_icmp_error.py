@@ -6,7 +6,7 @@ import pytest
 
 from analyzer.matching.load import load_rules, rules_folder
 from analyzer.model.finding import FlowResult
-from analyzer.pipeline import trace
+from analyzer.pipeline.tracing import trace
 
 RULES = load_rules(rules_folder())
 

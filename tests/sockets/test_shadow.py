@@ -7,7 +7,7 @@ import pytest
 from analyzer.matching.load import load_rules, rules_folder
 from analyzer.model.event import Doubt, Event
 from analyzer.model.flow import CLIENT, SERVER
-from analyzer.pipeline import trace
+from analyzer.pipeline.tracing import trace
 from tests.sockets.story import HANDSHAKE, Story, after_handshake, observe
 
 # How a client comes to each state (RFC 9293 figure 5), and the next numbers of server and client then.

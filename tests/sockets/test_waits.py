@@ -10,7 +10,7 @@ import pytest
 from analyzer.matching.load import load_rules, rules_folder
 from analyzer.model.event import Doubt, EndOfFile, Event, GaveUp
 from analyzer.model.flow import CLIENT, Endpoint, Flow
-from analyzer.pipeline import trace
+from analyzer.pipeline.tracing import trace
 from analyzer.sockets.waits import roles_are_known
 from tests.sockets.story import HANDSHAKE, after_handshake, observe
 
