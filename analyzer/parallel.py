@@ -129,7 +129,7 @@ def _run(
 def _hand_over(items: Iterator[tuple[Arrays, Any]], memory: mmap.mmap, pipe: Connection) -> None:
     free = list(range(SLOTS))
     for arrays, rest in items:
-        if sum(map(_room, arrays.values())) > ROOM:
+        if sum(map(_room, {id(values): values for values in arrays.values()}.values())) > ROOM:
             pipe.send((_ITEM, None, arrays, rest))
             continue
         while not free or pipe.poll():
@@ -156,12 +156,15 @@ def _room(values: NDArray[Any]) -> int:
 
 def _put(memory: mmap.mmap, slot: int, arrays: Arrays) -> Layout:
     layout: Layout = []
-    at = slot * ROOM
+    free = slot * ROOM
+    places: dict[int, int] = {}
     for name, values in arrays.items():
         stored = _stored(values)
+        at = places.setdefault(id(values), free)
         layout.append((name, values.dtype.str, at, len(stored), len(values)))
-        np.frombuffer(memory, values.dtype, len(stored), at)[:] = stored
-        at += _room(values)
+        if at == free:
+            np.frombuffer(memory, values.dtype, len(stored), at)[:] = stored
+            free += _room(values)
     return layout
 
 
