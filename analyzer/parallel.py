@@ -240,7 +240,7 @@ def _hand_over(items: Iterator[tuple[Arrays, Any]], memory: mmap.mmap, pipes: Se
     holders = [0] * SLOTS  # who may still read it, by slot
     for arrays, rest in items:
         slot = None
-        if sum(map(_room, arrays.values())) <= ROOM:
+        if sum(map(_room, {id(values): values for values in arrays.values()}.values())) <= ROOM:
             while (returned := _returned(pipes, wait_for=0 not in holders)) is not None:
                 holders[returned] -= 1
             slot = holders.index(0)
@@ -278,12 +278,15 @@ def _room(values: NDArray[Any]) -> int:
 
 def _put(memory: mmap.mmap, slot: int, arrays: Arrays) -> Layout:
     layout: Layout = []
-    at = slot * ROOM
+    free = slot * ROOM
+    places: dict[int, int] = {}
     for name, values in arrays.items():
         stored = _stored(values)
+        at = places.setdefault(id(values), free)
         layout.append((name, values.dtype.str, at, len(stored), len(values)))
-        np.frombuffer(memory, values.dtype, len(stored), at)[:] = stored
-        at += _room(values)
+        if at == free:
+            np.frombuffer(memory, values.dtype, len(stored), at)[:] = stored
+            free += _room(values)
     return layout
 
 

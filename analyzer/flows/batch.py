@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.flows.running import RunningMax, last_before
-from analyzer.flows.table import Slots
+from analyzer.flows.found import Found, Sums
+from analyzer.flows.running import RunningMax
+from analyzer.flows.table import TOTALS, Slots
 from analyzer.model.columns import PacketColumns
 
 Mask = NDArray[np.bool_]
@@ -36,6 +37,8 @@ FAMILIES = {
 """Totals that are a column's value in the last row of some kind that this end sent: by that kind, their names
 and the column that each is taken from; where the first is 0, so are the others."""
 
+_COLUMNS = {name: column for columns in FAMILIES.values() for name, column in columns.items()}
+
 SUMS = ("payload", "unseen", "gaps")
 """Totals that are sums over the rows that this end sent."""
 
@@ -44,15 +47,17 @@ SUMS = ("payload", "unseen", "gaps")
 class Batch:
     """Rows sorted by flow.
 
-    group: int64 (n,), starts: int64 (g,), slot: int64 (g,), side: uint8 (n,); forward: bool (n,), sent by
-    the endpoint that sorts first; stray: bool (n,), SYNs that may begin another flow; handed: int64 (h,),
-    such SYNs once more, in the flow that they did begin; superseded: int64 (k,), slots whose flow is over
-    because another took its endpoints, and superseded_at: int64 (k,), the clock when that one began.
+    group: int64 (n,); starts and ends: int64 (g,), the first row of each group and the one behind the last;
+    slot: int64 (g,), side: uint8 (n,); forward: bool (n,), sent by the endpoint that sorts first; stray: bool
+    (n,), SYNs that may begin another flow; handed: int64 (h,), such SYNs once more, in the flow that they did
+    begin; superseded: int64 (k,), slots whose flow is over because another took its endpoints, and
+    superseded_at: int64 (k,), the clock when that one began.
     """
 
     rows: PacketColumns
     group: NDArray[np.int64]
     starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
     slot: NDArray[np.int64]
     side: NDArray[np.uint8]
     forward: Mask
@@ -62,18 +67,23 @@ class Batch:
     superseded_at: NDArray[np.int64]
 
     def last_values(
-        self, before: Slots, found: NDArray[np.int64], rows: NDArray[np.int64], side: int, family: str
-    ) -> dict[str, NDArray[Any]]:
-        """Totals of one end, those of one of the FAMILIES, just before each of ``rows``: (k,) each, by name.
+        self, before: Slots, found: Found, rows: NDArray[np.int64], side: int, *names: str
+    ) -> list[NDArray[Any]]:
+        """Totals of one end, of one of the FAMILIES, just before each of ``rows``: (k,) each.
 
         ``found`` are all rows of that kind, ``before`` the slots (g,) as they were before the batch.
         """
         group = self.group[rows]
-        last = last_before(found, rows, self.starts[group])
-        return {
-            name: np.where(last >= 0, getattr(self.rows, column)[last], before.some(name, group, side))
-            for name, column in FAMILIES[family].items()
-        }
+        last = found.last_before(rows, self.starts[group])
+        inside, outside = np.flatnonzero(last >= 0), np.flatnonzero(last < 0)
+        last, group = last[inside], group[outside]
+        totals = []
+        for name in names:
+            values = np.empty(len(rows), TOTALS[name])
+            values[inside] = getattr(self.rows, _COLUMNS[name])[last]
+            values[outside] = before.some(name, group, side)
+            totals.append(values)
+        return totals
 
     def floors(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """The first row of the flow of each of these: int64 (k,)."""
@@ -84,15 +94,15 @@ class Batch:
 class Side:
     """One end just before each row.
 
-    ``sums`` are int64 (n,) each by their name, one of SUMS, counted from the begin of the batch; those that
-    stay 0 are left out. ``found`` are int64 (k,) each by their name in FAMILIES, the rows of that kind;
-    ``opened`` int64 (g,) the first row of the batch without SYN, n where there is none.
+    ``sums`` are by their name, one of SUMS, counted from the begin of the batch; those that stay 0 are left
+    out. ``found`` are the rows of each kind by its name in FAMILIES; ``opened`` int64 (g,) the first row of
+    the batch without SYN, n where there is none.
     """
 
     seq: RunningMax
     ack: RunningMax
-    sums: dict[str, NDArray[np.int64]]
-    found: dict[str, NDArray[np.int64]]
+    sums: dict[str, Sums]
+    found: dict[str, Found]
     opened: NDArray[np.int64]
 
 

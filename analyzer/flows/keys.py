@@ -107,14 +107,19 @@ def flow_keys(
     source = _mix(columns.src_hi, columns.src_lo, columns.sport, seed)
     target = _mix(columns.dst_hi, columns.dst_lo, columns.dport, seed)
     forward = source < target
-    low, high = np.minimum(source, target), np.maximum(source, target)
-    keys = scramble(low ^ (high * _ODD) ^ columns.protocol) ^ columns.version
+    ends = np.maximum(source, target)
+    ends *= _ODD
+    ends ^= np.minimum(source, target)
+    ends ^= columns.protocol
+    keys = scramble(ends)
+    keys ^= columns.version
     if columns.tunnel.any():
         keys ^= scramble(columns.tunnel)  # nothing where 0: the key may not depend on other rows
     return keys, forward
 
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)
+_MULTIPLIER, _HALF = np.uint64(0xD6E8FEB86659FD93), np.uint64(32)
 _SEED = np.uint64(int.from_bytes(os.urandom(8), "little"))
 """So that nobody can write a capture whose flows fall together on purpose. No answer depends on it."""
 
@@ -133,7 +138,8 @@ def take_seed(value: int) -> None:
 def _mix(
     hi: NDArray[np.uint64], lo: NDArray[np.uint64], port: NDArray[np.uint16], seed: np.uint64
 ) -> NDArray[np.uint64]:
-    value = (lo ^ seed) + port.astype(np.uint64) * _ODD
+    value = port * _ODD
+    value += lo ^ seed
     if hi.any():
         # nothing where 0: the key may not depend on other rows; secret, lest it cancels what is in lo
         value ^= scramble(hi * (seed | np.uint64(1)))
@@ -142,9 +148,13 @@ def _mix(
 
 def scramble(value: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Two rounds of shift and multiply: every bit of the input reaches every bit of the result."""
-    value = (value ^ (value >> np.uint64(32))) * np.uint64(0xD6E8FEB86659FD93)
-    value = (value ^ (value >> np.uint64(32))) * np.uint64(0xD6E8FEB86659FD93)
-    return value ^ (value >> np.uint64(32))
+    shifted = value >> _HALF
+    mixed = value ^ shifted
+    for _ in range(2):
+        mixed *= _MULTIPLIER
+        np.right_shift(mixed, _HALF, out=shifted)
+        mixed ^= shifted
+    return mixed
 
 
 def run_starts(keys: NDArray[np.uint64]) -> NDArray[np.int64]:

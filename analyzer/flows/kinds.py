@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from analyzer.flows.batch import Batch, Sides
 from analyzer.flows.marks import Marks
-from analyzer.flows.running import count_since, last_of_groups, pick, previous
+from analyzer.flows.running import pick, previous
 from analyzer.flows.table import Slots
 from analyzer.model.columns import Flag
 from analyzer.model.flow import CLIENT, SERVER, Kind
@@ -21,7 +21,7 @@ def kinds(batch: Batch, marks: Marks, sides: Sides, before: Slots, after: Slots)
     """Kind bits of each row: uint16 (n,). Writes what is going on at each side into ``after``."""
     found = _OF_FLAGS[batch.rows.flags]
     repeated, recovered = _repetitions(batch, marks, before, after)
-    resent = np.concatenate([side.found["resent"] for side in sides])
+    resent = np.concatenate([side.found["resent"].rows for side in sides])
     for kind, rows in (
         (Kind.ICMP, np.flatnonzero(batch.rows.is_icmp)),
         (Kind.RESENT, resent),
@@ -51,40 +51,47 @@ def _repetitions(
 
     A run that is worth its end being told is such a repetition, or a SYN or FIN sent again.
     """
-    n = len(batch.side)
     opens = (batch.rows.flags & (Flag.SYN | Flag.FIN)) != 0
-    repeated, recovered = [], []
+    repeated, recovered = [_NONE], [_NONE]
     for side in (CLIENT, SERVER):
         own = batch.side == side
         again = marks.resent & own
+        stuck, repeating = before["stuck"][:, side], before["repeating"][:, side]
+        concerned = stuck | repeating
+        concerned[batch.group[np.flatnonzero(again)]] = True
+        if not concerned.any():
+            continue
         rows = np.flatnonzero(again | (marks.moves_on & ~own))
+        rows = rows[concerned[batch.group[rows]]]
         group = batch.group[rows]
         last = previous(rows, batch.starts[group])
         inside = last >= 0
-        stuck = pick(inside, again[last], before.some("stuck", group, side))
+        is_stuck = pick(inside, again[last], stuck[group])
         same = pick(inside, batch.rows.seq[last], before.some("resent_seq", group, side))
-        repeats = again[rows] & stuck & (same == batch.rows.seq[rows])
+        repeats = again[rows] & is_stuck & (same == batch.rows.seq[rows])
         repeated.append(rows[repeats])
-        told = np.zeros(n, np.bool_)  # of this side alone: a row may also move on what the other one sent
+        told = np.zeros(len(own), np.bool_)  # of this side alone: a row may also move on the other one
         told[rows[repeats | (again[rows] & opens[rows])]] = True
-        telling = pick(inside, told[last], before.some("repeating", group, side))
+        telling = pick(inside, told[last], repeating[group])
         recovered.append(rows[~again[rows] & telling])
-        final = last_of_groups(rows, batch.starts, n)
-        known = np.flatnonzero(final >= 0)
-        after.write("stuck", known, again[final[known]], side)
-        after.write("repeating", known, told[final[known]], side)
+        final = np.flatnonzero(group != np.append(group[1:], -1))
+        after.write("stuck", group[final], again[rows[final]], side)
+        after.write("repeating", group[final], told[rows[final]], side)
     return np.concatenate(repeated), np.concatenate(recovered)
+
+
+_NONE = np.zeros(0, np.int64)
 
 
 def _probed_before(batch: Batch, sides: Sides, before: Slots) -> NDArray[np.int64]:
     """Probes that follow another one of the same end which nothing has answered: int64 (k,)."""
     found = [_NONE]
     for side in (CLIENT, SERVER):
-        rows = sides[side].found["probe"]
-        if len(rows):
+        probes, answers = sides[side].found["probe"], sides[1 - side].found["last"]
+        if len(probes):
+            rows = probes.rows
             carried = before.some("probes", batch.group[rows], side)
-            answers = sides[1 - side].found["last"]
-            found.append(rows[count_since(rows, answers, rows, batch.floors(rows), carried) > 0])
+            found.append(rows[probes.count_since(answers, rows, batch.floors(rows), carried) > 0])
     return np.concatenate(found)
 
 
@@ -96,12 +103,9 @@ def _first_zeros(batch: Batch, marks: Marks, sides: Sides, before: Slots) -> NDA
         rows = zeros[batch.side[zeros] == side]
         if len(rows):
             announced = sides[side].found["window"]
-            last = batch.last_values(before, announced, rows, side, "window")
-            found.append(rows[np.flatnonzero((last["window_number"] == 0) | (last["window"] != 0))])
+            number, window = batch.last_values(before, announced, rows, side, "window_number", "window")
+            found.append(rows[np.flatnonzero((number == 0) | (window != 0))])
     return np.concatenate(found)
-
-
-_NONE = np.zeros(0, np.int64)
 
 
 def _unanswered(batch: Batch, marks: Marks, sides: Sides, before: Slots) -> NDArray[np.int64]:
@@ -112,13 +116,13 @@ def _unanswered(batch: Batch, marks: Marks, sides: Sides, before: Slots) -> NDAr
     ends = np.flatnonzero((batch.rows.flags & (Flag.FIN | Flag.RST)) != 0)
     group = batch.group[ends]
     first = previous(ends, batch.starts[group]) < 0
-    first &= ~before.some("reset", group)
-    for end in (0, 1):
-        first &= ~before.some("finished", group, end)
+    first &= ~(before["reset"] | before["finished"][:, 0] | before["finished"][:, 1])[group]
     rows = ends[first & ~marks.fresh[ends]]
+    data = [sides[side].found["data"] for side in (CLIENT, SERVER)]
     asked, told = (
-        batch.last_values(before, sides[side].found["data"], rows, side, "data") for side in (CLIENT, SERVER)
+        batch.last_values(before, data[side], rows, side, "last_data_number")[0] for side in (CLIENT, SERVER)
     )
-    due = asked["last_data_number"] > told["last_data_number"]
-    waited = batch.rows.time[rows] - asked["last_data_time"] >= PATIENCE_NS
-    return rows[np.flatnonzero(due & (waited | (batch.side[rows] == SERVER)))]
+    rows = rows[np.flatnonzero(asked > told)]
+    (since,) = batch.last_values(before, data[CLIENT], rows, CLIENT, "last_data_time")
+    waited = batch.rows.time[rows] - since >= PATIENCE_NS
+    return rows[np.flatnonzero(waited | (batch.side[rows] == SERVER))]

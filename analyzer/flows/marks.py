@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from analyzer.flows.batch import Batch, Mask
 from analyzer.flows.copies import Copies
+from analyzer.flows.found import Found
 from analyzer.flows.running import FAR, RunningMax, pick, previous
 from analyzer.flows.table import Slots
 from analyzer.model.columns import TCP, Flag, PacketColumns
@@ -124,9 +125,9 @@ def _probes(
         other = 1 - batch.side[rows]
         closed = np.zeros(len(rows), np.bool_)
         for side in (CLIENT, SERVER):
-            found = np.flatnonzero(announces & (batch.side == side))
-            last = batch.last_values(before, found, rows, side, "window")
-            closed |= (other == side) & (last["window_number"] != 0) & (last["window"] == 0)
+            found = Found(announces & (batch.side == side))
+            number, window = batch.last_values(before, found, rows, side, "window_number", "window")
+            closed |= (other == side) & (number != 0) & (window == 0)
         probe[rows[np.flatnonzero(closed)]] = True
     return probe
 

@@ -21,9 +21,6 @@ _LOW = np.int32(-(1 << 31))
 _GROUP_STEP = 1 << 33
 T = TypeVar("T", bound=np.generic)
 
-_CLOSE = 16
-"""Rows so far apart, on average, are looked up one by one."""
-
 
 @dataclass(frozen=True, slots=True)
 class RunningMax:
@@ -160,69 +157,13 @@ def _ends(starts: NDArray[np.int64], n: int) -> NDArray[np.int64]:
     return ends
 
 
-def last_before(
-    found: NDArray[np.int64], rows: NDArray[np.int64], floors: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """The last of the rows ``found`` (sorted) before each of ``rows``: int64 (k,), -1 where there is none.
-
-    ``floors`` (k,) are the first rows of the groups of ``rows``: what stands before them is another group's.
-    """
-    last = np.append(np.int64(-1), found)[_count_before(found, rows)]
-    return np.where(last >= floors, last, -1)
-
-
-def _count_before(found: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """``np.searchsorted(found, rows)``, by counting where that is sooner: many rows close together."""
-    end = int(rows.max(initial=-1)) + 1
-    if len(rows) * _CLOSE < end:
-        return np.searchsorted(found, rows)
-    marks = np.zeros(end + 1, np.int32)
-    marks[1:][found[: np.searchsorted(found, end)]] = 1
-    return np.cumsum(marks, dtype=np.int32)[rows].astype(np.int64)
-
-
 def previous(rows: NDArray[np.int64], floors: NDArray[np.int64]) -> NDArray[np.int64]:
-    """``last_before(rows, rows, floors)``."""
+    """The one before each of these rows (sorted) in its group: int64 (k,), -1 where there is none.
+
+    ``floors`` (k,) are the first rows of their groups.
+    """
     last = np.empty_like(rows)
     last[:1] = -1
     last[1:] = rows[:-1]
     last[last < floors] = -1
     return last
-
-
-def first_of_groups(found: NDArray[np.int64], starts: NDArray[np.int64], n: int) -> NDArray[np.int64]:
-    """The first of the rows ``found`` (sorted) in each whole group: int64 (g,), n where there is none."""
-    first = np.append(found, n)[np.searchsorted(found, starts)]
-    return np.where(first <= _ends(starts, n), first, n)
-
-
-def last_of_groups(found: NDArray[np.int64], starts: NDArray[np.int64], n: int) -> NDArray[np.int64]:
-    """The last of the rows ``found`` (sorted) in each whole group: int64 (g,), -1 where there is none."""
-    return last_before(found, _ends(starts, n) + 1, starts)
-
-
-def count_since(
-    found: NDArray[np.int64],
-    since: NDArray[np.int64],
-    rows: NDArray[np.int64],
-    floors: NDArray[np.int64],
-    carry: NDArray[np.int64],
-) -> NDArray[np.int64]:
-    """How many of ``found`` stand before each of ``rows`` and after the last of ``since``: int64 (k,).
-
-    ``carry`` (k,) is how many stood before the batch with none of ``since`` after them; ``floors`` as above.
-    """
-    last = last_before(since, rows, floors)
-    count = np.searchsorted(found, rows) - np.searchsorted(found, np.maximum(last, floors))
-    result: NDArray[np.int64] = count + np.where(last < 0, carry, 0)
-    return result
-
-
-def sum_before(
-    values: NDArray[np.int64], group: NDArray[np.int64], starts: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Sum of the group's values before each row (n,), and of each whole group (g,)."""
-    inclusive = np.cumsum(values)
-    exclusive = inclusive - values
-    base = exclusive[starts]
-    return exclusive - base[group], inclusive[_ends(starts, len(values))] - base

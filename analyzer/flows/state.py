@@ -7,16 +7,10 @@ from numpy.typing import NDArray
 
 from analyzer.flows.batch import FAMILIES, Batch, Mask, Side, State
 from analyzer.flows.copies import Copies
+from analyzer.flows.found import Found, Sums
 from analyzer.flows.kinds import kinds
 from analyzer.flows.marks import Marks, Tops, mark, seq_ends
-from analyzer.flows.running import (
-    apart,
-    count_since,
-    first_of_groups,
-    last_of_groups,
-    running_max,
-    sum_before,
-)
+from analyzer.flows.running import apart, running_max
 from analyzer.flows.table import ALL, Slots
 from analyzer.model.columns import TCP, Flag
 from analyzer.model.flow import CLIENT, SERVER
@@ -71,17 +65,16 @@ def _both(
 
 def _side(
     batch: Batch, marks: Marks, before: Slots, after: Slots, side: int
-) -> tuple[dict[str, NDArray[np.int64]], dict[str, NDArray[np.int64]]]:
+) -> tuple[dict[str, Sums], dict[str, Found]]:
     """Sums and last rows of one end."""
     own = batch.side == side
+    counted = {"payload": marks.counted, "unseen": marks.unseen, "gaps": marks.gap}
     sums = {}
-    for name, values in (
-        ("payload", batch.rows.payload * (marks.counted & own)),
-        ("unseen", (marks.unseen & own).astype(np.int64)),
-        ("gaps", (marks.gap & own).astype(np.int64)),
-    ):
-        if values.any():
-            sums[name], whole = sum_before(values, batch.group, batch.starts)
+    for name, mask in counted.items():
+        mask = mask & own
+        if mask.any():
+            sums[name] = Sums(batch.rows.payload * mask if name == "payload" else mask)
+            whole = sums[name].between(batch.starts, batch.ends)
             more = np.flatnonzero(whole)
             after.write(name, more, before.some(name, more, side) + whole[more], side)
     families = {
@@ -93,13 +86,14 @@ def _side(
         "window": marks.announces,
         "probe": marks.probe,
     }
-    found = {family: np.flatnonzero(mask & own) for family, mask in families.items()}
+    found = {family: Found(mask & own) for family, mask in families.items()}
     for family, columns in FAMILIES.items():
         if len(found[family]):
-            final = last_of_groups(found[family], batch.starts, len(own))
+            final = found[family].lasts(batch.starts, batch.ends)
             known = np.flatnonzero(final >= 0)
+            final = final[known]
             for name, column in columns.items():
-                after.write(name, known, getattr(batch.rows, column)[final[known]], side)
+                after.write(name, known, getattr(batch.rows, column)[final], side)
     return sums, found
 
 
@@ -108,7 +102,7 @@ def _opened(batch: Batch, marks: Marks, before: Slots, after: Slots, side: int) 
     n = len(batch.side)
     plain = marks.sent & (batch.side == side) & ((batch.rows.flags & Flag.SYN) == 0)
     plain &= batch.rows.time != 0  # which stands for none
-    first = first_of_groups(np.flatnonzero(plain), batch.starts, n)
+    first = Found(plain).firsts(batch.starts, batch.ends)
     new = np.flatnonzero(first < n)
     new = new[before.some("opened_time", new, side) == 0]
     after.write("opened_time", new, batch.rows.time[first[new]], side)
@@ -117,10 +111,10 @@ def _opened(batch: Batch, marks: Marks, before: Slots, after: Slots, side: int) 
 
 def _count_probes(batch: Batch, sides: tuple[Side, Side], before: Slots, after: Slots) -> None:
     """Write into ``after`` how many probes of each end are unanswered."""
-    nexts = np.append(batch.starts[1:], len(batch.side))
     for side in (CLIENT, SERVER):
         probes, answers = sides[side].found["probe"], sides[1 - side].found["last"]
         carried = before["probes"][:, side]
         if not len(probes) and not carried.any():
             continue
-        after.write("probes", ALL, count_since(probes, answers, nexts, batch.starts, carried), side)
+        left = probes.count_since(answers, batch.ends, batch.starts, carried)
+        after.write("probes", ALL, left, side)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.flows.batch import Batch, Mask, State
-from analyzer.flows.running import first_of_groups, last_of_groups
+from analyzer.flows.running import previous
 from analyzer.flows.table import ALL, Slots
 from analyzer.model.columns import Flag
 from analyzer.model.flow import CLIENT, SERVER, Kind
@@ -25,11 +25,10 @@ def note_pauses(batch: Batch, state: State, before: Slots, after: Slots) -> None
     waiting = before["fatal"]
     if not len(long) and not waiting.any():
         return
+    sent = [side.found["last"] for side in state.sides]  # all but resets
     for side in (CLIENT, SERVER):
-        sent = state.sides[side].found["last"]  # all that it sent but resets
-        answer = last_of_groups(state.sides[1 - side].found["last"], batch.starts, len(pauses))
-        place = np.searchsorted(sent, long)
-        rows = long[sent.take(place, mode="clip") == long] if len(sent) else long[:0]
+        answer = sent[1 - side].lasts(batch.starts, batch.ends)
+        rows = long[sent[side].holds(long)]
         answered = rows < answer[batch.group[rows]]
         survived, fatal = (
             np.where(answer >= 0, waiting[:, side], 0),
@@ -95,12 +94,13 @@ def note_ttls(batch: Batch, state: State, before: Slots, after: Slots) -> None:
     """Remember the first TTL of each side, and that of its first reset, in ``after`` (slots, (g,))."""
     resets = np.flatnonzero(batch.rows.flags & Flag.RST)
     for side in (CLIENT, SERVER):
-        own = resets[batch.side[resets] == side]
-        for name, rows in (("ttl", state.sides[side].found["last"]), ("reset_ttl", own)):
-            first = first_of_groups(rows, batch.starts, len(batch.rows))
-            new = np.flatnonzero(first < len(batch.rows))
-            new = new[before.some(name, new, side) == 0]
-            after.write(name, new, batch.rows.ttl[first[new]], side)
+        first = state.sides[side].found["last"].firsts(batch.starts, batch.ends)
+        new = np.flatnonzero(first < len(batch.rows))
+        new = new[before.some("ttl", new, side) == 0]
+        after.write("ttl", new, batch.rows.ttl[first[new]], side)
+        own = resets[batch.side[resets] == side][::-1]  # of several the first is written last
+        own = own[before.some("reset_ttl", batch.group[own], side) == 0]
+        after.write("reset_ttl", batch.group[own], batch.rows.ttl[own], side)
 
 
 def note_idle_close(batch: Batch, state: State, before: Slots, after: Slots) -> None:
@@ -108,23 +108,22 @@ def note_idle_close(batch: Batch, state: State, before: Slots, after: Slots) -> 
 
     That is its idle timeout, if the client had not sent anything since.
     """
-    n = len(batch.rows)
-    sent = state.sides[SERVER].found["last"]
-    fins = first_of_groups(sent[(batch.rows.flags[sent] & Flag.FIN) != 0], batch.starts, n)
-    own = state.sides[CLIENT].found["last"]
-    closed = first_of_groups(own[(batch.rows.flags[own] & Flag.FIN) != 0], batch.starts, n)
-    first = np.flatnonzero((fins < n) & (fins < closed) & ~before["finished"].any(axis=1))
-    rows = fins[first]
+    fins = np.flatnonzero(batch.rows.flags & Flag.FIN)
+    client, server = (side.found["last"].holds(fins) for side in state.sides)
+    fins, server = fins[client | server], server[client | server]
+    rows = fins[server & (previous(fins, batch.floors(fins)) < 0)]
+    group = batch.group[rows]
+    open_before = ~before["finished"][group].any(axis=1)
+    rows, group = rows[open_before], group[open_before]
     if not len(rows):
         return
-    last = [
-        batch.last_values(before, side.found["data"], rows, index, "data")["last_data_time"]
+    asked, told = (
+        batch.last_values(before, side.found["data"], rows, index, "last_data_time")[0]
         for index, side in enumerate(state.sides)
-    ]
-    idle = batch.rows.time[rows] - last[SERVER]
-    asked = last[CLIENT] > last[SERVER]
-    known = (last[SERVER] > 0) & ~asked & (batch.rows.payload[rows] == 0) & (idle >= MIN_IDLE_NS)
-    after.write("idle_close", first[known], idle[known])
+    )
+    idle = batch.rows.time[rows] - told
+    known = (told > 0) & (asked <= told) & (batch.rows.payload[rows] == 0) & (idle >= MIN_IDLE_NS)
+    after.write("idle_close", group[known], idle[known])
 
 
 _SAME = (

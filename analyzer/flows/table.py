@@ -126,6 +126,16 @@ class Slots:
             return _of_side(self[name], side)[index]
         return _of_side(self._source[name], side)[self._index[index]]
 
+    def side(self, name: str, side: int) -> Values:
+        """Values (k,) of one of the two sides."""
+        if self._index is None or name in self._columns:
+            return self[name][:, side]
+        return self._source[name][:, side].take(self._index)
+
+    def take(self, index: NDArray[np.int64]) -> Slots:
+        """The slots at these places (m,), as they are in the table."""
+        return Slots(self._source, index if self._index is None else self._index.take(index))
+
     def write(
         self, name: str, index: NDArray[np.int64] | slice, values: Any, side: int | None = None
     ) -> None:
@@ -137,8 +147,11 @@ class Slots:
         for name, values in self._columns.items():
             for column, changed in zip(_pieces(columns[name]), _pieces(values), strict=True):
                 column[index] = changed
+        last, slots = None, index
         for name, side, places, values in self._written:
-            _of_side(columns[name], side)[index[places]] = values
+            if places is not last:  # mostly several columns follow each other of the same ones
+                last, slots = places, index[places]
+            _of_side(columns[name], side)[slots] = values
 
 
 ALL = slice(None)

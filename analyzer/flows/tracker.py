@@ -18,7 +18,6 @@ from analyzer.flows.copies import Copies
 from analyzer.flows.keys import Sorted, first_is_from_client, run_starts, sort_by_flow
 from analyzer.flows.legs import FindsLegs, Legs
 from analyzer.flows.quiet import QuietRows, together
-from analyzer.flows.running import last_of_groups
 from analyzer.flows.splits import LINGER_NS, Stray, find_splits, hand_over
 from analyzer.flows.state import follow
 from analyzer.flows.summary import (
@@ -245,7 +244,8 @@ class Tracker:
         for index, kept in splits.open.items():
             self._table["has_stray"][newest[index]] = True
             self._strays[int(self._table["flow"][newest[index]])] = kept
-        return Batch(rows, group, starts, slot, side, forward, stray, syn, superseded, superseded_at)
+        ends = np.append(starts[1:], len(keys))
+        return Batch(rows, group, starts, ends, slot, side, forward, stray, syn, superseded, superseded_at)
 
     def _open(
         self,
@@ -293,11 +293,10 @@ class Tracker:
         """Carry every flow's state over its rows; hand out what matters."""
         before = self._table.at(batch.slot)
         after = Slots(before)
-        ends = np.append(batch.starts[1:], len(batch.rows)) - 1
         latest = np.maximum.reduceat(batch.rows.time, batch.starts)
         after.write("end", ALL, np.maximum(latest, before["end"]))
-        after.write("clock", ALL, batch.rows.clock[ends])
-        after["rows"] += np.diff(np.append(batch.starts, len(batch.rows)))
+        after.write("clock", ALL, batch.rows.clock[batch.ends - 1])
+        after["rows"] += batch.ends - batch.starts
         state = follow(batch, before, after, self._copies)
         self._note_control(batch, after)
         if len(legs := self._legs.find(batch, after)):
@@ -319,12 +318,14 @@ class Tracker:
         significant = significant[kept]
         self.shortened_flows += shortened
         self.unseen += sum(len(side.found["unseen"]) for side in state.sides)
-        rows = segment_rows(batch, state, before, significant)
         watched = after["watched"][batch.group[significant]]
+        quiet, told = (
+            segment_rows(batch, state, before, significant[chosen]) for chosen in (~watched, watched)
+        )
         self._table.put(batch.slot, after)
-        self._quiet.add(rows.where(~watched))
+        self._quiet.add(quiet)
         earlier = self._quiet.take(after["flow"][newly & (before["rows"] > 0)])
-        rows = together([earlier, rows.where(watched)])
+        rows = together([earlier, told])
         rows = rows.take(np.argsort(rows["flow"], kind="stable"))
         return rows.segments(), flow_values(self._table.at(batch.slot[newly]))
 
@@ -337,10 +338,9 @@ class Tracker:
         syn_only = np.flatnonzero(((rows.flags & (Flag.SYN | Flag.ACK)) == Flag.SYN) & ~batch.stray)
         for end in (0, 1):
             own = syn_only[batch.forward[syn_only] == end]
-            last_syn = last_of_groups(own, batch.starts, len(rows))
-            found = np.flatnonzero(last_syn >= 0)
-            after.write("opened", found, rows.seq[last_syn[found]], end)
-            after.write("has_opened", found, True, end)
+            group = batch.group[own]  # of several SYNs the last is written last
+            after.write("opened", group, rows.seq[own], end)
+            after.write("has_opened", group, True, end)
         after.write("reset", batch.group[(rows.flags & Flag.RST) != 0], True)
         fin = np.flatnonzero(rows.flags & Flag.FIN)
         for end in (0, 1):
@@ -413,10 +413,11 @@ def _kept(
     fill the memory with a flow in which nothing happens. ``group`` int64 (k,) is sorted. The second value is
     the number of flows that are handed out now although rows of them were not kept.
     """
-    rank = np.arange(len(group)) - np.searchsorted(group, group)
+    count = np.bincount(group, minlength=len(before))
+    rank = np.arange(len(group)) - (np.cumsum(count) - count)[group]
     first = np.full(len(before), np.iinfo(np.int64).max)
     np.minimum.at(first, group[triggers], rank[triggers])
-    after["significant"] += np.bincount(group, minlength=len(before))
+    after["significant"] += count
     early = before["significant"][group] + rank < MAX_QUIET
     kept: NDArray[np.bool_] = before["watched"][group] | (rank >= first[group]) | early
     places = np.flatnonzero(~before["watched"] & (first < len(group)))

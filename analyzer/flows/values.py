@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.flows.batch import FAMILIES, SUMS, Batch, State
+from analyzer.flows.batch import FAMILIES, SUMS, Batch, Side, State
+from analyzer.flows.found import Found
 from analyzer.flows.quiet import SegmentRows, totals_column
-from analyzer.flows.running import count_since, last_before
 from analyzer.flows.table import TOTALS, Slots
 from analyzer.model.columns import ROW_FIELDS, TCP, UDP
 from analyzer.model.flow import (
@@ -30,14 +31,14 @@ from analyzer.model.tunnel import tunnel_text
 
 def segment_rows(batch: Batch, state: State, before: Slots, chosen: NDArray[np.int64]) -> SegmentRows:
     """The chosen rows, int64 (k,), ascending, with the totals before each; ``before`` are the slots (g,)."""
-    group = batch.group.take(chosen)
+    rows = _Chosen.of(batch, before, chosen)
     columns = {name: getattr(batch.rows, name).take(chosen) for name in _COPIED}
-    columns["flow"] = before.some("flow", group)
+    columns["flow"] = before.some("flow", rows.group)
     columns["capture"] = np.full(len(chosen), batch.rows.capture)
     columns["side"] = batch.side.take(chosen)
     columns["kinds"] = state.kinds.take(chosen)
     for side in (CLIENT, SERVER):
-        for name, values in _totals(batch, state, before, chosen, group, side).items():
+        for name, values in _totals(batch, state, rows, side).items():
             columns[totals_column(side, name)] = values
     return SegmentRows.of(len(chosen), columns)
 
@@ -45,87 +46,82 @@ def segment_rows(batch: Batch, state: State, before: Slots, chosen: NDArray[np.i
 _COPIED = tuple(name for name in Segment._fields if name in ROW_FIELDS)
 
 
-def _totals(
-    batch: Batch,
-    state: State,
-    before: Slots,
-    chosen: NDArray[np.int64],
-    group: NDArray[np.int64],
-    index: int,
-) -> dict[str, NDArray[Any]]:
-    """Totals of one end before each chosen row, (k,) each, by name; those that are 0 everywhere are left out.
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """Rows of a batch, int64 (k,), their groups and the first rows of these.
 
-    ``group`` int64 (k,) is the group of each chosen row.
+    ``old``: int64 (m,), which of them are of flows that began before the batch, and ``slots`` (m,), what was
+    known of these then. Of all others nothing was.
     """
+
+    rows: NDArray[np.int64]
+    group: NDArray[np.int64]
+    floors: NDArray[np.int64]
+    old: NDArray[np.int64]
+    slots: Slots
+
+    @classmethod
+    def of(cls, batch: Batch, before: Slots, rows: NDArray[np.int64]) -> _Chosen:
+        group = batch.group.take(rows)
+        old = np.flatnonzero((before["rows"] > 0).take(group))
+        return cls(rows, group, batch.starts.take(group), old, before.take(group.take(old)))
+
+    def carried(self, name: str, side: int) -> NDArray[np.int64]:
+        """What one end had before the batch: int64 (k,)."""
+        values = np.zeros(len(self.rows), np.int64)
+        values[self.old] = self.slots.side(name, side)
+        return values
+
+
+def _totals(batch: Batch, state: State, chosen: _Chosen, index: int) -> dict[str, NDArray[Any]]:
+    """Totals of one end before each chosen row, (k,) each, by name; none that is 0 in all of them."""
     side = state.sides[index]
     totals: dict[str, NDArray[Any]] = {}
     for top, name, known in ((side.seq, "seq_end", "has_seq"), (side.ack, "ack", "has_ack")):
-        is_known = top.known.take(chosen)
+        is_known = top.known.take(chosen.rows)
         if is_known.any():
-            totals[name], totals[known] = top.before.take(chosen), is_known
-    carried = _Carried(before, group, index)
-    opened = side.opened.take(group)
-    first_time = batch.rows.time.take(opened, mode="clip")
-    opened_time = carried["opened_time"]
-    opened_time = np.where((opened_time == 0) & (opened < chosen), first_time, opened_time)
-    if opened_time.any():
-        totals["opened_time"] = opened_time
+            totals[name], totals[known] = top.before.take(chosen.rows), is_known
+    sums = {"opened_time": _opened_times(batch, side, chosen, index)}
     for name in SUMS:
+        sums[name] = chosen.carried(name, index)
         if name in side.sums:
-            totals[name] = side.sums[name].take(chosen) + carried[name]
-        elif carried.any(name):
-            totals[name] = carried[name]
-    floors = batch.starts.take(group)
-    for family, names in FAMILIES.items():
-        found = side.found[family]
-        seen = carried.family(tuple(names))
-        if len(found):
-            last = last_before(found, chosen, floors)
-            inside = np.flatnonzero(last >= 0)
-            last = last[inside]
-            for name, column in names.items() if len(inside) else ():
-                values = seen.setdefault(name, np.zeros(len(chosen), TOTALS[name]))
-                values[inside] = getattr(batch.rows, column)[last]
-        totals.update(seen)
-    if len(side.found["probe"]) or carried.any("probes"):
-        answers = state.sides[1 - index].found["last"]
-        totals["probes"] = count_since(side.found["probe"], answers, chosen, floors, carried["probes"])
+            sums[name] += side.sums[name].between(chosen.floors, chosen.rows)
+    sums["probes"] = side.found["probe"].count_since(
+        state.sides[1 - index].found["last"], chosen.rows, chosen.floors, chosen.carried("probes", index)
+    )
+    totals.update({name: values for name, values in sums.items() if values.any()})
+    for family in FAMILIES:
+        totals.update(_last_values(batch, side.found[family], chosen, index, family))
     return totals
 
 
-class _Carried:
-    """What the flows of some rows had of one end before the batch: (k,) a column of Totals."""
+def _opened_times(batch: Batch, side: Side, chosen: _Chosen, index: int) -> NDArray[np.int64]:
+    """When one end sent its first row without SYN, if that was before each chosen row, else 0: int64 (k,)."""
+    times = chosen.carried("opened_time", index)
+    first = side.opened.take(chosen.group)
+    new = np.flatnonzero((first < chosen.rows) & (times == 0))
+    times[new] = batch.rows.time.take(first.take(new))
+    return times
 
-    def __init__(self, before: Slots, group: NDArray[np.int64], side: int) -> None:
-        self._before = before
-        self._group = group
-        self._side = side
-        self._columns: dict[str, NDArray[Any]] = {}
 
-    def __getitem__(self, name: str) -> NDArray[Any]:
-        values = self._columns.get(name)
-        if values is None:
-            values = self._columns[name] = self._before.some(name, self._group, self._side)
-        return values
-
-    def any(self, name: str) -> bool:
-        """Whether one of these flows has any."""
-        return bool(self[name].any())
-
-    def family(self, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
-        """Columns of one of the FAMILIES, to be changed; none if they are 0 in all rows.
-
-        Where the first of them is 0 no such row was ever seen, and the others are: few are looked up.
-        """
-        first = self[names[0]]
-        rows = np.flatnonzero(first)
-        if not len(rows):
-            return {}
-        columns = {names[0]: first.copy()}
-        for name in names[1:]:
-            column = columns[name] = np.zeros(len(first), TOTALS[name])
-            column[rows] = self._before.some(name, self._group[rows], self._side)
-        return columns
+def _last_values(
+    batch: Batch, found: Found, chosen: _Chosen, side: int, family: str
+) -> dict[str, NDArray[Any]]:
+    """Totals of one of the FAMILIES before each chosen row, (k,) each, by name; none if they are all 0."""
+    last = found.last_before(chosen.rows, chosen.floors)
+    inside = np.flatnonzero(last >= 0)
+    outside = np.flatnonzero(last.take(chosen.old) < 0)
+    number, *_ = names = FAMILIES[family]
+    outside = outside[np.flatnonzero(chosen.slots.some(number, outside, side))]
+    if not len(inside) and not len(outside):
+        return {}
+    last, places = last.take(inside), chosen.old.take(outside)
+    totals = {}
+    for name, column in names.items():
+        values = totals[name] = np.zeros(len(chosen.rows), TOTALS[name])
+        values[inside] = getattr(batch.rows, column).take(last)
+        values[places] = chosen.slots.some(name, outside, side)
+    return totals
 
 
 _PROTOCOLS = {TCP: "tcp", UDP: "udp"}

@@ -19,7 +19,7 @@ BATCH_ROWS = 131_072
 """Rows that are tracked at once, where nobody waits for the answer. The more, the less each of them costs, as
 long as the arrays fit into the processor's caches."""
 _BATCH_BYTES = 1 << 30
-"""Payload that is tracked at once: so far sequence numbers can be compared, see model.blocks.MAX_FRAMES."""
+"""Payload that is tracked at once: all sequence numbers of an ordinary flow can be compared then."""
 
 
 class Front:
@@ -51,6 +51,10 @@ class Front:
     def put(self, columns: PacketColumns) -> Iterator[Sorted]:
         """The same with frames that are decoded already."""
         payload = int(columns.payload.sum())
+        if payload > _BATCH_BYTES and len(columns) > 1:
+            for half in columns.halves():
+                yield from self.put(half)
+            return
         if self._bytes + payload > _BATCH_BYTES:
             yield from self.rest()
         self._waiting.append(columns)

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from analyzer.flows.running import FAR, last_before, last_of_groups, pick, running_max, sum_before
+from analyzer.flows.running import FAR, pick, running_max
 from analyzer.model.seq import distance
 
 SETTINGS = settings(max_examples=150, deadline=None)
@@ -133,37 +133,6 @@ def test_running_max_of_one_row() -> None:
 
 @SETTINGS
 @given(tables())
-def test_last_before_is_the_loop(rows: list[Row]) -> None:
-    rows, group, starts, names = sorted_by_group(rows)
-    found = np.flatnonzero(np.array([row.chosen for row in rows]))
-    before = last_before(found, np.arange(len(rows)), starts[group])
-    whole = last_of_groups(found, starts, len(rows))
-    last = dict.fromkeys(names, -1)
-    expected = []
-    for index, row in enumerate(rows):
-        expected.append(last[row.group])
-        if row.chosen:
-            last[row.group] = index
-    assert before.tolist() == expected
-    assert whole.tolist() == list(last.values())
-
-
-@SETTINGS
-@given(tables(st.integers(0, 1 << 40)))
-def test_sum_before_is_the_loop(rows: list[Row]) -> None:
-    rows, group, starts, names = sorted_by_group(rows)
-    before, whole = sum_before(np.array([row.value for row in rows], np.int64), group, starts)
-    total = dict.fromkeys(names, 0)
-    expected = []
-    for row in rows:
-        expected.append(total[row.group])
-        total[row.group] += row.value
-    assert before.tolist() == expected
-    assert whole.tolist() == list(total.values())
-
-
-@SETTINGS
-@given(tables(st.integers(0, 1 << 40)))
 def test_nothing_is_written_into_the_arguments(rows: list[Row]) -> None:
     rows, group, starts, names = sorted_by_group(rows)
     values = np.array([row.value % TOP for row in rows], np.uint32)
@@ -174,10 +143,6 @@ def test_nothing_is_written_into_the_arguments(rows: list[Row]) -> None:
     for argument in arguments:
         argument.setflags(write=False)
     running_max(*arguments)
-    found = np.flatnonzero(chosen)
-    last_before(found, np.arange(len(chosen)), starts[group])
-    last_of_groups(found, starts, len(chosen))
-    sum_before(values.astype(np.int64), group, starts)
 
 
 @SETTINGS
