@@ -46,10 +46,9 @@ def mark(
 ) -> Marks:
     """Look at each row; ``ends`` are the numbers after it, ``sent`` tells what is no ICMP, RST, stray SYN."""
     rows = batch.rows
-    own_end, own_known = _of_sender(batch, seqs)
-    other_end, other_known = _of_sender(batch, seqs[::-1])
-    own_ack, own_acked = _of_sender(batch, acks)
-    other_ack, other_acked = _of_sender(batch, acks[::-1])
+    server = batch.side == SERVER
+    own_end, own_known, other_end, other_known = _by_sender(server, seqs)
+    own_ack, own_acked, other_ack, other_acked = _by_sender(server, acks)
     tcp = sent & (rows.protocol == TCP)
     has_ack = tcp & ((rows.flags & Flag.ACK) != 0)
     ahead, more = _ahead(ends, own_end), _ahead(rows.ack, own_ack)
@@ -96,11 +95,11 @@ def seq_ends(rows: PacketColumns) -> NDArray[np.uint32]:
     return ends
 
 
-def _of_sender(batch: Batch, tops: Tops) -> tuple[NDArray[np.uint32], Mask]:
-    """The first of the two where the client sent the row, the second where the server did; and if known."""
-    server = batch.side == SERVER
-    value = pick(server, tops[SERVER].before, tops[CLIENT].before)
-    return value, pick(server, tops[SERVER].known, tops[CLIENT].known)
+def _by_sender(server: Mask, tops: Tops) -> tuple[NDArray[np.uint32], Mask, NDArray[np.uint32], Mask]:
+    """What the sender of each row had reached, and if that is known; what the other end had, and if."""
+    (client, client_known), (other, other_known) = ((top.before, top.known) for top in tops)
+    own, own_known = pick(server, other, client), pick(server, other_known, client_known)
+    return own, own_known, client ^ other ^ own, client_known ^ other_known ^ own_known
 
 
 def _ahead(numbers: NDArray[np.uint32], of: NDArray[np.uint32]) -> NDArray[np.int32]:
