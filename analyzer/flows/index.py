@@ -31,11 +31,11 @@ class KeyIndex:
         return np.where(found >= 0, self._slots[found], -1).astype(np.int64)
 
     def add(self, keys: Keys, slots: NDArray[np.int64]) -> None:
-        """Let these slots be found by these keys, of equal ones the last; int64 (n,)."""
+        """Let these slots be found by these keys (ascending), of equal ones the last; int64 (n,)."""
         if not len(keys):
             return
-        distinct, last = np.unique(keys[::-1], return_index=True)
-        slots = slots[::-1][last]
+        last = np.flatnonzero(np.append(keys[1:] != keys[:-1], np.True_))
+        distinct, slots = keys[last], slots[last]
         self._make_room(len(distinct))
         places = self._places(distinct)
         known = places >= 0

@@ -72,8 +72,8 @@ class ToldLegs:
         rows = _syns(batch.rows, batch.handed)
         numbers = batch.rows.number[rows]
         at = np.isin(numbers, np.fromiter(self._again, np.int64))
-        own, sizes = rows[at], np.diff(np.append(batch.starts, len(batch.rows)))
-        begins = own[np.isin(own, batch.starts[slots["rows"] == sizes])]
+        own = rows[at]
+        begins = own[_begins(batch, slots, own)]
         if len(begins):
             found = _of_slots(slots, batch.group[begins], 1)
             found["flow"][:, 0] = [self._again[number] for number in batch.rows.number[begins].tolist()]
@@ -84,6 +84,14 @@ class ToldLegs:
             legs = _of_slots(slots, batch.group[first], 0)
             self.firsts.update(zip(batch.rows.number[first].tolist(), legs, strict=True))
         return legs
+
+
+def _begins(batch: Batch, slots: Slots, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of these rows are the first of their flow: bool (k,)."""
+    group = batch.group[rows]
+    begins: NDArray[np.bool_] = batch.starts[group] == rows
+    begins &= slots["rows"][group] == (batch.ends - batch.starts)[group]
+    return begins
 
 
 def _of_slots(slots: Slots, index: NDArray[np.int64], leg: int) -> LegRows:
@@ -143,7 +151,6 @@ class Legs:
         Writes the number of that flow, plus one, into ``first_leg`` of the slots (g,).
         """
         noted, rows = self._noted(batch, slots)
-        sizes = np.diff(np.append(batch.starts, len(batch.rows)))
         legs = np.zeros(0, LEG)
         if len(noted):
             every = np.concatenate([self._recent, noted])
@@ -157,7 +164,7 @@ class Legs:
                 near & (order >= len(self._recent)) & (every["key"][:, 0] != every["key"][:, 1])
             )
             own = rows[order[at] - len(self._recent)]
-            begins = np.isin(own, batch.starts[slots["rows"] == sizes])
+            begins = _begins(batch, slots, own)
             legs = _legs(every[at[begins]])
             slots["first_leg"][batch.group[own[begins]]] = legs["flow"][:, 0] + 1
             self._recent = every

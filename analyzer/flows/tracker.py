@@ -257,8 +257,7 @@ class Tracker:
     ) -> NDArray[np.int64]:
         """New slots for the flows that begin at rows ``first``, numbered in the order of ``arrival``."""
         order = np.argsort(arrival, kind="stable")
-        found = np.empty(len(first), np.int64)
-        found[order] = self._table.allocate(keys[first[order]])
+        found = self._table.allocate(keys[first], order)
         table = self._table
         ids = np.empty(len(first), np.int64)
         ids[order] = np.arange(self._flows_seen, self._flows_seen + len(first))
