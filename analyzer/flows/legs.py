@@ -77,7 +77,7 @@ class ToldLegs:
         if len(begins):
             found = _of_slots(slots, batch.group[begins], 1)
             found["flow"][:, 0] = [self._again[number] for number in batch.rows.number[begins].tolist()]
-            slots["first_leg"][batch.group[begins]] = ELSEWHERE + found["flow"][:, 0] + 1
+            slots.write("first_leg", batch.group[begins], ELSEWHERE + found["flow"][:, 0] + 1)
             self.again.append(found)
         first = rows[np.isin(numbers, np.fromiter(self._firsts, np.int64))]
         if len(first):
@@ -98,7 +98,7 @@ def _of_slots(slots: Slots, index: NDArray[np.int64], leg: int) -> LegRows:
     """LEG rows with what is known of these slots, as that leg."""
     rows = np.zeros(len(index), LEG)
     for name in ("flow", *(name for name, _ in ENDS)):
-        rows[name][:, leg] = slots[name][index]
+        rows[name][:, leg] = slots.some(name, index)
     return rows
 
 
@@ -166,7 +166,7 @@ class Legs:
             own = rows[order[at] - len(self._recent)]
             begins = _begins(batch, slots, own)
             legs = _legs(every[at[begins]])
-            slots["first_leg"][batch.group[own[begins]]] = legs["flow"][:, 0] + 1
+            slots.write("first_leg", batch.group[own[begins]], legs["flow"][:, 0] + 1)
             self._recent = every
         if len(self._recent):
             self._recent = where(self._recent, self._recent["clock"] > batch.rows.clock.max() - LEG_NS)
@@ -186,7 +186,7 @@ class Legs:
         noted = np.zeros(len(rows), _RECENT)
         group = batch.group[rows]
         for name in _FIRST:
-            noted[name] = slots[name][group][:, None]
+            noted[name] = slots.some(name, group)[:, None]
         for name in ("number", "time", "clock"):
             noted[name] = getattr(columns, name)[rows]
         noted["hash"] = hashes[chosen]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from analyzer.flows.batch import Batch, Mask
 from analyzer.flows.copies import Copies
 from analyzer.flows.found import Found
-from analyzer.flows.running import FAR, RunningMax, pick, previous
+from analyzer.flows.running import FAR, RunningMax, pick
 from analyzer.flows.table import Slots
 from analyzer.model.columns import TCP, Flag, PacketColumns
 from analyzer.model.flow import CLIENT, SERVER
@@ -136,12 +136,14 @@ _NOBODY = 2
 
 def _turns(batch: Batch, fresh: Mask, before: Slots) -> Mask:
     """New data before which the last new data came from the other end, or from none: bool (n,)."""
-    numbers = before["last_data_number"]
-    carried = np.where(numbers.any(axis=1), numbers[:, SERVER] > numbers[:, CLIENT], _NOBODY).astype(np.uint8)
+    client, server = (before.side("last_data_number", side) for side in (CLIENT, SERVER))
+    carried = np.where((client | server) != 0, server > client, np.uint8(_NOBODY))
     rows = np.flatnonzero(fresh)
-    group = batch.group[rows]
-    last = previous(rows, batch.starts[group])
-    other = pick(last >= 0, batch.side[last], carried[group]) != batch.side[rows]
+    group, side = batch.group[rows], batch.side[rows]
+    last = np.append(np.uint8(_NOBODY), side[:-1])
+    first = np.flatnonzero(group != np.append(-1, group[:-1]))
+    last[first] = carried[group[first]]
+    other = last != side
     turns = np.zeros(len(fresh), np.bool_)
     turns[rows[other]] = True
     return turns

@@ -26,18 +26,17 @@ def note_pauses(batch: Batch, state: State, before: Slots, after: Slots) -> None
     if not len(long) and not waiting.any():
         return
     sent = [side.found["last"] for side in state.sides]  # all but resets
+    survived = before["survived"].copy()
     for side in (CLIENT, SERVER):
         answer = sent[1 - side].lasts(batch.starts, batch.ends)
         rows = long[sent[side].holds(long)]
         answered = rows < answer[batch.group[rows]]
-        survived, fatal = (
-            np.where(answer >= 0, waiting[:, side], 0),
-            np.where(answer >= 0, 0, waiting[:, side]),
-        )
-        np.maximum.at(survived, batch.group[rows[answered]], pauses[rows[answered]])
-        np.maximum.at(fatal, batch.group[rows[~answered]], pauses[rows[~answered]])
-        after["survived"] = np.maximum(after["survived"], survived)
+        fatal = np.where(answer >= 0, 0, waiting[:, side])
+        np.maximum(survived, waiting[:, side] - fatal, out=survived)
+        for longest, those in ((survived, rows[answered]), (fatal, rows[~answered])):
+            np.maximum.at(longest, batch.group[those], pauses[those])
         after.write("fatal", ALL, fatal, side)
+    after.write("survived", ALL, survived)
 
 
 def _pauses(batch: Batch, before: Slots) -> NDArray[np.int64]:
