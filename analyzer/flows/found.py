@@ -33,7 +33,7 @@ class Found:
         """Which of these rows are among them: bool (m,)."""
         return self._mask.take(rows)
 
-    def count_before(self, rows: Rows) -> NDArray[np.integer]:
+    def count_before(self, rows: Rows) -> NDArray[np.int64]:
         """How many of them stand before each of these rows, or before n: (m,)."""
         if self._counts is None:
             n = len(self._mask)
@@ -41,7 +41,7 @@ class Found:
                 return np.searchsorted(self.rows, rows)
             self._counts = np.zeros(n + 1, np.int32)
             np.cumsum(self._mask, dtype=np.int32, out=self._counts[1:])
-        return self._counts.take(rows)
+        return self._counts.take(rows).astype(np.int64)
 
     def last_before(self, rows: Rows, floors: Rows) -> Rows:
         """The last of them before each of these rows: int64 (m,), -1 where there is none."""

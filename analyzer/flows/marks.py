@@ -90,8 +90,8 @@ def mark(
 
 def seq_ends(rows: PacketColumns) -> NDArray[np.uint32]:
     """Sequence number after each row's segment, SYN and FIN counted: uint32 (n,)."""
-    length = rows.payload + ((rows.flags & Flag.SYN) != 0) + ((rows.flags & Flag.FIN) != 0)
-    ends: NDArray[np.uint32] = rows.seq + length.astype(np.uint32)
+    controls = ((rows.flags & Flag.SYN) != 0).view(np.uint8) + ((rows.flags & Flag.FIN) != 0)
+    ends: NDArray[np.uint32] = rows.seq + rows.payload.astype(np.uint32) + controls
     return ends
 
 
@@ -139,11 +139,11 @@ def _turns(batch: Batch, fresh: Mask, before: Slots) -> Mask:
     client, server = (before.side("last_data_number", side) for side in (CLIENT, SERVER))
     carried = np.where((client | server) != 0, server > client, np.uint8(_NOBODY))
     rows = np.flatnonzero(fresh)
-    group, side = batch.group[rows], batch.side[rows]
+    group, side = batch.group.take(rows), batch.side.take(rows)
     last = np.append(np.uint8(_NOBODY), side[:-1])
     first = np.flatnonzero(group != np.append(-1, group[:-1]))
     last[first] = carried[group[first]]
     other = last != side
     turns = np.zeros(len(fresh), np.bool_)
-    turns[rows[other]] = True
+    turns[rows.compress(other)] = True
     return turns

@@ -87,9 +87,9 @@ def _side(
         if len(found[family]):
             final = found[family].lasts(batch.starts, batch.ends)
             known = np.flatnonzero(final >= 0)
-            final = final[known]
+            final = final.take(known)
             for name, column in columns.items():
-                after.write(name, known, getattr(batch.rows, column)[final], side)
+                after.write(name, known, getattr(batch.rows, column).take(final), side)
     return sums, found
 
 

@@ -123,12 +123,12 @@ class Slots:
     def some(self, name: str, index: NDArray[np.int64], side: int | None = None) -> Values:
         """Values (m,) of the slots at these places (m,), of one side where there are two."""
         if name in self._columns:
-            return _of_side(self._columns[name], side)[index]
+            return _of_side(self._columns[name], side).take(index)
         if self._index is not None:
-            return _of_side(self._source[name], side)[self._index[index]]
+            return _of_side(self._source[name], side).take(self._index.take(index))
         if isinstance(self._source, Slots):
             return self._source.some(name, index, side)
-        return _of_side(self._source[name], side)[index]
+        return _of_side(self._source[name], side).take(index)
 
     def side(self, name: str, side: int) -> Values:
         """Values (k,) of one of the two sides."""

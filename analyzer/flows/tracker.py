@@ -336,14 +336,15 @@ class Tracker:
         rows = batch.rows
         syn_only = np.flatnonzero(((rows.flags & (Flag.SYN | Flag.ACK)) == Flag.SYN) & ~batch.stray)
         for end in (0, 1):
-            own = syn_only[batch.forward[syn_only] == end]
+            own = syn_only.compress(batch.forward.take(syn_only) == end)
             group = batch.group[own]  # of several SYNs the last is written last
             after.write("opened", group, rows.seq[own], end)
             after.write("has_opened", group, True, end)
-        after.write("reset", batch.group[(rows.flags & Flag.RST) != 0], True)
-        fin = np.flatnonzero(rows.flags & Flag.FIN)
+        after.write("reset", batch.group[batch.having(Flag.RST)], True)
+        fin = batch.having(Flag.FIN)
         for end in (0, 1):
-            after.write("finished", batch.group[fin[batch.forward[fin] == end]], True, end)
+            own = fin.compress(batch.forward.take(fin) == end)
+            after.write("finished", batch.group.take(own), True, end)
 
     def _sweep(self) -> list[FlowEnd]:
         """Let go of the flows whose end lies longer back than LINGER."""
