@@ -37,7 +37,7 @@ class Found:
         """How many of them stand before each of these rows, or before n: (m,)."""
         if self._counts is None:
             n = len(self._mask)
-            if not len(self.rows) or len(rows) * _CLOSE < n:
+            if len(rows) * _CLOSE < n:
                 return np.searchsorted(self.rows, rows)
             self._counts = np.zeros(n + 1, np.int32)
             np.cumsum(self._mask, dtype=np.int32, out=self._counts[1:])
@@ -45,6 +45,8 @@ class Found:
 
     def last_before(self, rows: Rows, floors: Rows) -> Rows:
         """The last of them before each of these rows: int64 (m,), -1 where there is none."""
+        if not len(self.rows):
+            return np.full(len(rows), -1)
         last = self._last.take(self.count_before(rows))
         last |= -(last < floors).view(np.int8)  # all bits of those: -1
         return last

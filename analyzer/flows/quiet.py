@@ -105,7 +105,7 @@ def together(parts: Sequence[SegmentRows]) -> SegmentRows:
 
 
 def _chosen(parts: Sequence[tuple[SegmentRows, NDArray[np.int64]]]) -> SegmentRows:
-    """Those rows of each part, one part after the other; each value is copied once."""
+    """Those rows of each part (ascending), one part after the other; each value is copied once."""
     count = sum(len(index) for _, index in parts)
     if len(parts) == 1 and count == len(parts[0][0]):
         return parts[0][0]
@@ -115,7 +115,10 @@ def _chosen(parts: Sequence[tuple[SegmentRows, NDArray[np.int64]]]) -> SegmentRo
     for rows, index in parts:
         end = begin + len(index)
         for name, values in rows.columns.items():
-            values.take(index, out=columns[name][begin:end], mode="clip")  # which needs no copy of them
+            if len(index) == len(rows):
+                columns[name][begin:end] = values
+            else:
+                values.take(index, out=columns[name][begin:end], mode="clip")  # which needs no copy of them
         begin = end
     return SegmentRows(count, columns)
 
