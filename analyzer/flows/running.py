@@ -74,7 +74,7 @@ def _raise(tops: NDArray[np.uint32], known: NDArray[np.bool_], begins: NDArray[n
     if not lower.any():
         return
     runs = np.unique(np.searchsorted(begins, np.flatnonzero(lower), side="right") - 1)
-    firsts = begins[runs] + ~known[begins[runs]]
+    firsts = begins[runs] + ~known[begins[runs]]  # a carry that is not known is no value
     sizes = np.append(begins[1:], len(tops))[runs] - firsts
     starts = np.cumsum(sizes) - sizes
     group = np.repeat(np.arange(len(runs)), sizes)

@@ -444,6 +444,7 @@ _ENOUGH = 3
 
 def is_over(slots: FlowTable, index: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which of these flows ended: bool (n,). UDP has no end, so that a long pause is one."""
-    over: NDArray[np.bool_] = slots["reset"][index] | slots["finished"][index].all(axis=1)
-    over |= slots["protocol"][index] != TCP
+    one, other = (slots["finished"][:, end].take(index) for end in (0, 1))
+    over: NDArray[np.bool_] = slots["reset"].take(index) | (one & other)
+    over |= slots["protocol"].take(index) != TCP
     return over
