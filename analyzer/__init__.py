@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from analyzer.errors import UserError
 
 __version__ = "0.1.0"
 __all__ = ["UserError", "__version__", "analyze"]
 
+TYPE_CHECKING = False  # that of `typing`, whose import is most of the time that this module would take
 if TYPE_CHECKING:
+    from typing import Any
+
     from analyzer.pipeline import analyze
 
 

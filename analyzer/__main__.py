@@ -1,6 +1,6 @@
 """``python -m analyzer`` is the command ``errnoscope``."""
 
-from analyzer.cli.main import main
+from analyzer.cli.start import main
 
 if __name__ == "__main__":
     main()

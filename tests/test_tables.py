@@ -17,6 +17,7 @@ import polars as pl
 import pytest
 
 from analyzer.cli.main import run
+from analyzer.model.event import Doubt
 from analyzer.model.flow import Kind
 from analyzer.pipeline import analyze
 from analyzer.reports.tables import schema
@@ -81,6 +82,13 @@ def test_segments_are_those_of_the_capture(exported: Path) -> None:
         assert row["window"] == int.from_bytes(tcp[14:16])
         assert row["from_client"] == (int.from_bytes(tcp[2:4]) == 8036)
     assert own.filter(pl.col("kinds") & Kind.RST > 0)["frame"].to_list() == [17]
+
+
+def test_what_is_no_icmp_error_has_no_type_of_one(exported: Path) -> None:
+    found = tables(exported)["segments"]
+    assert found["icmp"].any()
+    for column in ("icmp_type", "icmp_code"):
+        assert (found[column].is_not_null() == found["icmp"]).all()
 
 
 def test_flows_have_the_packets_of_their_segments(exported: Path, captures: list[str]) -> None:
@@ -189,6 +197,18 @@ def test_analyze_writes_csv(capsys: Capsys) -> None:
     assert datetime.fromisoformat(line["time"][:-4] + "Z") == moment
 
 
+def test_texts_of_a_list_can_be_told_apart(capsys: Capsys) -> None:
+    """What doubts say may have a semicolon in it."""
+    path = str(sample("udp-connection-refused"))
+    assert run(["analyze", path, "-o", "csv"]) == 0
+    told = [line["doubts"] for line in csv.DictReader(io.StringIO(capsys.readouterr().out))]
+    report = analyze(path)
+    doubts = [verdict.doubts for result in report.flows for verdict in result.verdicts]
+    assert [set(text.split(" | ")) for text in told] == [set(map(str, one)) or {""} for one in doubts]
+    assert not any("|" in doubt for doubt in Doubt)
+    assert any(";" in doubt for doubt in Doubt)
+
+
 def test_analyze_writes_parquet_and_other_formats(capsys: Capsys, tmp_path: Path) -> None:
     folder = tmp_path / "tables"
     assert run(["analyze", str(sample(NAMES[0])), "-o", f"parquet={folder}", "-o", "text"]) == 0
@@ -220,6 +240,13 @@ def test_what_cannot_be_written_is_said(
     assert run([*line, str(sample(NAMES[0]))]) == 2
     out, err = capsys.readouterr()
     assert (out, said in err) == ("", True)
+
+
+def test_nothing_is_left_of_an_export_that_could_not_begin(capsys: Capsys, tmp_path: Path) -> None:
+    folder = tmp_path / "some" / "tables"
+    assert run(["export", str(tmp_path / "nothing.pcap"), "--to", "parquet", str(folder)]) == 2
+    assert "there is no such file" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_polars_is_named_where_it_is_missing(

@@ -22,6 +22,7 @@ from analyzer.cli.copies import (
 from analyzer.cli.filter_options import filter_options
 from analyzer.cli.host_options import host_options
 from analyzer.cli.messages import complain
+from analyzer.cli.numbers import Whole
 from analyzer.cli.output import Target, opened, output_option
 from analyzer.cli.progress import Progress
 from analyzer.cli.rule_options import RuleOptions, rule_options
@@ -74,21 +75,22 @@ if TYPE_CHECKING:
 @app_options
 @click.option(
     "--group",
-    type=click.IntRange(min=1),
+    type=Whole(min=1),
     metavar="N",
     help="Of the text: only the kind of failure of this number, with every connection.",
 )
 @click.option(
     "--jobs",
-    type=click.IntRange(min=1),
+    type=Whole(min=1),
     metavar="N",
-    help="Processes that work: 2 read and track at the same time; more bring nothing. "
-    "[default: 2 for files from 64 MiB on, where there are two processors]",
+    help="Processes that work: of 2 one reads and decodes while the other follows the flows, of 3 or more "
+    "the others each follow a share of them (of a single file). "
+    "[default: 3 for files from 64 MiB on, where there are two processors]",
 )
 @cluster_options
 @click.option(
     "--max-flows",
-    type=click.IntRange(min=1),
+    type=Whole(min=1),
     default=MAX_FLOWS,
     metavar="N",
     help="Flows that may be open at a time, for each some 1.5 KB of memory; beyond that those that have "

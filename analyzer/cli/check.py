@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,6 +86,7 @@ def command(
       errnoscope check captures/ -o text -o junit=report.xml
       errnoscope check trace.pcap --update
     """
+    _refuse_what_is_no_file(options)
     paths = find_captures(captures)
     loaded = chosen.load()
     rules, only = loaded.rules, Filter(rules=loaded.names)
@@ -101,6 +102,23 @@ def command(
         if capture.error:
             complain(capture.error)
     return 2 if run.unreadable else 0 if run.passed else EXIT_FINDINGS
+
+
+_INPUTS = {
+    "expect": "errnoscope check CAPTURE --update writes NAME.expect.yaml, which may be copied.",
+    "baseline": "errnoscope check CAPTURE... --write-baseline FILE writes one.",
+    "suppress": "CI.md says what stands in it.",
+}
+"""Options that name a file to be read, and where one is to be had."""
+
+
+def _refuse_what_is_no_file(options: Mapping[str, Any]) -> None:
+    """Raises UserError before anything is analyzed."""
+    for name, hint in _INPUTS.items():
+        path = options[name]
+        if path and not Path(path).is_file():
+            what = "this is no file" if Path(path).exists() else "there is no such file"
+            raise UserError("no-such-file", f"--{name} {path}", what, hint)
 
 
 def find_captures(names: Iterable[str]) -> list[str]:
@@ -187,8 +205,8 @@ def _text(path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        what = error.strerror if isinstance(error, OSError) else "this is not text"
-        raise UserError("unreadable", path, what or str(error)) from error
+        what = error.strerror if isinstance(error, OSError) else "this is not text, so no baseline"
+        raise UserError("unreadable", path, what or str(error), _INPUTS["baseline"]) from error
 
 
 def _read(path: str, read: Callable[[Any], tuple[list[Any], list[Any]]]) -> list[Any]:

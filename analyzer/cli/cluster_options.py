@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from analyzer.cli.numbers import Whole
 from analyzer.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from analyzer.cluster.job import Task
     from analyzer.cluster.run import Cluster
 
+_SCHEDULER = re.compile(r"([a-z]+://)?(\[[0-9a-fA-F:.]+\]|[^\s/:\[\]]+):\d{1,5}")
 _EVERY_S, _ON_TERMINAL_S = 30.0, 0.5
 """Seconds between two lines about the progress, and between two looks of one on a terminal."""
 
@@ -48,7 +52,7 @@ def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--resume", is_flag=True, help="Go on with what an earlier run has left in --work.")
     @click.option(
         "--shards",
-        type=click.IntRange(min=1, max=4096),
+        type=Whole(min=1, max=4096),
         metavar="N",
         help="With --engine dask: parts that the flows are shared out into, each in the memory of one "
         "process. [default: 2 for each]",
@@ -66,6 +70,7 @@ def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
         if engine != "dask":
             _refuse_without_engine(scheduler, work, resume=resume, shards=shards)
             return command(*arguments, cluster=None, **others)
+        _refuse_bad_places(scheduler, work)
         from analyzer.cluster.run import Cluster
 
         chosen = Cluster(scheduler, others.get("jobs") or 0, work, resume, shards or 0)
@@ -79,6 +84,21 @@ def _refuse_without_engine(scheduler: str, work: str, *, resume: bool, shards: i
     for name, value in given.items():
         if value:
             raise UserError("no-cluster", name, "this says how many processes work", "add --engine dask.")
+
+
+def _refuse_bad_places(scheduler: str, work: str) -> None:
+    """What can be said before anything is begun. Raises UserError."""
+    if scheduler and not _SCHEDULER.fullmatch(scheduler):
+        what, hint = (
+            "this is no address of a scheduler",
+            "such as tcp://10.0.0.7:8786: `dask scheduler` says it.",
+        )
+        raise UserError("bad-scheduler", f"--scheduler {scheduler}", what, hint)
+    if Path(work).exists() and not Path(work).is_dir():
+        hint = "name a directory (it is made where it is not there) or a URL."
+        raise UserError(
+            "not-a-directory", f"--work {work}", "this is a file, and a directory is needed", hint
+        )
 
 
 def refuse_with_cluster(cluster: Cluster | None, captures: Sequence[str], decoder: str) -> None:

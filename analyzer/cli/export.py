@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
 from analyzer.cli.host_options import host_options
 from analyzer.cli.messages import complain
+from analyzer.cli.numbers import Whole
 from analyzer.cli.output import refuse_url
 from analyzer.cli.progress import Progress
 from analyzer.cli.rule_options import RuleOptions, rule_options
@@ -30,13 +32,14 @@ from analyzer.model.host import Host
 @rule_options
 @click.option(
     "--jobs",
-    type=click.IntRange(min=1),
+    type=Whole(min=1),
     metavar="N",
-    help="As for analyze. [default: 2 for files from 64 MiB on, where there are two processors]",
+    help="Processes that work: of 2 one reads and decodes while the other follows the flows. "
+    "[default: 2 for files from 64 MiB on, where there are two processors]",
 )
 @click.option(
     "--max-flows",
-    type=click.IntRange(min=1),
+    type=Whole(min=1),
     default=MAX_FLOWS,
     metavar="N",
     help="As for analyze. [default: 1000000]",
@@ -76,8 +79,10 @@ def command(
     if captures.count("-") > 1:
         raise UserError("two-inputs", "-", "standard input can be read once only", "give files instead.")
     rules = chosen.load()
-    export = Export(Folder(Path(folder), form, f"--to {form} {folder}"))
-    with Progress() as progress:
+    tables = Folder(Path(folder), form, f"--to {form} {folder}")
+    export = Export(tables)
+    with ExitStack() as undo, Progress() as progress:
+        undo.callback(tables.give_up)
         report = analyze(
             *captures,
             rules=rules.rules,
@@ -88,7 +93,7 @@ def command(
             max_flows=max_flows,
             seeing=export,
         )
-    export.finish(report)
+        export.finish(report)
     damaged = [capture.damage for capture in report.captures if capture.damage]
     for damage in damaged:
         complain(damage)

@@ -17,6 +17,7 @@ from analyzer.model.filter import Filter, Moment, Network
 
 _SECOND = 10**9
 _NO_ERRNO = "none"
+_ALIKE = 0.7
 _NUMBER = re.compile(r"\d{1,12}(\.\d{1,9})?", re.ASCII)
 _FROM_START = re.compile(
     r"\+(?:(\d{1,5})d)?(?:(\d{1,7})h)?(?:(\d{1,9})m)?(?:(\d{1,10}(?:\.\d{1,9})?)s)?", re.ASCII
@@ -111,9 +112,8 @@ def _errno(text: str) -> str:
     name = text.upper()
     name = name if name in known else name.removeprefix(load("errno")["winsock"]["prefix"])
     if name not in known:
-        hint = (
-            did_you_mean(text, [*known, _NO_ERRNO]) or f"a name such as {next(iter(known))}, or {_NO_ERRNO}"
-        )
+        some = f"names are those of errno.h; {_NO_ERRNO}: no errno, but an end of file or a wait"
+        hint = did_you_mean(text, [*known, _NO_ERRNO], _ALIKE) or some
         if text.isdecimal():
             hint = "give its name: numbers differ between systems"
         raise UserError("unknown-errno", f"--errno {text}", "there is no errno of this name", hint)

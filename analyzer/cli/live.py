@@ -23,6 +23,7 @@ from analyzer.cli.follow import Wish
 from analyzer.cli.follow import follow as followed
 from analyzer.cli.host_options import host_options
 from analyzer.cli.messages import complain
+from analyzer.cli.numbers import Number, Whole
 from analyzer.cli.output import Target, opened, output_option
 from analyzer.cli.rule_options import RuleOptions, rule_options
 from analyzer.errors import UserError
@@ -70,27 +71,27 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 @click.option("--once", is_flag=True, help="With --follow: take what there is, and end.")
 @click.option(
     "--quiet",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     default=QUIET,
     show_default=True,
     metavar="SECONDS",
     help="With --follow: the newest file is finished when it has not changed for so long.",
 )
 @click.option("-D", "--list-interfaces", is_flag=True, help="List the interfaces.")
-@click.option("-c", "--count", type=click.IntRange(min=1), help="End after so many packets.")
-@click.option("--duration", type=click.FloatRange(min=0), metavar="SECONDS", help="End after so long.")
+@click.option("-c", "--count", type=Whole(min=1), help="End after so many packets.")
+@click.option("--duration", type=Number(min=0), metavar="SECONDS", help="End after so long.")
 @click.option(
     "-s",
     "--snapshot-length",
-    type=click.IntRange(min=0),
+    type=Whole(min=0),
     default=SNAPLEN,
     show_default=True,
     help="Bytes that are kept of each frame; 0: all.",
 )
 @click.option("-w", "--write", metavar="FILE", help="Keep the packets in this pcap file.")
-@click.option("-C", "megabytes", type=click.IntRange(min=1), help="A new file after so many megabytes.")
-@click.option("-G", "seconds", type=click.IntRange(min=1), help="A new file after so many seconds.")
-@click.option("-W", "files", type=click.IntRange(min=1), help="With -C: so many in turn; with -G: then end.")
+@click.option("-C", "megabytes", type=Whole(min=1), help="A new file after so many megabytes.")
+@click.option("-G", "seconds", type=Whole(min=1), help="A new file after so many seconds.")
+@click.option("-W", "files", type=Whole(min=1), help="With -C: so many in turn; with -G: then end.")
 @click.option(
     "--write-failures",
     "failures",

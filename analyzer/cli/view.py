@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -65,7 +66,19 @@ def command(
         raise UserError(
             "no-capture", "view", "no capture is given", "errnoscope view CAPTURE, or -i INTERFACE"
         )
+    _refuse_an_interface(captures)
     return _files(captures, only, hosts, rules)
+
+
+def _refuse_an_interface(captures: Sequence[str]) -> None:
+    """Raises UserError where -i was forgotten."""
+    if Path(captures[0]).exists():
+        return
+    from analyzer.pipeline.watching import interface_names
+
+    if captures[0] in interface_names():
+        hint = shlex.join(["errnoscope", "view", "-i", *captures])
+        raise UserError("no-interface", captures[0], "an interface is named with -i", hint)
 
 
 def _files(captures: Sequence[str], only: Filter, hosts: tuple[Host, Host], rules: Chosen) -> int:

@@ -27,6 +27,7 @@ from analyzer.parallel import processors
 from analyzer.pipeline.files import reported
 from analyzer.sources.inputs import Input
 from analyzer.sources.pipe import PATH
+from analyzer.sources.remote import Place as RemotePlace
 from analyzer.sources.remote import is_url
 
 
@@ -73,11 +74,13 @@ def analyze(
         job = Job(tuple(rules), hosts, every, max_flows, cluster.shards or 2 * count, randbits(64))
         with _place(cluster) as place:
             store = Store(place)
-            job = _kept(store, job, cluster)
+            old = _kept(store, job, cluster)
             with workers(store, cluster.scheduler, count) as doer:
+                if old is None:  # only now: where no worker is found, --work is as it was
+                    keep_job(store, job)
                 announce(doer.dashboard)
                 sizes = {file.path: file.size for file in files}
-                return ClusterReading(files, job, doer, watcher(sizes))
+                return ClusterReading(files, old or job, doer, watcher(sizes))
 
     return reported(
         captures,
@@ -107,8 +110,12 @@ def _is_pipe(path: str) -> bool:
 @contextmanager
 def _place(cluster: Cluster) -> Iterator[str]:
     """Where the run keeps its columns: a temporary directory where nothing was said."""
+    if is_url(cluster.work):
+        RemotePlace(cluster.work)  # whether there is a driver for it
+        yield cluster.work
+        return
     if cluster.work:
-        yield cluster.work if is_url(cluster.work) else str(Path(cluster.work).absolute())
+        yield str(Path(cluster.work).absolute())
         return
     if cluster.scheduler:
         what, hint = "the workers need a place that all of them can write to", "name it with --work."
@@ -119,16 +126,15 @@ def _place(cluster: Cluster) -> Iterator[str]:
         yield place
 
 
-def _kept(store: Store, job: Job, cluster: Cluster) -> Job:
-    """The job of the run that is gone on with, else this one, which is kept."""
+def _kept(store: Store, job: Job, cluster: Cluster) -> Job | None:
+    """The job of the run that is gone on with, None where there was none. Raises UserError."""
     old = kept_job(store)
     where = f"--work {cluster.work}"
     if old and not cluster.resume:
         hint = "--resume goes on with it; else name an empty directory."
         raise UserError("work-used", where, "a run has kept its columns there", hint)
     if old is None:
-        keep_job(store, job)
-        return job
+        return None
     job = replace(job, seed=old.seed, shards=cluster.shards or old.shards)
     if _what(old) != _what(job):
         what = "the run there had other options, other rules or another version of errnoscope"

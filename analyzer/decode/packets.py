@@ -101,24 +101,21 @@ def _columns(
     shortened: int,
 ) -> PacketColumns:
     """Add to the rows what is known of their frames without decoding."""
-    clock = _clock(block.times)
-    every = len(index) == len(block)
+    times = block.times
+    time = times.copy() if len(index) == len(block) else times.take(index)
+    clock, running = time, times
+    if (times[1:] < times[:-1]).any():
+        running = np.maximum.accumulate(times)
+        clock = running.take(index)
     return PacketColumns(
         capture=block.capture,
         packets=len(block),
-        clock_end=int(clock[-1]) if len(clock) else 0,
+        clock_end=int(running[-1]) if len(running) else 0,
         undecoded=rejects.counts(),
         shortened=shortened,
         neighbours=neighbours.read(block, rejects.index_of(Undecoded.OTHER_PROTOCOL)),
         number=index + block.first_number,
-        time=block.times.copy() if every else block.times.take(index),
-        clock=clock if every else clock.take(index),
+        time=time,
+        clock=clock,
         **columns,
     )
-
-
-def _clock(times: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The running maximum, int64 (n,): usually the times are in order, and seeing that is cheaper."""
-    if (times[1:] >= times[:-1]).all():
-        return times.copy()
-    return np.maximum.accumulate(times)

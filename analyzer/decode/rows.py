@@ -70,19 +70,23 @@ class Rows:
     def add(self, index: NDArray[np.int64], *parts: Values) -> None:
         """Fill in the rows of the frames ``index``, int64 (k,), ascending; what no part names is default.
 
-        The values may have any byte order and stride: the one copy into the column sets that right.
+        The values may have any byte order and stride: the one copy into the column sets that right. They
+        belong to the rows from now on.
         """
         if not len(index):
             return
         given = {name: value for values in parts for name, value in values.items() if name in self._kinds}
-        rows = slice(None) if len(index) == self._frames else index
-        self._is_there[rows] = True
+        if len(index) == self._frames:
+            self._is_there[:] = True
+            self._columns = {name: self._whole(name, value) for name, value in given.items()}
+            return
+        self._is_there[index] = True
         for name in self._columns.keys() - given.keys():
-            self._columns[name][rows] = _default(name)
+            self._columns[name][index] = _default(name)
         for name, value in given.items():
             if name not in self._columns:
                 self._columns[name] = self._blank(name)
-            self._columns[name][rows] = value
+            self._columns[name][index] = value
 
     def finish(self) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]]]:
         """The frames' indices, int64 (rows,), ascending, and every column that is wanted, (rows,)."""
@@ -95,6 +99,13 @@ class Rows:
             else:
                 columns[name] = column if len(index) == self._frames else column.take(index)
         return index, columns
+
+    def _whole(self, name: str, value: NDArray[Any] | int) -> NDArray[Any]:
+        """The column where all rows are given at once, so that none can follow."""
+        kind = np.dtype(_EVERY[name])
+        if isinstance(value, int):
+            return constant(kind.type(value), self._frames)
+        return np.ascontiguousarray(value, kind)
 
     def _blank(self, name: str) -> NDArray[Any]:
         default = _default(name)

@@ -77,10 +77,13 @@ class DiagnosticsError(UserError):
         return "\n".join(map(str, self.diagnostics))
 
 
-def did_you_mean(word: str, possible: Iterable[str]) -> str:
-    """Return the question that ends with the nearest of the possible words, or nothing if none is near."""
+def did_you_mean(word: str, possible: Iterable[str], least: float = 0.6) -> str:
+    """Return the question that ends with the nearest of the possible words, or nothing if none is near.
+
+    ``least`` is how alike they must be, 1 is the same: short words are alike by chance.
+    """
     by_folded = {name.casefold(): name for name in possible}
-    near = difflib.get_close_matches(word.casefold(), by_folded, n=1)
+    near = difflib.get_close_matches(word.casefold(), by_folded, n=1, cutoff=least)
     return f"did you mean `{by_folded[near[0]]}`?" if near else ""
 
 

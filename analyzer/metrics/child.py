@@ -42,8 +42,9 @@ class Exporter:
         state, _, said = self._process.stdout.readline().strip().partition(" ")
         if state != "serving":
             self.close()
-            hint = "choose another port, or an address of this machine"
-            raise UserError("no-metrics", f"--metrics {place}", said or "it cannot be served", hint)
+            hint = "choose a free port from 1024 on, such as 9464, of an address of this machine."
+            what = f"cannot be served there: {said or 'the process that serves ended'}"
+            raise UserError("no-metrics", f"--metrics {place}", what, hint)
         self.address = said
 
     def tell(self, counts: Mapping[str, object]) -> None:

@@ -95,7 +95,8 @@ def _nobody() -> NDArray[np.void]:
 class PacketColumns:
     """Rows in file order. TCP, UDP, and ICMP errors that quote a TCP or UDP packet.
 
-    Columns are read, never written; one that has the same value in every row may be ``constant``.
+    Columns are read, never written; one that has the same value in every row may be ``constant``. Where the
+    times are in order ``clock`` is the array ``time``.
 
     An ICMP row (``is_icmp``) carries addresses, ports, protocol and ``seq`` of the packet that it quotes, so
     that it is keyed as a row of that flow, sent by the quoted packet's source; ``reporter`` is who sent it.
@@ -157,8 +158,21 @@ class PacketColumns:
 
     def take(self, index: NDArray[np.int64]) -> PacketColumns:
         """These rows, in this order."""
-        columns: dict[str, Any] = {name: take(getattr(self, name), index) for name in ROW_FIELDS}
+        columns: dict[str, Any] = {
+            name: take(getattr(self, name), index) for name in ROW_FIELDS if name != "clock"
+        }
+        columns["clock"] = columns["time"] if self.clock is self.time else self.clock.take(index)
         return replace(self, **columns)
+
+    def halves(self) -> tuple[PacketColumns, PacketColumns]:
+        """The rows, two at least, as of two blocks; what is counted of all frames is told by the second."""
+        half = len(self) // 2
+        first, second = self.take(np.arange(half)), self.take(np.arange(half, len(self)))
+        nothing = np.zeros_like(self.undecoded)
+        clock = int(first.clock[-1])
+        return replace(
+            first, packets=0, clock_end=clock, undecoded=nothing, shortened=0, neighbours=_nobody()
+        ), second
 
 
 ROW_FIELDS = tuple(
@@ -171,7 +185,7 @@ ROW_FIELDS = tuple(
 
 def constant(value: Any, count: int) -> NDArray[Any]:
     """A column with this NumPy value in every row, (count,), which takes no room."""
-    return np.broadcast_to(value, (count,))
+    return np.ndarray((count,), value.dtype, value.tobytes(), strides=(0,))
 
 
 def is_constant(column: NDArray[Any]) -> bool:
@@ -195,19 +209,28 @@ def joined(parts: Sequence[PacketColumns]) -> PacketColumns:
     """The rows of several blocks that follow each other in one capture, as of one block."""
     if len(parts) == 1:
         return parts[0]
-    columns = {name: _concatenated([getattr(part, name) for part in parts]) for name in ROW_FIELDS}
-    ends = np.maximum.accumulate([part.clock_end for part in parts])
-    at = len(parts[0])
-    for part, end in zip(parts[1:], ends, strict=False):
-        clock = columns["clock"][at : at + len(part)]
-        np.maximum(clock, end, out=clock)
-        at += len(part)
+    columns = {
+        name: _concatenated([getattr(part, name) for part in parts]) for name in ROW_FIELDS if name != "clock"
+    }
     return PacketColumns(
         capture=parts[0].capture,
         packets=sum(part.packets for part in parts),
-        clock_end=int(ends[-1]),
+        clock_end=max(part.clock_end for part in parts),
         undecoded=np.sum([part.undecoded for part in parts], axis=0),
         shortened=sum(part.shortened for part in parts),
         neighbours=np.concatenate([part.neighbours for part in parts]),
+        clock=_joined_clock(parts, columns["time"]),
         **columns,
     )
+
+
+def _joined_clock(parts: Sequence[PacketColumns], times: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The column ``clock`` of the rows of these blocks, whose times are ``times``."""
+    ends = np.maximum.accumulate([part.clock_end for part in parts]).tolist()
+    clocks = [part.clock for part in parts]
+    late = [place for place in range(1, len(parts)) if (clocks[place][:1] < ends[place - 1]).any()]
+    if not late and all(part.clock is part.time for part in parts):
+        return times
+    for place in late:
+        clocks[place] = np.maximum(clocks[place], ends[place - 1])
+    return np.concatenate(clocks)

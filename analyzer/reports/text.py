@@ -12,7 +12,9 @@ import click
 
 from analyzer.errors import UserError
 from analyzer.model.capture import Capture
+from analyzer.model.filter import EVERYTHING
 from analyzer.model.finding import FlowResult
+from analyzer.model.host import DEFAULT_HOST
 from analyzer.model.report import Report
 from analyzer.model.rule import Severity
 from analyzer.model.times import duration
@@ -343,6 +345,10 @@ def _doubts(report: Report) -> Iterable[str]:
         yield from (f"   {line}" for line in wrapped(text, WIDTH - 3, "  "))
 
 
+_NAMES = 160
+"""Characters of the names of captures that are written out: two lines of a terminal."""
+
+
 def _next(report: Report, found: Sequence[Group]) -> Iterable[str]:
     """Commands that tell more."""
     largest = max(found, key=lambda group: len(group.members))
@@ -350,9 +356,11 @@ def _next(report: Report, found: Sequence[Group]) -> Iterable[str]:
     what = "in full, with its frames" if many == 1 else f"the first in full, all {many:,} listed"
     yield ""
     yield "Next"
-    name = shlex.quote(printable(report.captures[0].path))
-    others = " ..." if len(report.captures) > 1 else ""
-    yield f"   errnoscope analyze {name}{others} --group {largest.number}   # {what}"
+    names = " ".join(shlex.quote(printable(capture.path)) for capture in report.captures)
+    if len(names) <= _NAMES and report.only == EVERYTHING and report.hosts == (DEFAULT_HOST, DEFAULT_HOST):
+        yield f"   errnoscope analyze {names} --group {largest.number}   # {what}"
+    else:
+        yield f"   the same command with --group {largest.number} added: {what}"
     yield f"   errnoscope explain {largest.told[0].rule}"
     if len(found) > _GROUPS:
         yield f"   {len(found) - _GROUPS:,} more kinds have no paragraph here; -o json has all"

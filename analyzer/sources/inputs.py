@@ -6,6 +6,7 @@ import errno
 import glob
 import io
 import os
+import shlex
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -293,6 +294,9 @@ def listed(name: str) -> list[Input]:
         return [Input(path, size=size) for path, size in sizes if size is not None]
     unread: list[str] = []
     files = list(_files_in(name, unread))
+    if _size(name) is not None:
+        what = "this is a file, and a directory or a pattern (in quotation marks) is followed"
+        raise UserError("not-a-directory", name, what, f"to read it: errnoscope analyze {shlex.quote(name)}")
     if name in unread or not _is_directory(name):
         raise UserError("no-such-file", name, "there is no such directory", "look for a typing error in it.")
     return files

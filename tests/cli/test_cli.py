@@ -121,6 +121,23 @@ def test_what_can_be_read_is_reported_beside_what_cannot(capsys: Capsys, tmp_pat
         (["analyze", "--colour", "x"], "No such option '--colour'"),
         (["analyze", "-o", "xml", "x"], "there is no format `xml`"),
         (["explain"], "Missing argument 'WORD...'"),
+        (["analyze", "--group", "0", "x"], "'--group': '0' is no whole number from 1 on"),
+        (["analyze", "--shards", "some", "x"], "'--shards': 'some' is no whole number from 1 to 4096"),
+        (["live", "--duration", "-1", "-"], "'--duration': '-1' is no number from 0 on"),
+        (["analyze", "--engine", "dask", "--scheduler", "here", "x"], "this is no address of a scheduler"),
+        (
+            ["analyze", "--engine", "dask", "--work", __file__, "x"],
+            "this is a file, and a directory is needed",
+        ),
+        (["analyze", "--errno", "EFOO", "x"], "hint: names are those of errno.h; none: no errno"),
+        (["analyze", "--errno", "ECONREFUSED", "x"], "hint: did you mean `ECONNREFUSED`?"),
+        (["check", "--expect", "no.yaml", "x"], "--expect no.yaml: there is no such file\nhint: errnoscope"),
+        (["check", "--suppress", ".", "x"], "--suppress .: this is no file\nhint: CI.md"),
+        (
+            ["check", "--baseline", "no.json", "x"],
+            "--baseline no.json: there is no such file\nhint: errnoscope",
+        ),
+        (["live", "--follow", __file__], "this is a file, and a directory or a pattern"),
     ],
     ids=" ".join,
 )
@@ -134,6 +151,30 @@ def test_bad_use_of_the_process() -> None:
     done = command("analyze", "--nothing")
     assert (done.returncode, done.stdout) == (2, "")
     assert "Traceback" not in done.stderr
+
+
+# Ctrl-C before anything is read
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        "os.kill(os.getpid(), signal.SIGINT)",
+        "one = type('One', (), {})(); two = weakref.ref(one, refuse); del one",
+    ],
+    ids=["imports", "where nothing can be raised"],
+)
+def test_an_interrupt_while_modules_are_imported(tmp_path: Path, meanwhile: str) -> None:
+    """The command's first import is click: here one during which Ctrl-C is pressed."""
+    (tmp_path / "click.py").write_text(
+        "import os, signal, sys, time, weakref\n"
+        "def refuse(_): raise KeyboardInterrupt\n"
+        "from analyzer.cli import start\n"
+        "sys.unraisablehook = start._cannot_be_raised\n"
+        f"{meanwhile}\ntime.sleep(30)\n"
+    )
+    done = command("--version", env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "errnoscope: interrupted\n")
 
 
 # Files that cannot be read

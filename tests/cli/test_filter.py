@@ -136,7 +136,7 @@ def test_times(text: str, moment: Moment) -> None:
         (["--port", "90-80"], "this is no port and no range", ""),
         (["--errno", "ECONRESET"], "there is no errno of this name", "did you mean `ECONNRESET`?"),
         (["--errno", "104"], "there is no errno of this name", "numbers differ between systems"),
-        (["--errno", ""], "there is no errno of this name", "or none"),
+        (["--errno", ""], "there is no errno of this name", "none: no errno"),
         (["--since", "yesterday"], "--since yesterday: this is no time", "+1h30m"),
         (["--since", "+"], "this is no time", ""),
         (["--since", "+5"], "this is no time", "+5m"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 
 from tests.captures import sample
 from tests.cli.test_cli import Capsys, told
+from tests.crowd import crowd, write
 
 CAPTURES = (sample("rst-after-fin-send-first"), sample("icmp-host-unreachable-connect"))
 
@@ -20,6 +22,20 @@ def test_one_kind_of_failure_alone(capsys: Capsys) -> None:
         rule = f"errnoscope explain {rule}"
         assert rule in whole
         assert (rule in first) != (rule in second)
+
+
+def test_the_report_says_how_to_get_there(capsys: Capsys, tmp_path: Path) -> None:
+    """By a line that can be pasted, or where the command is long, or has options that matter, in words."""
+    capture = write(tmp_path / "one crowd.pcap", crowd(400))
+    next_lines = [line for line in told(capsys, "analyze", capture)[1].splitlines() if " --group " in line]
+    assert len(next_lines) == 1
+    command, _, _ = next_lines[0].partition("  #")
+    assert shlex.split(command)[:3] == ["errnoscope", "analyze", str(capture)]
+    assert told(capsys, *shlex.split(command)[1:])[0] == 0
+    long = tmp_path / f"{'x' * 200}.pcap"
+    long.write_bytes(capture.read_bytes())
+    for others in (["--client-os", "freebsd"], [str(long)]):
+        assert "   the same command with --group " in told(capsys, "analyze", capture, *others)[1]
 
 
 @pytest.mark.parametrize(

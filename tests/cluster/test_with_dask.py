@@ -246,6 +246,7 @@ def test_no_scheduler_is_there(tmp_path: Path) -> None:
     assert ran.returncode == 2
     assert "no scheduler of Dask answers there" in ran.stderr
     assert "Traceback" not in ran.stderr
+    assert list(tmp_path.iterdir()) == []  # --work is free for the run that finds one
 
 
 def test_what_is_missing_is_told(tmp_path: Path) -> None:
@@ -265,6 +266,7 @@ def test_what_is_missing_is_told(tmp_path: Path) -> None:
     [
         (["-", "--engine", "dask"], "once only"),
         (["--engine", "dask", "--resume"], "--work"),
+        (["--engine", "dask", "--work", "nowhere://bucket/run"], "nothing reads nowhere://"),
         (["--resume"], "add --engine dask"),
         (["--scheduler", "tcp://127.0.0.1:1"], "add --engine dask"),
         (["--engine", "dask", "--decoder", "tshark"], "--decoder"),

@@ -232,6 +232,15 @@ def test_it_needs_a_terminal(capsys: Capsys) -> None:
     assert "needs a terminal" in err
 
 
+def test_an_interface_is_no_capture(capsys: Capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    for stream in (sys.stdin, sys.stdout):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    assert told(capsys, "view", "lo", "tcp")[::2] == (
+        2,
+        "errnoscope: lo: an interface is named with -i\nhint: errnoscope view -i lo tcp\n",
+    )
+
+
 def test_other_commands_do_without_it() -> None:
     code = (
         "import sys; from analyzer.cli.main import run; "

@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 from analyzer.model.report import Report
 from analyzer.reports.tables.rows import verdict_rows
-from analyzer.reports.tables.schema import BOOL, NUMBERS, TEXTS, TIME, VERDICTS
+from analyzer.reports.tables.schema import BETWEEN, BOOL, TIME, VERDICTS
 
 _SECOND = 10**9
 
@@ -30,7 +30,7 @@ def _plain(value: Any, kind: str) -> Any:
         return moment(value)
     if kind == BOOL:
         return "true" if value else "false"
-    return ";".join(map(str, value)) if kind in (NUMBERS, TEXTS) else value
+    return BETWEEN[kind].join(map(str, value)) if kind in BETWEEN else value
 
 
 def moment(time: int) -> str:

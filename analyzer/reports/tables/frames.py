@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analyzer import __version__
 from analyzer.errors import UserError
-from analyzer.reports.tables.schema import BOOL, NUMBERS, TEXT, TEXTS, TIME, VERSION, WHOLE
+from analyzer.reports.tables.schema import (
+    BETWEEN,
+    BOOL,
+    NUMBERS,
+    ONLY_WHERE,
+    TEXT,
+    TEXTS,
+    TIME,
+    VERSION,
+    WHOLE,
+)
 
 if TYPE_CHECKING:
     import polars
@@ -31,6 +42,7 @@ class Folder:
         self._parts: dict[str, int] = {}
         self.rows: dict[str, int] = {}
         """How many were written of each table."""
+        self._made = [folder for folder in (path, *path.parents) if not folder.exists()]
         try:
             path.mkdir(parents=True, exist_ok=True)
             taken = any(path.iterdir())
@@ -39,12 +51,19 @@ class Folder:
         if taken:
             raise UserError("not-empty", where, "there is something in this directory", "name a new one.")
 
+    def give_up(self) -> None:
+        """Remove the folder again where nothing was written into it."""
+        with suppress(OSError):
+            for folder in self._made:
+                folder.rmdir()
+
     def write(self, table: str, schema: Mapping[str, str], columns: Mapping[str, Any]) -> None:
         """Another file of this table: a column a name, an array or a list. Raises UserError."""
         types = {name: self._types[schema[name]] for name in schema}
         frame = self._polars.DataFrame(
             {name: self._series(name, columns[name], schema[name]) for name in schema}, schema=types
         )
+        frame = frame.with_columns(_only_where(self._polars, schema))
         number = self._parts.get(table, 0)
         self._parts[table] = number + 1
         self.rows[table] = self.rows.get(table, 0) + len(frame)
@@ -96,8 +115,15 @@ class Folder:
 
 def _joined(polars: Any, schema: Mapping[str, str]) -> Sequence[Any]:
     """Lists as text, for CSV has none."""
-    lists = [name for name, kind in schema.items() if kind in (NUMBERS, TEXTS)]
-    return [polars.col(name).cast(polars.List(polars.String)).list.join(";") for name in lists]
+    text = polars.List(polars.String)
+    lists = {name: BETWEEN[kind] for name, kind in schema.items() if kind in BETWEEN}
+    return [polars.col(name).cast(text).list.join(between) for name, between in lists.items()]
+
+
+def _only_where(polars: Any, schema: Mapping[str, str]) -> Sequence[Any]:
+    """Null instead of 0 where a column does not apply."""
+    known = {name: condition for name, condition in ONLY_WHERE.items() if name in schema}
+    return [polars.when(condition).then(name).alias(name) for name, condition in known.items()]
 
 
 def _polars(where: str) -> Any:

@@ -93,4 +93,10 @@ VERDICTS = {
     "doubts": TEXTS,
 }
 
+ONLY_WHERE = {"icmp_type": "icmp", "icmp_code": "icmp"}
+"""Columns that are null where another one, of truth, is false."""
+
+BETWEEN = {NUMBERS: ";", TEXTS: " | "}
+"""What stands between the items of a list in CSV, which has none. A text may contain a semicolon."""
+
 TABLES = {"captures": CAPTURES, "segments": SEGMENTS, "flows": FLOWS, "verdicts": VERDICTS}

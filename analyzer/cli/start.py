@@ -1,0 +1,39 @@
+"""Entry point of the command. Ctrl-C ends it quietly from the beginning, also while modules are imported."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+_QUIT = b"errnoscope: interrupted\n", 130
+"""What ``main.run`` says and returns."""
+
+
+def main() -> None:
+    """Run the command, and end the process with its exit status."""
+    is_ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else the caller has it ignored
+    if is_ours:
+        signal.signal(signal.SIGINT, _quit)
+    from analyzer.cli.main import main as command
+
+    sys.unraisablehook = _cannot_be_raised
+    if is_ours:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        command()
+    finally:
+        if is_ours:
+            signal.signal(signal.SIGINT, _quit)
+
+
+def _quit(*_: object) -> None:
+    os.write(2, _QUIT[0])
+    os._exit(_QUIT[1])
+
+
+def _cannot_be_raised(what: sys.UnraisableHookArgs) -> None:
+    """Ctrl-C in the middle of an import or a finalizer would be shown as a traceback, and then forgotten."""
+    if issubclass(what.exc_type, KeyboardInterrupt):
+        _quit()
+    sys.__unraisablehook__(what)
