@@ -21,6 +21,7 @@ from analyzer.model.filter import Filter
 from analyzer.model.host import Host
 
 if TYPE_CHECKING:
+    from analyzer.model.carving import Carving
     from analyzer.model.finding import FlowResult, News
     from analyzer.model.live import Standing
     from analyzer.model.picture import Picture
@@ -116,7 +117,8 @@ def browsed(report: Report, rules: Chosen) -> Browsed:
         rules={rule.name: rule for rule in rules.rules},
         results=[result for group in groups(report) for result in group.members],
         picture=_remembered(report),
-        export=lambda result: _export(report, result),
+        file_name=lambda result: str(_carving(report, result).path),
+        export=lambda result, path: _export(report, result, path),
     )
 
 
@@ -133,19 +135,27 @@ def _remembered(report: Report) -> Callable[[FlowResult], Picture | None]:
     return picture
 
 
-def _export(report: Report, result: FlowResult) -> str:
-    """Write the flow into a capture in the current directory. Raises UserError."""
-    from analyzer.pipeline.copying import carve
+def _carving(report: Report, result: FlowResult) -> Carving:
+    """What is to be cut out for a flow, and a name for it in the current directory. Raises UserError."""
     from analyzer.reports.carve_index import carvings
 
     carved = carvings(replace(report, flows=(result,)), Path())
     if not carved:
         raise UserError("no-failure", "export", "this connection did not fail")
+    return carved[0]
+
+
+def _export(report: Report, result: FlowResult, path: str) -> None:
+    """Write the flow into a capture of its own. Raises UserError."""
+    from analyzer.pipeline.copying import carve
+
     try:
-        carve([capture.path for capture in report.captures], carved)
+        carve(
+            [capture.path for capture in report.captures],
+            [replace(_carving(report, result), path=Path(path).expanduser())],
+        )
     except OSError as error:
-        raise UserError("unwritable", str(carved[0].path), f"{error.strerror or error}") from error
-    return str(carved[0].path)
+        raise UserError("unwritable", path, f"{error.strerror or error}", "choose another name.") from error
 
 
 def _live(
