@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from analyzer.model.live import Standing
     from analyzer.model.picture import Picture
     from analyzer.model.report import Report
-    from analyzer.view.app import Told
+    from analyzer.view.app import Browser, Told
     from analyzer.view.source import Browsed
 
 
@@ -96,11 +96,18 @@ def _files(captures: Sequence[str], only: Filter, hosts: tuple[Host, Host], rule
             progress=progress.show,
             jobs=None,
         )
-    Browser(browsed(report, rules)).run()
+    _run(Browser(browsed(report, rules)))
     damaged = [capture.damage for capture in report.captures if capture.damage]
     for damage in damaged:
         complain(damage)
     return 2 if damaged else 0
+
+
+def _run(browser: Browser) -> None:
+    """Until somebody has seen enough. Raises whatever has ended it else."""
+    browser.run()
+    if browser.failure:
+        raise browser.failure
 
 
 def browsed(report: Report, rules: Chosen) -> Browsed:
@@ -190,7 +197,7 @@ def _live(
 
     named = {rule.name: rule for rule in rules.rules}
     browser = Browser(Browsed(title=" ".join(interfaces), rules=named), follow)
-    browser.run()
+    _run(browser)
     for error in failure:
         complain(error)
     return 2 if failure else 0

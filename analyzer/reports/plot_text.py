@@ -72,7 +72,8 @@ def _steps(marks: Sequence[_Mark], span: Span) -> Iterator[tuple[_Mark, int]]:
     """What is acknowledged stays so until more is."""
     acked = [mark for mark in marks if mark.sign in "-0"]
     acked.sort(key=lambda mark: mark.time)
-    return zip(acked, [*(mark.time for mark in acked[1:]), span.end], strict=True)
+    ends = [*(mark.time for mark in acked[1:]), span.end] if acked else []
+    return zip(acked, ends, strict=True)
 
 
 def _marks(picture: Picture, side: int) -> Sequence[_Mark]:

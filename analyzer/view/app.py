@@ -72,6 +72,15 @@ class Browser(App[None]):
         self._words: list[str] = []
         self._over = False
 
+    @property
+    def failure(self) -> Exception | None:
+        """What has ended the browser, if it was no user."""
+        return self._exception
+
+    def _fatal_error(self) -> None:
+        """End without the library's traceback: who has it run tells of the failure."""
+        self._close_messages_no_wait()
+
     def compose(self) -> ComposeResult:
         """Title, filter, list, the sentence of the chosen one, keys."""
         yield Static(Text(printable(self._browsed.title)), id="title")

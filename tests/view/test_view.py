@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -139,6 +140,11 @@ def test_zoom_and_the_other_end() -> None:
         await pilot.press("s")
         await pilot.pause()
         assert "What the server sent" in "\n".join(shown(app))
+        await pilot.press(*["plus"] * 12)  # to where nothing was sent
+        await pilot.pause()
+        (axis,) = (line for line in shown(app) if re.fullmatch(r" +-?[\d.]+ s +-?[\d.]+ s *", line))
+        first, last = re.findall(r"[\d.]+", axis)
+        assert float(first) < float(last)
 
     play(of(FAILED), act)
 
@@ -188,6 +194,13 @@ def test_hostile_names_are_no_markup_and_end_nothing() -> None:
     play(Browsed(name, results=[endless], export=export), act)
     assert len(said) == 2
     assert all("[/bold][red]x[@click=app.quit]y[/]\\x1b[2J" in line for line in said)
+
+
+def test_a_bug_shows_no_traceback(capsys: Capsys) -> None:
+    browser = Browser(Browsed("broken", results=[None]))  # type: ignore[list-item]
+    browser.run(headless=True)
+    assert isinstance(browser.failure, AttributeError)
+    assert "Traceback" not in "".join(capsys.readouterr())
 
 
 def test_keys_are_shown_and_hidden() -> None:
