@@ -34,18 +34,36 @@ def promised(
     alert that is no farewell the answer is still to come.
     """
     first = buffer.take(at, mode="clip")
+    heads, records = np.flatnonzero(first == ord("H")), np.flatnonzero(first - np.uint8(20) <= 3)
+    heads, records = heads[end[heads] - at[heads] >= 12], records[end[records] - at[records] >= 5]
+    rows = np.concatenate((heads, records))
+    if not len(rows):
+        return None
+    said = np.concatenate(
+        (
+            _of_responses(buffer, at[heads], end[heads]),
+            _of_records(buffer, at[records], end[records], payload[records]),
+        )
+    )
+    is_cut = (said == UNKNOWN_END) & (at[rows] + payload[rows] > end[rows])
+    said[said <= payload[rows]] = 0
+    said[is_cut] = UNKNOWN_END
+    if not said.any():
+        return None
     found = np.zeros(len(at), np.int64)
-    heads = np.flatnonzero((first == ord("H")) & (end - at >= 12))
+    found[rows] = said
+    return found
+
+
+def _of_responses(
+    buffer: NDArray[np.uint8], at: NDArray[np.int64], end: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Bytes of each HTTP response, from the payload's begin; 0 where it does not say, or is none."""
     memory = buffer.data
-    for row, begin, stop in zip(heads.tolist(), at[heads].tolist(), end[heads].tolist(), strict=True):
-        found[row] = _of_response(memory[begin : min(stop, begin + _LONGEST_HEAD)])
-    records = np.flatnonzero((first >= 20) & (first <= 23) & (end - at >= 5))
-    if len(records):
-        found[records] = _of_records(buffer, at[records], end[records], payload[records])
-    is_cut = (found == UNKNOWN_END) & (at + payload > end)
-    found[found <= payload] = 0
-    found[is_cut] = UNKNOWN_END
-    return found if found.any() else None
+    places = zip(at.tolist(), end.tolist(), strict=True)
+    return np.array(
+        [_of_response(memory[begin : min(stop, begin + _LONGEST_HEAD)]) for begin, stop in places], np.int64
+    )
 
 
 def _of_response(data: memoryview) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,24 @@ class Sorted:
             {name: value for name, value in rest.items() if name not in columns},
         )
 
+    def ends(self, shares: int) -> list[int]:
+        """Where the rows of each share of the flows end, by their keys; 0 first."""
+        return [0, *np.searchsorted(self.keys, _borders(shares)).tolist(), len(self.keys)]
+
+    def part(self, begin: int, end: int) -> Sorted:
+        """Some rows that follow each other."""
+        if (begin, end) == (0, len(self.keys)):
+            return self
+        part = slice(begin, end)
+        columns: dict[str, Any] = {name: getattr(self.rows, name)[part] for name in ROW_FIELDS}
+        return Sorted(replace(self.rows, **columns), self.keys[part], self.forward[part])
+
+    def alone(self) -> Sorted:
+        """The rows, without what stands beside them of all frames: somebody else counts it."""
+        nothing, nobody = np.zeros_like(self.rows.undecoded), self.rows.neighbours[:0]
+        rows = replace(self.rows, packets=0, undecoded=nothing, shortened=0, neighbours=nobody)
+        return Sorted(rows, self.keys, self.forward)
+
     @classmethod
     def of(cls, arrays: Mapping[str, NDArray[Any]], rest: Mapping[str, Any]) -> Sorted:
         """What ``parts`` gave."""
@@ -45,6 +63,16 @@ def sort_by_flow(columns: PacketColumns, seed: np.uint64 | None = None) -> Sorte
     keys, forward = flow_keys(columns, seed)
     order = key_order(keys)
     return Sorted(columns.take(order), keys.take(order), forward.take(order))
+
+
+def share_of_keys(keys: NDArray[np.uint64], shares: int) -> NDArray[np.int64]:
+    """The share of the flows to which each key (n,) belongs: a range of keys each."""
+    return np.searchsorted(_borders(shares), keys, side="right")
+
+
+def _borders(shares: int) -> NDArray[np.uint64]:
+    """The lowest key of every share but the first: uint64 (shares - 1,)."""
+    return np.array([(share << 64) // shares for share in range(1, shares)], np.uint64)
 
 
 _BUCKET = np.uint64(48)

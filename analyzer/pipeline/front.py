@@ -10,6 +10,7 @@ from analyzer.decode.fragments import Fragments
 from analyzer.decode.link import LINK_TYPES
 from analyzer.decode.packets import decode
 from analyzer.flows.keys import Sorted, sort_by_flow
+from analyzer.flows.promises import Promises
 from analyzer.model.blocks import FrameBlock
 from analyzer.model.columns import PacketColumns, Undecoded, joined
 from analyzer.pipeline.kept import KeptBlocks
@@ -22,11 +23,15 @@ _BATCH_BYTES = 1 << 30
 
 
 class Front:
-    """What is done with frames before anything is known of their flows: they are decoded and sorted."""
+    """What is done with frames before their flows are followed: they are decoded, sorted, and marked.
+
+    ``promises`` counts what is said of them in the end.
+    """
 
     def __init__(self, batch: int, kept: KeptBlocks | None = None, seed: np.uint64 | None = None) -> None:
         self.kept = kept
         self.unknown_links: set[int] = set()
+        self.promises = Promises()
         self._batch = batch
         self._seed = seed
         self._fragments = Fragments()
@@ -63,4 +68,4 @@ class Front:
         if self._waiting:
             columns, self._waiting = joined(self._waiting), []
             self._rows = self._bytes = 0
-            yield sort_by_flow(columns, self._seed)
+            yield self.promises.marked(sort_by_flow(columns, self._seed))
