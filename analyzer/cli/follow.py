@@ -224,10 +224,14 @@ class _Speaker:
         if self._wraps:
             for line in text.decode(errors="replace").splitlines():
                 click.echo("\n".join(live_text.wrapped(line, _columns())))
-            return
-        sys.stdout.flush()
-        sys.stdout.buffer.write(text)
-        sys.stdout.buffer.flush()
+        else:
+            _say(text)
+
+
+def _say(text: bytes) -> None:
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text)
+    sys.stdout.buffer.flush()
 
 
 def _columns() -> int:
