@@ -291,7 +291,8 @@ def _put(memory: mmap.mmap, slot: int, arrays: Arrays) -> Layout:
 
 
 def _views(memory: mmap.mmap, layout: Layout) -> Arrays:
-    return {name: _view(memory, dtype, at, stored, length) for name, dtype, at, stored, length in layout}
+    views = {entry[1:]: _view(memory, *entry[1:]) for entry in layout}  # the same array twice stays one
+    return {entry[0]: views[entry[1:]] for entry in layout}
 
 
 def _view(memory: mmap.mmap, dtype: str, at: int, stored: int, length: int) -> NDArray[Any]:

@@ -134,8 +134,8 @@ def _engine(store: Store, job: Job, previous: str) -> Engine:
 
 def _track(engine: Engine, columns: PacketColumns | None) -> None:
     """The next rows; None: those of another file follow."""
-    for ordered in engine.front.rest() if columns is None else engine.front.put(columns):
-        engine.track(ordered)
+    for keyed in engine.front.rest() if columns is None else engine.front.put(columns):
+        engine.track(keyed.sorted())
 
 
 def _knows(engine: Engine, job: Job, rows: PacketColumns | None) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 import numpy as np
 
 from analyzer.errors import UserError
-from analyzer.flows.keys import Sorted, share_of_keys
+from analyzer.flows.keys import Keyed, Sorted, share_of_keys
 from analyzer.flows.legs import NO_TWINS, FindsTwins, Twin, Twins
 from analyzer.model.blocks import MAX_FRAMES, FrameBlock
 from analyzer.model.capture import Capture
@@ -80,13 +80,12 @@ class Begun:
 
     def _made(self, before: int) -> Iterator[tuple[Arrays, Any]]:
         finds = FindsTwins()
-        for portion in read_sorted(self.source, self.seam, self.front, before):
-            ordered = portion.ordered
-            arrays, rest = ordered.parts()
-            ends, twins = ordered.ends(self.shares), [NO_TWINS]
+        for keyed, taken in read_keyed(self.source, self.seam, self.front, before):
+            arrays, rest = keyed.parts()
+            twins = [NO_TWINS]
             if self.shares > 1:
-                twins = _shared_out(finds.find(ordered.rows, ordered.keys), self.shares)
-            yield arrays, (rest, portion.taken, ends, twins)
+                twins = _shared_out(finds.find(keyed.rows, keyed.keys), self.shares)
+            yield arrays, (rest, taken, keyed.ends(self.shares), twins)
         yield {}, (self.source.capture, self.seam, self.front)
 
     def portions(self, share: int = 0) -> Iterator[Portion]:
@@ -94,7 +93,7 @@ class Begun:
         for arrays, rest in self._ahead if share == 0 else self._ahead.taken_by(share):
             if arrays:
                 values, taken, ends, twins = rest
-                ordered = Sorted.of(arrays, values).part(ends[share], ends[share + 1])
+                ordered = Keyed.of(arrays, values).sorted(ends[share], ends[share + 1])
                 yield Portion(ordered if share == 0 else ordered.alone(), taken, twins[share])
             elif share == 0:
                 capture, self.seam, self.front = rest
@@ -160,12 +159,18 @@ def shares_of(jobs: int | None) -> int:
 
 def read_sorted(source: Opened, seam: Seam, front: Front, before: int) -> Iterator[Portion]:
     """The rows of a file, its frames counted on from ``before``."""
+    for keyed, taken in read_keyed(source, seam, front, before):
+        yield Portion(keyed.sorted(), taken)
+
+
+def read_keyed(source: Opened, seam: Seam, front: Front, before: int) -> Iterator[tuple[Keyed, int]]:
+    """The same, not sorted yet; and how many bytes of the file were taken."""
     for block in source.blocks():
         seam.note(block)
-        for ordered in front.take(counted_on(block, before)):
-            yield Portion(ordered, source.taken)
-    for ordered in front.rest():
-        yield Portion(ordered, source.taken)
+        for keyed in front.take(counted_on(block, before)):
+            yield keyed, source.taken
+    for keyed in front.rest():
+        yield keyed, source.taken
 
 
 def _shared_out(twins: Sequence[Twin], shares: int) -> list[Twins]:

@@ -155,13 +155,13 @@ class Engine:
 
     def feed(self, block: FrameBlock) -> None:
         """Take the next frames."""
-        for ordered in self.front.take(block):
-            self.track(ordered)
+        for keyed in self.front.take(block):
+            self.track(keyed.sorted())
 
     def rest(self) -> None:
         """Look at the rows that wait for others to come."""
-        for ordered in self.front.rest():
-            self.track(ordered)
+        for keyed in self.front.rest():
+            self.track(keyed.sorted())
 
     def tell(self, twins: Twins) -> None:
         """Of a share: which SYNs of the next rows are one packet with another one, in whatever share."""
@@ -169,7 +169,7 @@ class Engine:
             self._found.legs.note(self.legs.tell(twins))
 
     def track(self, ordered: Sorted, twins: Twins | None = None) -> None:
-        """Take the next rows, as the front gives them; ``twins``: see ``tell``."""
+        """Take the next rows, as the front gives them, sorted; ``twins``: see ``tell``."""
         if twins:
             self.tell(twins)
         counts = self._found.counts
@@ -264,8 +264,8 @@ class Engine:
 
     def close(self) -> None:
         """The capture is over: all flows end."""
-        for ordered in self.front.rest():
-            self.track(ordered)
+        for keyed in self.front.rest():
+            self.track(keyed.sorted())
         self._end(self._tracker.finish())
 
     @property
