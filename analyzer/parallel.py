@@ -1,7 +1,7 @@
-"""A second process that makes arrays ahead of the one that needs them.
+"""Processes beside this one: one that makes arrays ahead of others, and those that are talked to.
 
-It hands them over in memory that both share, so that nothing is copied but once, into place. It ends with
-the first: at its end, by an error or Ctrl-C, and also where the first is killed.
+Arrays are handed over in memory that all share, so that nothing is copied but once, into place. The other
+processes end with this one: at its end, by an error or Ctrl-C, and also where it is killed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Generator, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -57,24 +58,20 @@ class Ahead:
 
     ``items`` is not to be used any more. Of each the second value is pickled. The arrays, (n,) each, are
     valid until the next item is asked for. What the other process raises is raised here; so is KilledError
-    where it was killed. ``close`` ends it; so does iterating to the end.
+    where it was killed. ``close`` ends it; so does iterating to the end. With several ``takers`` each item is
+    given to all: to this process, and to those that are made of it and call ``taken_by``.
     """
 
-    def __init__(self, items: Iterator[tuple[Arrays, Any]]) -> None:
-        from multiprocessing import get_context  # for small captures it would be a part of the whole time
-
-        memory = mmap.mmap(-1, SLOTS * ROOM)
-        context = get_context("fork")
-        self._pipe, theirs = context.Pipe()
-        self._given = _taken(self._pipe, memory)
-        arguments = (items, memory, self._pipe, theirs)
-        self._process: BaseProcess | None = context.Process(target=_run, args=arguments, daemon=True)
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            self._process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        theirs.close()
+    def __init__(self, items: Iterator[tuple[Arrays, Any]], takers: int = 1) -> None:
+        self._memory = mmap.mmap(-1, SLOTS * ROOM)
+        pairs = [_pipe() for _ in range(takers)]
+        self._pipes = [ours for ours, _ in pairs]
+        theirs = [pipe for _, pipe in pairs]
+        self._given = _taken(self._pipes[0], self._memory)
+        self._exit_code: int | None = None
+        self._process: BaseProcess | None = _started(_make, items, self._memory, self._pipes, theirs)
+        for pipe in theirs:
+            pipe.close()
 
     def __iter__(self) -> Iterator[tuple[Arrays, Any]]:
         try:
@@ -82,15 +79,113 @@ class Ahead:
         finally:
             self.close()
 
+    def taken_by(self, taker: int) -> Iterator[tuple[Arrays, Any]]:
+        """The items, in another process than that which has made this."""
+        for number, pipe in enumerate(self._pipes):
+            if number != taker:
+                pipe.close()
+        return _taken(self._pipes[taker], self._memory)
+
+    def leave(self, taker: int) -> None:
+        """That taker is another process by now."""
+        self._pipes[taker].close()
+
+    def died_of(self, number: signal.Signals) -> bool:
+        """Whether the process, of which KilledError tells, was ended by this signal."""
+        self.close()
+        return self._exit_code == -number
+
     def close(self) -> None:
         """End the process; may be called more than once."""
         process, self._process = self._process, None
         if process:
             self._given.close()  # and with it the memory
+            for pipe in self._pipes:
+                pipe.close()
+            self._exit_code = _ended(process)
+
+
+class Beside:
+    """A process of its own that does ``work``, a function of the pipe by which the two talk, until ``close``.
+
+    Raises OSError where no process can be made.
+    """
+
+    def __init__(self, work: Callable[[Connection], None]) -> None:
+        self._pipe, theirs = _pipe()
+        self._said: deque[Any] = deque()
+        self._process: BaseProcess | None = _started(_work, work, self._pipe, theirs)
+        theirs.close()
+
+    def send(self, value: Any) -> None:
+        """Tell it something."""
+        with suppress(*_GONE):  # what it said last is found when it is asked for
+            self._pipe.send((_ITEM, value))
+
+    def receive(self) -> Any:
+        """What it says next. Raises what it raises, and KilledError where it was killed."""
+        return self._said.popleft() if self._said else received(self._pipe)
+
+    def check(self) -> None:
+        """Raise what it has raised by now, where it has."""
+        while self._pipe.poll():
+            self._said.append(received(self._pipe))
+
+    def close(self) -> None:
+        """End the process; may be called more than once."""
+        process, self._process = self._process, None
+        if process:
             self._pipe.close()
-            process.terminate()
-            process.join()
-            process.close()
+            _ended(process)
+
+
+def received(pipe: Connection) -> Any:
+    """What the other process sends. Raises what it raises, and KilledError where it is gone."""
+    try:
+        kind, value = pipe.recv()
+    except _GONE:
+        raise KilledError from None
+    if kind == _FAILED:
+        raise value
+    return value
+
+
+def send(pipe: Connection, value: Any) -> None:
+    """Send it what ``received`` gives."""
+    pipe.send((_ITEM, value))
+
+
+def _started(target: Callable[..., None], *arguments: Any) -> BaseProcess:
+    from multiprocessing import get_context
+
+    process = get_context("fork").Process(target=target, args=arguments, daemon=True)
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    return process
+
+
+def _ended(process: BaseProcess) -> int | None:
+    process.terminate()
+    process.join()
+    code = process.exitcode
+    process.close()
+    return code
+
+
+def _pipe() -> tuple[Connection, Connection]:
+    from multiprocessing import Pipe  # for small captures it would be a part of the whole time
+
+    return Pipe()
+
+
+def _leave_signals() -> None:
+    """In another process: the first one decides what Ctrl-C means."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _taken(pipe: Connection, memory: mmap.mmap) -> Generator[tuple[Arrays, Any], None, None]:
@@ -109,34 +204,61 @@ def _taken(pipe: Connection, memory: mmap.mmap) -> Generator[tuple[Arrays, Any],
                 pipe.send(slot)
 
 
-def _run(
-    items: Iterator[tuple[Arrays, Any]], memory: mmap.mmap, theirs: Connection, pipe: Connection
-) -> None:
-    """The second process."""
+def _work(work: Callable[[Connection], None], theirs: Connection, pipe: Connection) -> None:
+    """The process of Beside."""
     theirs.close()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first one decides
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # then the first process is gone
+    _leave_signals()
+    with suppress(*_GONE, KilledError):  # then the first process is gone, or sees that the other one is
         try:
-            _hand_over(items, memory, pipe)
+            work(pipe)
+        except (*_GONE, KilledError):
+            raise
+        except Exception as error:
+            pipe.send((_FAILED, error))
+
+
+def _make(
+    items: Iterator[tuple[Arrays, Any]],
+    memory: mmap.mmap,
+    theirs: Sequence[Connection],
+    pipes: Sequence[Connection],
+) -> None:
+    """The process of Ahead."""
+    for pipe in theirs:
+        pipe.close()
+    _leave_signals()
+    with suppress(*_GONE):  # then a taker is gone
+        try:
+            _hand_over(items, memory, pipes)
         except (EOFError, OSError):
             raise
         except Exception as error:
-            pipe.send((_FAILED, None, None, error))
+            pipes[0].send((_FAILED, None, None, error))
 
 
-def _hand_over(items: Iterator[tuple[Arrays, Any]], memory: mmap.mmap, pipe: Connection) -> None:
-    free = list(range(SLOTS))
+def _hand_over(items: Iterator[tuple[Arrays, Any]], memory: mmap.mmap, pipes: Sequence[Connection]) -> None:
+    holders = [0] * SLOTS  # who may still read it, by slot
     for arrays, rest in items:
-        if sum(map(_room, {id(values): values for values in arrays.values()}.values())) > ROOM:
-            pipe.send((_ITEM, None, arrays, rest))
-            continue
-        while not free or pipe.poll():
-            free.append(pipe.recv())
-        slot = free.pop()
-        pipe.send((_ITEM, slot, _put(memory, slot, arrays), rest))
-    pipe.send((_END, None, None, None))
+        slot = None
+        if sum(map(_room, {id(values): values for values in arrays.values()}.values())) <= ROOM:
+            while (returned := _returned(pipes, wait_for=0 not in holders)) is not None:
+                holders[returned] -= 1
+            slot = holders.index(0)
+            holders[slot] = len(pipes)
+        told = arrays if slot is None else _put(memory, slot, arrays)
+        for pipe in pipes:
+            pipe.send((_ITEM, slot, told, rest))
+    for pipe in reversed(pipes):  # the first taker is the one that ends this process
+        pipe.send((_END, None, None, None))
+
+
+def _returned(pipes: Sequence[Connection], *, wait_for: bool) -> int | None:
+    """The slot that a taker has read; None where there is none that need be waited for."""
+    from multiprocessing.connection import wait
+
+    ready = wait(pipes, None if wait_for else 0)
+    slot: int | None = next((pipe.recv() for pipe in pipes if pipe in ready), None)
+    return slot
 
 
 Layout = list[tuple[str, str, int, int, int]]
@@ -169,7 +291,8 @@ def _put(memory: mmap.mmap, slot: int, arrays: Arrays) -> Layout:
 
 
 def _views(memory: mmap.mmap, layout: Layout) -> Arrays:
-    return {name: _view(memory, dtype, at, stored, length) for name, dtype, at, stored, length in layout}
+    views = {entry[1:]: _view(memory, *entry[1:]) for entry in layout}  # the same array twice stays one
+    return {entry[0]: views[entry[1:]] for entry in layout}
 
 
 def _view(memory: mmap.mmap, dtype: str, at: int, stored: int, length: int) -> NDArray[Any]:

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.flows.keys import Sorted
 from analyzer.model.columns import ROW_FIELDS, PacketColumns, constant, is_constant, joined
 from analyzer.pipeline import front as front_module
 from analyzer.pipeline.front import Front
@@ -81,7 +80,7 @@ def test_batches_have_little_payload(monkeypatch: pytest.MonkeyPatch, most: int)
     monkeypatch.setattr(front_module, "_BATCH_BYTES", most)
     whole = columns_of(PACKETS)
     front = Front(10_000)
-    batches: list[Sorted] = [*front.put(whole), *front.rest()]
+    batches = [keyed.sorted() for keyed in (*front.put(whole), *front.rest())]
     assert all(batch.rows.payload.sum() <= most or len(batch.rows) == 1 for batch in batches)
     assert sum(batch.rows.packets for batch in batches) == len(PACKETS)
     numbers = np.concatenate([np.sort(batch.rows.number) for batch in batches])

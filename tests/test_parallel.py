@@ -1,4 +1,4 @@
-"""Two processes give the same answer as one, and none is left behind.
+"""Several processes give the same answer as one, and none is left behind.
 
 What forks runs in a process of its own, which has no other threads.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -18,8 +19,9 @@ import pytest
 from analyzer.pipeline import BATCH_ROWS
 from tests.bench.flows import plan
 from tests.bench.generate import generate
+from tests.cluster.test_same_answer import rotation
 
-_BOTH = """
+_SAME = """
 import json, sys
 from analyzer.matching.load import load_rules, rules_folder
 from analyzer.parallel import can_fork
@@ -28,13 +30,54 @@ from analyzer.reports.json_report import as_plain
 
 assert can_fork()
 rules = load_rules(rules_folder())
-frames = int(sys.argv[1])
+frames, *numbers = map(int, sys.argv[1].split(","))
 different = []
 for path in sys.argv[2:]:
-    one, two = (as_plain(analyze(path, rules=rules, max_frames=frames, jobs=jobs)) for jobs in (1, 2))
-    if json.dumps(one) != json.dumps(two):
+    told = (as_plain(analyze(path, rules=rules, max_frames=frames, jobs=jobs)) for jobs in numbers)
+    if len(set(map(json.dumps, told))) > 1:
         different.append(path)
 print(json.dumps(different))
+"""
+
+_FLOOD = """
+import json, sys
+from analyzer.pipeline import analyze
+from analyzer.reports.json_report import as_plain
+
+print(json.dumps(as_plain(analyze(sys.argv[1], jobs=int(sys.argv[2]), max_flows=5000, max_frames=1000))))
+"""
+
+_SHRINKS = """
+import os, sys
+from analyzer import parallel
+from analyzer.pipeline import analyze
+
+path = sys.argv[1]
+put = parallel._put
+
+def cut(*arguments):  # in the process that reads, before its first rows are there
+    os.truncate(path, os.path.getsize(path) // 3)
+    return put(*arguments)
+
+parallel._put = cut
+capture = analyze(path, jobs=3).captures[0]
+print(capture.packets, *capture.problems, sep="|")
+"""
+
+_KILLS = """
+import multiprocessing, os, signal, sys
+from analyzer.errors import UserError
+from analyzer.pipeline import analyze
+
+def kill(read, size):
+    children = sorted(child.pid for child in multiprocessing.active_children())
+    os.kill(children[int(sys.argv[2])], signal.SIGKILL)
+
+try:
+    analyze(sys.argv[1], jobs=3, max_frames=1000, progress=kill)
+except UserError as error:
+    print(error.hint)
+assert not multiprocessing.active_children()
 """
 
 _ITEMS = """
@@ -84,17 +127,54 @@ def gone(process: int) -> bool:
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a second process is used on Linux only")
 
 
-@pytest.mark.parametrize("frames", [16_384, 5])
-def test_samples_give_the_same_report(frames: int) -> None:
-    captures = sorted(map(str, Path("samples").glob("*/*.pcap*")))
-    assert json.loads(run(_BOTH, str(frames), *captures)) == []
+CAPTURES = sorted(map(str, Path("samples").glob("*/*.pcap*")))
+
+
+@pytest.mark.parametrize("portion", range(4))
+def test_samples_give_the_same_report(portion: int) -> None:
+    assert json.loads(run(_SAME, "16384,1,2,4", *CAPTURES[portion::4])) == []
+
+
+def test_samples_in_small_batches_give_the_same_report() -> None:
+    assert json.loads(run(_SAME, "5,1,3", *CAPTURES[::5])) == []
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_many_captures_in_one_file_give_the_same_report(seed: int, tmp_path: Path) -> None:
+    generator = random.Random(seed)
+    for count in (5, 40):
+        [path] = rotation(generator, tmp_path, count, 1, serial=seed % 2 == 0, spoilt="")
+        assert json.loads(run(_SAME, f"{generator.choice([3, 50, 16_384])},1,3,5", path)) == []
 
 
 @pytest.mark.parametrize("mix", ["realistic", "short", "retransmissions"])
 def test_captures_of_several_batches_give_the_same_report(mix: str, tmp_path: Path) -> None:
     path = tmp_path / "made.pcap"
     generate(path, plan(mix, 2 * BATCH_ROWS + 4321, None, 1, 600.0), snaplen=96)
-    assert json.loads(run(_BOTH, "16384", str(path))) == []
+    assert json.loads(run(_SAME, "16384,1,2,3", str(path))) == []
+
+
+def test_where_too_many_flows_are_open_those_go_that_one_process_lets_go(tmp_path: Path) -> None:
+    path = tmp_path / "made.pcap"
+    generate(path, plan("synflood", 20_000, None, 1, 60.0))
+    told = [run(_FLOOD, str(path), jobs) for jobs in ("1", "2", "3")]
+    assert len(set(told)) == 1
+    assert "were let go" in told[0]
+
+
+def test_a_file_that_shrinks_while_it_is_mapped_is_read_anew(tmp_path: Path) -> None:
+    path = tmp_path / "made.pcap"
+    generate(path, plan("short", 400_000, None, 1, 60.0))
+    packets, problem = run(_SHRINKS, str(path)).split("|")
+    assert 0 < int(packets) < 400_000
+    assert "ends inside a record" in problem
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_it_is_said_when_one_that_follows_flows_was_killed(which: int, tmp_path: Path) -> None:
+    path = tmp_path / "made.pcap"
+    generate(path, plan("short", 400_000, None, 1, 60.0))
+    assert "--jobs 1" in run(_KILLS, str(path), str(which))
 
 
 def test_items_arrive_as_they_were_made() -> None:

@@ -34,7 +34,8 @@ from analyzer.model.host import Host
     "--jobs",
     type=Whole(min=1),
     metavar="N",
-    help="As for analyze. [default: 2 for files from 64 MiB on, where there are two processors]",
+    help="Processes that work: of 2 one reads and decodes while the other follows the flows. "
+    "[default: 2 for files from 64 MiB on, where there are two processors]",
 )
 @click.option(
     "--max-flows",

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,15 +13,14 @@ from analyzer.cluster.late import with_late
 from analyzer.cluster.mapping import Mapped, beginning_of, rows
 from analyzer.cluster.store import Store
 from analyzer.flows.keys import sort_by_flow
-from analyzer.flows.legs import ELSEWHERE, ToldLegs
+from analyzer.flows.legs import Twins
 from analyzer.matching.match import Matcher
 from analyzer.model.columns import PacketColumns
 from analyzer.model.finding import FlowResult
-from analyzer.model.summary import LegRows, Summary
+from analyzer.model.summary import Summary
 from analyzer.pipeline.engine import Engine
-from analyzer.pipeline.found import Found
 from analyzer.pipeline.messages import Heard
-from analyzer.verdicts.twice import Twice
+from analyzer.pipeline.shares import Share, numbered, renumbered, share_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +56,6 @@ class Course:
 
 
 @dataclass(slots=True)
-class Share:
-    """What a shard found; flows have the numbers of the frames with which they began.
-
-    again: connections that another flow showed first: LEG rows, with that one's SYN as their first flow;
-    firsts: by such a SYN's number the flow that it is of, and what is known of it.
-    """
-
-    found: Found
-    again: list[LegRows]
-    firsts: dict[int, tuple[int, np.void]]
-
-
-@dataclass(slots=True)
 class Reduced:
     """What a task tells.
 
@@ -98,7 +83,7 @@ def done_of(name: str) -> str:
 def reduce_shard(store: Store, job: Job, name: str, course: Course) -> Reduced:
     """Take a shard some way further. Raises UserError where the store fails."""
     engine = _engine(store, job, course.previous)
-    legs_of(engine).tell(dict(course.again), set(course.firsts))
+    engine.tell(Twins(course.again, course.firsts))
     reduced = Reduced([], [])
     capture = course.portions[0].capture if course.portions else 0
     for portion in course.portions:
@@ -126,7 +111,7 @@ def reduce_shard(store: Store, job: Job, name: str, course: Course) -> Reduced:
     engine.tick(course.closing)
     engine.close()
     reduced.results = _taken(engine)
-    reduced.unheard = engine.unheard
+    reduced.unheard = numbered(engine.unheard, engine.began)
     if reduced.unheard:
         store.put(state_of(name), engine)
     else:
@@ -149,71 +134,20 @@ def _engine(store: Store, job: Job, previous: str) -> Engine:
 
 def _track(engine: Engine, columns: PacketColumns | None) -> None:
     """The next rows; None: those of another file follow."""
-    for ordered in engine.front.rest() if columns is None else engine.front.put(columns):
-        engine.track(ordered)
+    for keyed in engine.front.rest() if columns is None else engine.front.put(columns):
+        engine.track(keyed.sorted())
 
 
 def _knows(engine: Engine, job: Job, rows: PacketColumns | None) -> bool:
     return rows is not None and len(rows) > 0 and engine.knows(sort_by_flow(rows, np.uint64(job.seed)))
 
 
-def legs_of(engine: Engine) -> ToldLegs:
-    """What the engine of a share is told of other shares."""
-    if engine.legs is None:
-        raise TypeError("this engine sees all flows")
-    return engine.legs
-
-
 def _share(engine: Engine, heard: Mapping[int, Heard]) -> Share:
     """All that was found, numbered by the frames with which the flows began."""
-    found, began, legs = engine.found(lambda _: heard), engine.began, legs_of(engine)
-    found.results = [_numbered(result, began) for result in found.results]
-    found.clean = [_numbered(result, began) for result in found.clean]
-    found.legs = found.legs.numbered(began, ELSEWHERE)
-    found.twice = Twice()  # it knows one end of them only
-    firsts = {number: (int(began[row["flow"][0]]), row) for number, row in legs.firsts.items()}
-    return Share(found, legs.again, firsts)
+    return share_of(engine, heard, engine.began)
 
 
 def _taken(engine: Engine) -> list[FlowResult]:
     """The results so far, so that they need not be kept here until the end."""
-    results = engine.take_results()
-    began = engine.began if results else None
-    return [_numbered(result, began) for result in results]
-
-
-def _numbered(result: FlowResult, began: Any) -> FlowResult:
-    number = int(began[result.flow.id])
-    summary = result.summary
-    return replace(
-        result,
-        flow=replace(result.flow, id=number),
-        summary=summary._replace(flow=number) if summary else None,
-    )
-
-
-def joined(shares: Sequence[Share], results: Sequence[FlowResult]) -> Found:
-    """What all shards of a capture found; ``results`` are those of before its end."""
-    firsts = {number: first for share in shares for number, first in share.firsts.items()}
-    flows = {number: flow for number, (flow, _) in firsts.items()}
-    whole = Found([_with_first(result, flows) for result in results])
-    for share in shares:
-        found = share.found
-        found.results = [_with_first(result, flows) for result in found.results]
-        found.legs = found.legs.pointed(flows, ELSEWHERE)
-        whole.take(found)
-        for legs in share.again:
-            for row in legs:
-                first = firsts[int(row["flow"][0])][1]
-                for name in row.dtype.names or ():
-                    row[name][0] = first[name][0]
-            whole.twice.add(legs)
-    return whole
-
-
-def _with_first(result: FlowResult, flows: Mapping[int, int]) -> FlowResult:
-    summary = result.summary
-    if not summary or summary.first_leg <= ELSEWHERE:
-        return result
-    first = flows[summary.first_leg - ELSEWHERE - 1]
-    return replace(result, summary=summary._replace(first_leg=first + 1))
+    results, began = engine.take_results(), engine.began
+    return [renumbered(result, began) for result in results]

@@ -20,7 +20,7 @@ from analyzer.cluster.hearing import HeardOf, PieceAt, hear, portions
 from analyzer.cluster.job import Job, Task, task
 from analyzer.cluster.late import Mended
 from analyzer.cluster.mapping import Mapped, map_piece, shards_of
-from analyzer.cluster.reducing import Course, Portion, Reduced, Share, hear_shard, joined, reduce_shard
+from analyzer.cluster.reducing import Course, Portion, Reduced, hear_shard, reduce_shard
 from analyzer.errors import UserError
 from analyzer.flows.keys import flow_keys
 from analyzer.flows.legs import LEG_NS, SYN, twins
@@ -33,6 +33,7 @@ from analyzer.pipeline.found import Found
 from analyzer.pipeline.messages import Heard
 from analyzer.pipeline.problems import cut_short, problems
 from analyzer.pipeline.reading import not_again
+from analyzer.pipeline.shares import Share, joined
 from analyzer.sources.inputs import Input
 from analyzer.sources.pieces import InPieces, Piece, cut
 from analyzer.sources.remote import Place, is_url
@@ -384,12 +385,12 @@ def _broken(course: _Course, reduced: Sequence[Reduced], begin: int, end: int) -
 def _heard(
     reduced: Sequence[Reduced], units: Sequence[_Unit], capture: Capture
 ) -> Steps[list[dict[int, Heard]]]:
-    """What both ends of the undecided flows of each shard said, by their numbers in it."""
-    wanted = [(shard, flow) for shard, one in enumerate(reduced) for flow in one.unheard]
+    """What both ends of the undecided flows of each shard said, by their numbers."""
+    shard_of = {flow.flow: shard for shard, one in enumerate(reduced) for flow in one.unheard}
+    flows = [flow for one in reduced for flow in one.unheard]
     found: list[dict[int, Heard]] = [{} for _ in reduced]
-    if not wanted:
+    if not flows:
         return found
-    flows = [flow._replace(flow=number) for number, (_, flow) in enumerate(wanted)]
     tasks = [
         task(hear, places, own, about=f"what was said in {capture.path}")
         for places, own in portions(flows, [unit.place for unit in units])
@@ -397,14 +398,13 @@ def _heard(
     gave: list[HeardOf] = [_sound(one) for one in (yield tasks)]
     failure = next((one.failure for one in gave if one.failure), "")
     if failure:
-        capture.problems.append(f"{not_again(len(wanted))} ({failure})")
+        capture.problems.append(f"{not_again(len(flows))} ({failure})")
         return found
     if unread := sum(one.unread for one in gave):
         capture.problems.append(not_again(unread))
     for one in gave:
         for number, heard in one.heard.items():
-            shard, flow = wanted[number]
-            found[shard][flow.flow] = heard
+            found[shard_of[number]][number] = heard
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -24,27 +24,70 @@ class Sorted:
     keys: NDArray[np.uint64]
     forward: NDArray[np.bool_]
 
+    def alone(self) -> Sorted:
+        """The rows, without what stands beside them of all frames: somebody else counts it."""
+        nothing, nobody = np.zeros_like(self.rows.undecoded), self.rows.neighbours[:0]
+        rows = replace(self.rows, packets=0, undecoded=nothing, shortened=0, neighbours=nobody)
+        return Sorted(rows, self.keys, self.forward)
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """Rows of a batch in file order, which are not sorted before somebody asks for them.
+
+    keys: uint64 (n,), and forward: bool (n,), as of ``flow_keys``; order: int64 (n,), as of ``key_order``.
+    """
+
+    rows: PacketColumns
+    keys: NDArray[np.uint64]
+    forward: NDArray[np.bool_]
+    order: NDArray[np.int64]
+
+    def sorted(self, begin: int = 0, end: int | None = None) -> Sorted:
+        """All rows, or those that stand at these places of the order."""
+        order = self.order[begin:end]
+        return Sorted(self.rows.take(order), self.keys.take(order), self.forward.take(order))
+
+    def ends(self, shares: int) -> list[int]:
+        """Where in the order the rows of each share of the flows end, by their keys; 0 first."""
+        ends = np.searchsorted(self.keys, _borders(shares), sorter=self.order)
+        return [0, *ends.tolist(), len(self.keys)]
+
     def parts(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """All arrays with one value a row, and the rest; ``of`` puts them together again."""
         columns = {name: getattr(self.rows, name) for name in ROW_FIELDS}
         rest = {entry.name: getattr(self.rows, entry.name) for entry in fields(PacketColumns)}
         return (
-            {"keys": self.keys, "forward": self.forward, **columns},
+            {"keys": self.keys, "forward": self.forward, "order": self.order, **columns},
             {name: value for name, value in rest.items() if name not in columns},
         )
 
     @classmethod
-    def of(cls, arrays: Mapping[str, NDArray[Any]], rest: Mapping[str, Any]) -> Sorted:
+    def of(cls, arrays: Mapping[str, NDArray[Any]], rest: Mapping[str, Any]) -> Keyed:
         """What ``parts`` gave."""
         columns: dict[str, Any] = {name: arrays[name] for name in ROW_FIELDS}
-        return cls(PacketColumns(**rest, **columns), arrays["keys"], arrays["forward"])
+        return cls(PacketColumns(**rest, **columns), arrays["keys"], arrays["forward"], arrays["order"])
+
+
+def keyed(columns: PacketColumns, seed: np.uint64 | None = None) -> Keyed:
+    """Rows in file order, with what they are sorted by; ``seed`` as of ``flow_keys``."""
+    keys, forward = flow_keys(columns, seed)
+    return Keyed(columns, keys, forward, key_order(keys))
 
 
 def sort_by_flow(columns: PacketColumns, seed: np.uint64 | None = None) -> Sorted:
     """Rows in file order, sorted by flow. What other batches hold makes no difference to it."""
-    keys, forward = flow_keys(columns, seed)
-    order = key_order(keys)
-    return Sorted(columns.take(order), keys.take(order), forward.take(order))
+    return keyed(columns, seed).sorted()
+
+
+def share_of_keys(keys: NDArray[np.uint64], shares: int) -> NDArray[np.int64]:
+    """The share of the flows to which each key (n,) belongs: a range of keys each."""
+    return np.searchsorted(_borders(shares), keys, side="right")
+
+
+def _borders(shares: int) -> NDArray[np.uint64]:
+    """The lowest key of every share but the first: uint64 (shares - 1,)."""
+    return np.array([(share << 64) // shares for share in range(1, shares)], np.uint64)
 
 
 _BUCKET = np.uint64(48)

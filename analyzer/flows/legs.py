@@ -7,7 +7,7 @@ so does whatever makes a connection of its own.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,12 @@ _FIRST = ("flow", "key", *(name for name, _ in ENDS))
 SYN = np.dtype([("hash", "u8"), ("number", "i8"), ("time", "i8"), ("clock", "i8"), ("key", "u8")])
 """A SYN that may be one packet with another one, in whatever flow."""
 
+_SYN_AND_FIRST = np.dtype(
+    [*((name, SYN[name]) for name in SYN.names or ()), ("first", "i8"), ("first_key", "u8")]
+)
+_SHOWN = np.dtype([("number", "i8"), ("clock", "i8"), ("leg", LEG)])
+"""A SYN, and of which flow it is: index 0 of a LEG row."""
+
 ELSEWHERE = 1 << 40
 """Added to the number of a SYN's frame in ``first_leg``, where the flow that it is of is not known."""
 
@@ -44,6 +50,66 @@ class FindsLegs(Protocol):
 
     def find(self, batch: Batch, slots: Slots) -> LegRows:
         """See Legs."""
+
+
+Twin: TypeAlias = tuple[int, int, int, int]
+"""Number and key of a SYN that another flow showed first, and number and key of that one."""
+
+
+class Twins(NamedTuple):
+    """SYNs that are one packet with another one.
+
+    again: of flows, the number of each one's frame and that of the frame that showed it first; firsts: the
+    numbers of those.
+    """
+
+    again: tuple[tuple[int, int], ...] = ()
+    firsts: tuple[int, ...] = ()
+
+
+NO_TWINS = Twins()
+
+
+class FindsTwins:
+    """Remembers the SYNs of all flows from batch to batch, as long as another one may be the same packet."""
+
+    def __init__(self) -> None:
+        self._recent: Records = np.zeros(0, _SYN_AND_FIRST)
+        self._clock = 0
+
+    def find(self, columns: PacketColumns, keys: NDArray[np.uint64]) -> list[Twin]:
+        """As ``twins`` of all SYNs up to the end of these rows, what it did not give before.
+
+        ``keys`` uint64 (n,) are those of the rows.
+        """
+        noted = self._noted(columns, keys)
+        self._clock = max(self._clock, columns.clock_end)
+        every = np.concatenate([self._recent, noted])
+        order = np.lexsort([every["number"], every["hash"]])
+        every = take(every, order)
+        near = _near(every)
+        head = np.maximum.accumulate(np.where(near, 0, np.arange(len(every))))
+        for name in ("first", "first_key"):
+            every[name] = every[name][head]
+        fresh = near & (order >= len(self._recent))
+        self._recent = where(every, every["clock"] > self._clock - LEG_NS)
+        found = where(every, fresh & (every["first_key"] != every["key"]))
+        names = ("number", "key", "first", "first_key")
+        return list(zip(*(found[name].tolist() for name in names), strict=True))
+
+    def _noted(self, columns: PacketColumns, keys: NDArray[np.uint64]) -> Records:
+        """The SYNs among the rows that may be one packet with one before them, or with one that follows."""
+        rows = _syns(columns, np.zeros(0, np.int64))
+        hashes = _hashes(columns, rows)
+        chosen = _is_twice(np.concatenate([self._recent["hash"], hashes]))[len(self._recent) :]
+        clock = np.maximum(columns.clock[rows], self._clock)
+        chosen |= clock > max(self._clock, columns.clock_end) - LEG_NS
+        rows = rows[chosen]
+        noted = np.zeros(len(rows), _SYN_AND_FIRST)
+        noted["hash"], noted["key"], noted["first_key"] = hashes[chosen], keys[rows], keys[rows]
+        noted["number"] = noted["first"] = columns.number[rows]
+        noted["time"], noted["clock"] = columns.time[rows], clock[chosen]
+        return noted
 
 
 class ToldLegs:
@@ -59,38 +125,62 @@ class ToldLegs:
         self.firsts: dict[int, np.void] = {}
         self._again: dict[int, int] = {}
         self._firsts: set[int] = set()
+        self._recent: Records = np.zeros(0, _SHOWN)
 
-    def tell(self, again: dict[int, int], firsts: set[int]) -> None:
-        """Of the next batches: SYN frames (by number) and the frame that showed each first; those frames."""
-        self._again, self._firsts = again, firsts
+    def tell(self, twins: Twins) -> LegRows:
+        """Of the next batches. Gives what ``find`` would have, had it known, of those before."""
+        self._again, self._firsts = dict(twins.again), set(twins.firsts)
+        return self._first(self._recent)
 
     def find(self, batch: Batch, slots: Slots) -> LegRows:
         """See Legs; the rows name only the flows of this share that another one goes on from."""
-        legs = np.zeros(0, LEG)
-        if not self._again and not self._firsts:
-            return legs
         rows = _syns(batch.rows, batch.handed)
-        numbers = batch.rows.number[rows]
-        at = np.isin(numbers, np.fromiter(self._again, np.int64))
-        own, sizes = rows[at], np.diff(np.append(batch.starts, len(batch.rows)))
-        begins = own[np.isin(own, batch.starts[slots["rows"] == sizes])]
+        self._note_again(batch, slots, rows)
+        shown = np.zeros(len(rows), _SHOWN)
+        shown["number"], shown["clock"] = batch.rows.number[rows], batch.rows.clock[rows]
+        shown["leg"] = _of_slots(slots, batch.group[rows], 0)
+        legs = self._first(shown)
+        every = np.concatenate([self._recent, shown])
+        self._recent = where(every, every["clock"] > batch.rows.clock.max() - LEG_NS)
+        return legs
+
+    def _note_again(self, batch: Batch, slots: Slots, syns: NDArray[np.int64]) -> None:
+        """Note the flows that begin with a SYN (``syns`` are rows) which another one showed before."""
+        again = self._again
+        if not again:
+            return
+        own = syns[np.isin(batch.rows.number[syns], np.fromiter(again, np.int64))]
+        begins = own[_begins(batch, slots, own)]
         if len(begins):
             found = _of_slots(slots, batch.group[begins], 1)
-            found["flow"][:, 0] = [self._again[number] for number in batch.rows.number[begins].tolist()]
-            slots["first_leg"][batch.group[begins]] = ELSEWHERE + found["flow"][:, 0] + 1
+            found["flow"][:, 0] = [again[number] for number in batch.rows.number[begins].tolist()]
+            slots.write("first_leg", batch.group[begins], ELSEWHERE + found["flow"][:, 0] + 1)
             self.again.append(found)
-        first = rows[np.isin(numbers, np.fromiter(self._firsts, np.int64))]
-        if len(first):
-            legs = _of_slots(slots, batch.group[first], 0)
-            self.firsts.update(zip(batch.rows.number[first].tolist(), legs, strict=True))
+
+    def _first(self, shown: Records) -> LegRows:
+        """Note the SYNs that another flow shows as well; the LEG rows of those that were not known."""
+        wanted = self._firsts - self.firsts.keys()
+        if not wanted:
+            return np.zeros(0, LEG)
+        chosen = where(shown, np.isin(shown["number"], np.fromiter(wanted, np.int64)))
+        legs = chosen["leg"].copy()
+        self.firsts.update(zip(chosen["number"].tolist(), legs, strict=True))
         return legs
+
+
+def _begins(batch: Batch, slots: Slots, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of these rows are the first of their flow: bool (k,)."""
+    group = batch.group[rows]
+    begins: NDArray[np.bool_] = batch.starts[group] == rows
+    begins &= slots["rows"][group] == (batch.ends - batch.starts)[group]
+    return begins
 
 
 def _of_slots(slots: Slots, index: NDArray[np.int64], leg: int) -> LegRows:
     """LEG rows with what is known of these slots, as that leg."""
     rows = np.zeros(len(index), LEG)
     for name in ("flow", *(name for name, _ in ENDS)):
-        rows[name][:, leg] = slots[name][index]
+        rows[name][:, leg] = slots.some(name, index)
     return rows
 
 
@@ -112,8 +202,8 @@ def syns(columns: PacketColumns, keys: NDArray[np.uint64], begin: int) -> Record
     return found
 
 
-def twins(every: Records) -> list[tuple[int, int, int, int]]:
-    """Of SYN rows: number and key of each that another flow showed first, and number and key of that."""
+def twins(every: Records) -> list[Twin]:
+    """Of SYN rows, those that another flow showed first."""
     every = take(every, np.lexsort([every["number"], every["hash"]]))
     near = _near(every)
     head = np.maximum.accumulate(np.where(near, 0, np.arange(len(every))))
@@ -143,7 +233,6 @@ class Legs:
         Writes the number of that flow, plus one, into ``first_leg`` of the slots (g,).
         """
         noted, rows = self._noted(batch, slots)
-        sizes = np.diff(np.append(batch.starts, len(batch.rows)))
         legs = np.zeros(0, LEG)
         if len(noted):
             every = np.concatenate([self._recent, noted])
@@ -157,9 +246,9 @@ class Legs:
                 near & (order >= len(self._recent)) & (every["key"][:, 0] != every["key"][:, 1])
             )
             own = rows[order[at] - len(self._recent)]
-            begins = np.isin(own, batch.starts[slots["rows"] == sizes])
+            begins = _begins(batch, slots, own)
             legs = _legs(every[at[begins]])
-            slots["first_leg"][batch.group[own[begins]]] = legs["flow"][:, 0] + 1
+            slots.write("first_leg", batch.group[own[begins]], legs["flow"][:, 0] + 1)
             self._recent = every
         if len(self._recent):
             self._recent = where(self._recent, self._recent["clock"] > batch.rows.clock.max() - LEG_NS)
@@ -179,7 +268,7 @@ class Legs:
         noted = np.zeros(len(rows), _RECENT)
         group = batch.group[rows]
         for name in _FIRST:
-            noted[name] = slots[name][group][:, None]
+            noted[name] = slots.some(name, group)[:, None]
         for name in ("number", "time", "clock"):
             noted[name] = getattr(columns, name)[rows]
         noted["hash"] = hashes[chosen]

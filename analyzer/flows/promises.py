@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from analyzer.flows.keys import Sorted
+from analyzer.flows.keys import Keyed
 from analyzer.model.columns import UNKNOWN_END, Flag, is_constant
 from analyzer.model.seq import add, distance
 
@@ -33,28 +33,27 @@ class Promises:
         self._ends: dict[_Sender, int | None] = {}
         """Who promised -> the sequence number at the end; None where that was cut off."""
 
-    def marked(self, ordered: Sorted) -> Sorted:
+    def marked(self, keyed: Keyed) -> Keyed:
         """The rows, with the column ``cut`` set where it holds."""
-        rows = ordered.rows
+        rows = keyed.rows
         promising = np.zeros(0, np.int64) if is_constant(rows.promised) else np.flatnonzero(rows.promised)
         if not len(promising) and not self._ends:
-            return ordered
+            return keyed
         ends = np.flatnonzero((rows.flags & Flag.FIN) != 0)
-        chosen = np.union1d(promising, ends)
-        chosen = chosen[np.argsort(rows.number[chosen], kind="stable")]  # file order decides who is forgotten
+        chosen = np.union1d(promising, ends)  # in file order, which decides who is forgotten
         values = zip(
             chosen.tolist(),
-            ordered.keys[chosen].tolist(),
-            ordered.forward[chosen].tolist(),
+            keyed.keys[chosen].tolist(),
+            keyed.forward[chosen].tolist(),
             *(getattr(rows, name)[chosen].tolist() for name in ("promised", "seq", "flags", "payload")),
             strict=True,
         )
         cut = [row for row, key, forward, *of_row in values if self._is_cut((key, forward), *of_row)]
         if not cut:
-            return ordered
+            return keyed
         marks = np.zeros(len(rows), np.bool_)
         marks[cut] = True
-        return Sorted(replace(rows, cut=marks), ordered.keys, ordered.forward)
+        return replace(keyed, rows=replace(rows, cut=marks))
 
     def _is_cut(self, sender: _Sender, promised: int, seq: int, flags: int, payload: int) -> bool:
         if promised:

@@ -1,13 +1,20 @@
-"""A file becomes rows sorted by flow, in this process or in one that works ahead of it."""
+"""A file becomes rows sorted by flow, in this process or in one that works ahead of it.
+
+What is ahead may give the rows to several takers, each of which follows a share of the flows.
+"""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
+
+import numpy as np
 
 from analyzer.errors import UserError
-from analyzer.flows.keys import Sorted
+from analyzer.flows.keys import Keyed, Sorted, share_of_keys
+from analyzer.flows.legs import NO_TWINS, FindsTwins, Twin, Twins
 from analyzer.model.blocks import MAX_FRAMES, FrameBlock
 from analyzer.model.capture import Capture
 from analyzer.parallel import Ahead, Arrays, can_fork, processors
@@ -25,6 +32,27 @@ if TYPE_CHECKING:
 
 _LARGE = 64 << 20
 """Bytes of a file from which on a second process pays."""
+_SHARES = 2
+"""Reading takes about half as long as following the flows: more processes would wait for it."""
+
+
+class AnewError(Exception):
+    """This way it cannot be done, or not with the same answer: read all anew, by so many processes."""
+
+    def __init__(self, jobs: int) -> None:
+        super().__init__(jobs)
+        self.jobs = jobs
+
+
+class Portion(NamedTuple):
+    """Rows of a share of the flows, or of all; how many bytes of the file were taken until then.
+
+    twins: of a share, see ToldLegs.tell.
+    """
+
+    ordered: Sorted
+    taken: int
+    twins: Twins | None = None
 
 
 class Begun:
@@ -32,7 +60,8 @@ class Begun:
 
     ``source`` is that file, ``seam`` and ``front`` are as they will be behind its last frame, once ``rows``
     has given everything. ``before`` frames stand in the files that it carries on. ``named`` is what
-    ``inputs`` said of it, where it is the only one. Raises OSError where no process can be made.
+    ``inputs`` said of it, where it is the only one. The rows are for ``shares`` takers, each its own; the
+    first is this process. Raises OSError where no process can be made.
     """
 
     def __init__(
@@ -42,26 +71,42 @@ class Begun:
         front: Front,
         before: int = 0,
         named: tuple[list[Input], list[str]] | None = None,
+        shares: int = 1,
     ) -> None:
         self.source, self.seam, self.front = source, seam, front
         self.named = named
-        self._ahead = Ahead(self._made(before))
+        self.shares = shares
+        self._ahead = Ahead(self._made(before), shares)
 
     def _made(self, before: int) -> Iterator[tuple[Arrays, Any]]:
-        for ordered, taken in read_sorted(self.source, self.seam, self.front, before):
-            arrays, rest = ordered.parts()
-            yield arrays, (rest, taken)
+        finds = FindsTwins()
+        for keyed, taken in read_keyed(self.source, self.seam, self.front, before):
+            arrays, rest = keyed.parts()
+            twins = [NO_TWINS]
+            if self.shares > 1:
+                twins = _shared_out(finds.find(keyed.rows, keyed.keys), self.shares)
+            yield arrays, (rest, taken, keyed.ends(self.shares), twins)
         yield {}, (self.source.capture, self.seam, self.front)
 
-    def rows(self) -> Iterator[tuple[Sorted, int]]:
-        """As of ``read_sorted``."""
-        for arrays, rest in self._ahead:
+    def portions(self, share: int = 0) -> Iterator[Portion]:
+        """The rows of a share: of the first in this process, of each other one in a process made of it."""
+        for arrays, rest in self._ahead if share == 0 else self._ahead.taken_by(share):
             if arrays:
-                yield Sorted.of(arrays, rest[0]), rest[1]
-            else:
+                values, taken, ends, twins = rest
+                ordered = Keyed.of(arrays, values).sorted(ends[share], ends[share + 1])
+                yield Portion(ordered if share == 0 else ordered.alone(), taken, twins[share])
+            elif share == 0:
                 capture, self.seam, self.front = rest
                 for name in (entry.name for entry in fields(Capture)):
                     setattr(self.source.capture, name, getattr(capture, name))
+
+    def lost_its_file(self) -> bool:
+        """Whether the process that KilledError tells of died because the file shrank, or its disk failed."""
+        return self._ahead.died_of(signal.SIGBUS)
+
+    def leave(self, share: int) -> None:
+        """Another process has that share by now."""
+        self._ahead.leave(share)
 
     def __enter__(self) -> Self:
         return self
@@ -84,11 +129,12 @@ def begun(
     if len(files) != 1 or not works_ahead(files[0], jobs):
         return None
     try:
-        source = open_input(files[0], 0, max_frames=max_frames)
+        source = open_input(files[0], 0, max_frames=max_frames, mapped=True)
     except UserError:
         return None
     try:
-        return Begun(source, Seam(), Front(batch_rows(max_frames)), named=(files, notes))
+        front = Front(batch_rows(max_frames))
+        return Begun(source, Seam(), front, named=(files, notes), shares=shares_of(jobs))
     except OSError:  # no room for another process: one does it all
         source.close()
         return None
@@ -106,14 +152,40 @@ def works_ahead(file: Input, jobs: int | None) -> bool:
     return file.size > 0 and jobs > 1 and can_fork()
 
 
-def read_sorted(source: Opened, seam: Seam, front: Front, before: int) -> Iterator[tuple[Sorted, int]]:
-    """The rows of a file, its frames counted on from ``before``; and how many of its bytes were taken."""
+def shares_of(jobs: int | None) -> int:
+    """Into how many shares the flows of a file are divided that another process reads."""
+    return _SHARES if jobs is None else max(jobs - 1, 1)
+
+
+def read_sorted(source: Opened, seam: Seam, front: Front, before: int) -> Iterator[Portion]:
+    """The rows of a file, its frames counted on from ``before``."""
+    for keyed, taken in read_keyed(source, seam, front, before):
+        yield Portion(keyed.sorted(), taken)
+
+
+def read_keyed(source: Opened, seam: Seam, front: Front, before: int) -> Iterator[tuple[Keyed, int]]:
+    """The same, not sorted yet; and how many bytes of the file were taken."""
     for block in source.blocks():
         seam.note(block)
-        for ordered in front.take(counted_on(block, before)):
-            yield ordered, source.taken
-    for ordered in front.rest():
-        yield ordered, source.taken
+        for keyed in front.take(counted_on(block, before)):
+            yield keyed, source.taken
+    for keyed in front.rest():
+        yield keyed, source.taken
+
+
+def _shared_out(twins: Sequence[Twin], shares: int) -> list[Twins]:
+    """What each share is to be told of these."""
+    if not twins:
+        return [NO_TWINS] * shares
+    number, key, first, first_key = zip(*twins, strict=True)
+    own, others = (share_of_keys(np.array(keys, np.uint64), shares).tolist() for keys in (key, first_key))
+    return [
+        Twins(
+            tuple((syn, of) for syn, of, at in zip(number, first, own, strict=True) if at == share),
+            tuple(syn for syn, at in zip(first, others, strict=True) if at == share),
+        )
+        for share in range(shares)
+    ]
 
 
 def counted_on(block: FrameBlock, before: int) -> FrameBlock:

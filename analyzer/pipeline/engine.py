@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from analyzer.decode.fragments import Fragments
 from analyzer.decode.packets import decode
 from analyzer.flows.keys import Sorted, sort_by_flow
-from analyzer.flows.legs import ToldLegs
+from analyzer.flows.legs import ToldLegs, Twins
 from analyzer.flows.neighbours import Neighbours
-from analyzer.flows.promises import Promises
 from analyzer.flows.seen import SeenTracker
 from analyzer.flows.tracker import Tracker
 from analyzer.flows.values import flow_of
@@ -117,7 +116,6 @@ class Engine:
                 triggers, all_flows=all_flows, max_flows=max_flows, legs=legs, keep_began=legs is not None
             )
         self._all_flows = all_flows
-        self._promises = Promises()
         self._undecided: list[_Undecided] = []
         self._undecided_rows: list[SummaryRows] = []
         self._questions: list[tuple[Summary, float]] = []
@@ -157,22 +155,29 @@ class Engine:
 
     def feed(self, block: FrameBlock) -> None:
         """Take the next frames."""
-        for ordered in self.front.take(block):
-            self.track(ordered)
+        for keyed in self.front.take(block):
+            self.track(keyed.sorted())
 
     def rest(self) -> None:
         """Look at the rows that wait for others to come."""
-        for ordered in self.front.rest():
-            self.track(ordered)
+        for keyed in self.front.rest():
+            self.track(keyed.sorted())
 
-    def track(self, ordered: Sorted) -> None:
-        """Take the next rows, as the front gives them."""
+    def tell(self, twins: Twins) -> None:
+        """Of a share: which SYNs of the next rows are one packet with another one, in whatever share."""
+        if self.legs:
+            self._found.legs.note(self.legs.tell(twins))
+
+    def track(self, ordered: Sorted, twins: Twins | None = None) -> None:
+        """Take the next rows, as the front gives them, sorted; ``twins``: see ``tell``."""
+        if twins:
+            self.tell(twins)
         counts = self._found.counts
         counts.packets += ordered.rows.packets
         counts.undecoded += ordered.rows.undecoded
         counts.shortened += ordered.rows.shortened
         self._neighbours.add(ordered.rows.neighbours)
-        tracked = self._tracker.follow(self._promises.marked(ordered))
+        tracked = self._tracker.follow(ordered)
         for flow in tracked.flows:
             self._watch(flow)
         for segment in tracked.segments:
@@ -184,6 +189,11 @@ class Engine:
         for flow_id in {segment.flow for segment in tracked.segments}:
             self._note_deadline(flow_id)
         self._pass_deadlines(self._tracker.clock)
+
+    @property
+    def max_flows(self) -> int:
+        """How many flows may be open."""
+        return self._max_flows
 
     @property
     def began(self) -> NDArray[np.int64]:
@@ -245,12 +255,17 @@ class Engine:
         ``read`` is asked what both ends of some flows said, if there are any whose verdict depends on it.
         """
         self.close()
-        return self.found(read).settled(harmless=self._all_flows)
+        return self.settle(self.found(read))
+
+    def settle(self, found: Found) -> list[FlowResult]:
+        """The results, where that is all that was found; of a share: by all of them together."""
+        self._found = found
+        return found.settled(harmless=self._all_flows)
 
     def close(self) -> None:
         """The capture is over: all flows end."""
-        for ordered in self.front.rest():
-            self.track(ordered)
+        for keyed in self.front.rest():
+            self.track(keyed.sorted())
         self._end(self._tracker.finish())
 
     @property
@@ -263,7 +278,7 @@ class Engine:
         self._decide(read)
         found = self._found
         found.counts.take(self._tracker)
-        found.counts.unknown_ends += self._promises.unknown
+        found.counts.unknown_ends += self.front.promises.unknown
         found.counts.unknown_links |= self.front.unknown_links
         systems = (taken_for(self._hosts[CLIENT]), taken_for(self._hosts[SERVER]))
         found.clean += [self._told(*quiet, systems, [], ()) for quiet in self._tracker.take_quiet_flows()]

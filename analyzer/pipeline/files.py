@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Protocol
 
+from analyzer.flows.legs import ToldLegs
 from analyzer.matching.load import load_rules, rules_folder
 from analyzer.matching.match import Matcher
 from analyzer.model.blocks import MAX_FRAMES
@@ -17,7 +18,7 @@ from analyzer.model.host import DEFAULT_HOST, Host
 from analyzer.model.report import Report, Totals
 from analyzer.model.rule import Rule
 from analyzer.model.seen import Seeing
-from analyzer.pipeline.begun import Begun, batch_rows
+from analyzer.pipeline.begun import AnewError, Begun, batch_rows
 from analyzer.pipeline.engine import Engine
 from analyzer.pipeline.logs import explained, opened_logs
 from analyzer.pipeline.reading import Progress, Reading
@@ -58,9 +59,10 @@ def analyze(
 
     ``client`` and ``server`` are what is known of the machines at the two ends; ``only`` says what of the
     results is in the report; with ``all_flows`` it has the flows without a finding as well. ``jobs`` is how
-    many processes work, None: two for large files, where this process may use two processors. The answer is
-    the same. Of more than ``max_flows`` open flows those that were silent longest are let go. ``logs`` are
-    paths, ``-``, single lines or iterables of lines: the report's ``log`` says which flow explains each line.
+    many processes work, None: two or three for large files, where this process may use two processors. The
+    answer is the same. Of more than ``max_flows`` open flows those that were silent longest are let go.
+    ``logs`` are paths, ``-``, single lines or iterables of lines: the report's ``log`` says which flow
+    explains each line.
     With ``dissection`` tshark is asked what the programs of the flows that are told of had said; with
     ``decoder`` ``tshark`` it reads the files as well. ``seeing`` is shown all segments and flows meanwhile;
     ``begun`` is the capture where it is read already.
@@ -75,7 +77,7 @@ def analyze(
         matcher = Matcher(known)
         engines: list[Engine] = []
 
-        def engine(read_once: bool) -> Engine:
+        def engine(*, read_once: bool = False, legs: ToldLegs | None = None) -> Engine:
             first_flow = engines.pop().next_flow if engines else 0
             made = Engine(
                 matcher,
@@ -86,14 +88,21 @@ def analyze(
                 keep_blocks=read_once,
                 seeing=seeing,
                 first_flow=first_flow,
+                legs=legs,
             )
             engines.append(made)
             return made
 
-        reading = Reading(engine, files, progress, max_frames, jobs, begun, seeing)
-        for members in series(files):
-            reading.series(members)
-        return reading
+        def reading(jobs: int | None, begun: Begun | None) -> Reading:
+            made = Reading(engine, files, progress, max_frames, jobs, begun, seeing)
+            for members in series(files):
+                made.series(members)
+            return made
+
+        try:
+            return reading(jobs, begun)
+        except AnewError as error:
+            return reading(error.jobs, None)
 
     return reported(
         captures,

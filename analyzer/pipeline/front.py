@@ -9,7 +9,8 @@ import numpy as np
 from analyzer.decode.fragments import Fragments
 from analyzer.decode.link import LINK_TYPES
 from analyzer.decode.packets import decode
-from analyzer.flows.keys import Sorted, sort_by_flow
+from analyzer.flows.keys import Keyed, keyed
+from analyzer.flows.promises import Promises
 from analyzer.model.blocks import FrameBlock
 from analyzer.model.columns import PacketColumns, Undecoded, joined
 from analyzer.pipeline.kept import KeptBlocks
@@ -22,11 +23,15 @@ _BATCH_BYTES = 1 << 30
 
 
 class Front:
-    """What is done with frames before anything is known of their flows: they are decoded and sorted."""
+    """What is done with frames before their flows are followed: they are decoded, keyed, and marked.
+
+    ``promises`` counts what is said of them in the end.
+    """
 
     def __init__(self, batch: int, kept: KeptBlocks | None = None, seed: np.uint64 | None = None) -> None:
         self.kept = kept
         self.unknown_links: set[int] = set()
+        self.promises = Promises()
         self._batch = batch
         self._seed = seed
         self._fragments = Fragments()
@@ -34,7 +39,7 @@ class Front:
         self._rows = 0
         self._bytes = 0
 
-    def take(self, block: FrameBlock) -> Iterator[Sorted]:
+    def take(self, block: FrameBlock) -> Iterator[Keyed]:
         """Decode the next frames; gives the rows once there are enough of them."""
         columns = decode(block, self._fragments)
         if self.kept and len(block):
@@ -43,7 +48,7 @@ class Front:
             self.unknown_links |= set(np.unique(block.link_types).tolist()) - LINK_TYPES
         yield from self.put(columns)
 
-    def put(self, columns: PacketColumns) -> Iterator[Sorted]:
+    def put(self, columns: PacketColumns) -> Iterator[Keyed]:
         """The same with frames that are decoded already."""
         payload = int(columns.payload.sum())
         if payload > _BATCH_BYTES and len(columns) > 1:
@@ -58,9 +63,9 @@ class Front:
         if self._rows >= self._batch:
             yield from self.rest()
 
-    def rest(self) -> Iterator[Sorted]:
+    def rest(self) -> Iterator[Keyed]:
         """The rows that are still waiting."""
         if self._waiting:
             columns, self._waiting = joined(self._waiting), []
             self._rows = self._bytes = 0
-            yield sort_by_flow(columns, self._seed)
+            yield self.promises.marked(keyed(columns, self._seed))

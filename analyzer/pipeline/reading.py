@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from analyzer.errors import UserError
-from analyzer.flows.keys import Sorted
+from analyzer.flows.legs import ToldLegs
 from analyzer.model.blocks import FrameBlock
 from analyzer.model.capture import Capture
 from analyzer.model.finding import FlowResult
@@ -16,9 +16,10 @@ from analyzer.model.report import Totals
 from analyzer.model.seen import Seeing
 from analyzer.model.summary import Summary
 from analyzer.parallel import KilledError
-from analyzer.pipeline.begun import Begun, counted_on, read_sorted, works_ahead
+from analyzer.pipeline.begun import AnewError, Begun, counted_on, read_sorted, shares_of, works_ahead
 from analyzer.pipeline.engine import Engine, ReadMessages
 from analyzer.pipeline.messages import Heard, MessageReader
+from analyzer.pipeline.shares import Shares
 from analyzer.sources.inputs import Input, beginning, open_input
 from analyzer.sources.series import Seam
 from analyzer.verdicts.places import Places, in_files
@@ -32,12 +33,22 @@ Progress = Callable[[int, int], None]
 """Told how many bytes of the files were read, and how many they have."""
 
 
+class MakesEngines(Protocol):
+    """Gives an engine for the next capture."""
+
+    def __call__(self, *, read_once: bool = False, legs: ToldLegs | None = None) -> Engine:
+        """``read_once``: it cannot be read a second time; ``legs``: it is for a share of the flows."""
+
+
 class Reading:
-    """Reads files, and joins those that are one capture. ``begun`` is the only one, if it is read already."""
+    """Reads files, and joins those that are one capture. ``begun`` is the only one, if it is read already.
+
+    The only file may be followed by several engines, each its ``shares``: then AnewError may be raised.
+    """
 
     def __init__(
         self,
-        engine: Callable[[bool], Engine],
+        engine: MakesEngines,
         files: Sequence[Input],
         progress: Progress | None,
         max_frames: int,
@@ -75,7 +86,7 @@ class Reading:
                 if apart or not (begin and joined.goes_on_with(begin)):
                     self._finish(joined)
                     joined = None
-            joined = joined or _Joined(self._engine(not self._files[index].size))
+            joined = joined or _Joined(self._engine(read_once=not self._files[index].size))
             self._file(index, joined)
             if self.captures[index].damage:
                 self._finish(joined)  # what is missing now is no silence
@@ -97,30 +108,67 @@ class Reading:
         joined.begin(source.capture, index)
         if self._seeing:
             self._seeing.begin(index, joined.before)
-        with source:
-            try:
-                for taken in joined.read(
-                    source, ahead=works_ahead(self._files[index], self._jobs), begun=self._begun
-                ):
-                    if self._progress:
-                        self._progress(self._read + taken, self._size)
-            except KilledError:
-                what = "the process that read it was killed: by the system for want of memory, or by somebody"
-                hint = "--jobs 1 reads it without a second process."
-                raise UserError("reader-killed", source.capture.path, what, hint) from None
+        with source, self._watching(joined):
+            joined.begun = self._begun or self._ahead(index, source, joined)
+            if joined.begun and joined.begun.shares > 1:
+                joined.shares = Shares(self._engine, joined.begun)
+            for taken in joined.read(source):
+                if self._progress:
+                    self._progress(self._read + taken, self._size)
+
+    @contextmanager
+    def _watching(self, joined: _Joined) -> Iterator[None]:
+        """Says so where one of the other processes is killed; where it goes wrong none of them is left."""
+        alive = True
+        try:
+            yield
+            alive = False
+        except KilledError:
+            if joined.begun and joined.begun.lost_its_file():
+                raise AnewError(jobs=1) from None
+            if joined.shares:
+                with suppress(KilledError):
+                    joined.shares.check()
+            what = "a process that read it was killed: by the system for want of memory, or by somebody"
+            hint = "--jobs 1 reads it without other processes."
+            raise UserError("reader-killed", joined.captures[-1].path, what, hint) from None
+        finally:
+            if joined.shares and alive:
+                joined.shares.close()
+
+    def _ahead(self, index: int, source: Opened, joined: _Joined) -> Begun | None:
+        """Have the file read by another process, where that pays."""
+        if not works_ahead(self._files[index], self._jobs):
+            return None
+        shares = shares_of(self._jobs) if len(self._files) == 1 and not self._seeing else 1
+        try:
+            return Begun(source, joined.seam, joined.engine.front, joined.before, shares=shares)
+        except OSError:  # no room for another process: this one does it all
+            if self._may_be_mapped(index):
+                raise AnewError(jobs=1) from None
+        return None
 
     def _open(self, index: int) -> Opened:
         if self._begun:
             return self._begun.source
-        return open_input(self._files[index], index, max_frames=self._max_frames)
+        mapped = self._may_be_mapped(index)
+        return open_input(self._files[index], index, max_frames=self._max_frames, mapped=mapped)
+
+    def _may_be_mapped(self, index: int) -> bool:
+        """Whether another process reads it, and what was seen meanwhile can be forgotten if that dies."""
+        return works_ahead(self._files[index], self._jobs) and not self._seeing
 
     def _finish(self, joined: _Joined) -> None:
-        self.found.append((joined.first, joined.finish(partial(self._messages, joined))))
-        joined.engine.add_to(self.totals)
-        self.services.merge(joined.engine.services)
-        self.twice.merge(joined.engine.twice)
+        with self._watching(joined):
+            self.found.append((joined.first, joined.finish(partial(self._messages, joined))))
+        if joined.shares:
+            joined.shares.close()
+        engine = joined.judging
+        engine.add_to(self.totals)
+        self.services.merge(engine.services)
+        self.twice.merge(engine.twice)
         if joined.captures:
-            joined.captures[0].problems.extend(joined.engine.problems())
+            joined.captures[0].problems.extend(engine.problems())
 
     def _messages(self, joined: _Joined, flows: Sequence[Summary]) -> dict[int, Heard]:
         """Read the files once more, for what both ends of these flows said."""
@@ -157,6 +205,10 @@ class _Joined:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.begun: Begun | None = None
+        """Another process reads and decodes the last file, while this one tracks."""
+        self.shares: Shares | None = None
+        """They take the engine's place where the flows of the only file are shared out."""
         self.seam = Seam()
         self.captures: list[Capture] = []
         self._places = Places()
@@ -184,24 +236,20 @@ class _Joined:
         self.captures.append(capture)
         self._places.add(index, self.before)
 
-    def read(self, source: Opened, *, ahead: bool, begun: Begun | None) -> Iterator[int]:
-        """Read the file to its end; tells after each batch how many bytes of it were taken.
+    def read(self, source: Opened) -> Iterator[int]:
+        """Read the file to its end; tells after each batch how many bytes of it were taken."""
+        engine, begun = self.judging, self.begun
+        front = self.engine.front
+        for portion in begun.portions() if begun else read_sorted(source, self.seam, front, self.before):
+            engine.track(portion.ordered, portion.twins)
+            yield portion.taken
+        if begun:
+            self.seam, engine.front = begun.seam, begun.front
 
-        ``ahead``: a second process reads and decodes while this one tracks; it may have ``begun``.
-        """
-        for ordered, taken in self._rows(source, ahead=ahead, begun=begun):
-            self.engine.track(ordered)
-            yield taken
-
-    def _rows(self, source: Opened, *, ahead: bool, begun: Begun | None) -> Iterator[tuple[Sorted, int]]:
-        if ahead and not begun:
-            with suppress(OSError):  # no room for another process: this one does it all
-                begun = Begun(source, self.seam, self.engine.front, self.before)
-        if not begun:
-            yield from read_sorted(source, self.seam, self.engine.front, self.before)
-            return
-        yield from begun.rows()
-        self.seam, self.engine.front = begun.seam, begun.front
+    @property
+    def judging(self) -> Engine | Shares:
+        """What follows the flows."""
+        return self.shares or self.engine
 
     def places(self) -> Iterator[tuple[int, int]]:
         """The indices of its captures, in their order, and how many frames stand before each."""
@@ -209,5 +257,5 @@ class _Joined:
 
     def finish(self, read: ReadMessages) -> list[FlowResult]:
         """All results, with the numbers that the frames have in their files."""
-        results = self.engine.finish(read)
+        results = self.judging.finish(read)
         return results if len(self.captures) == 1 else [in_files(one, self._places) for one in results]

@@ -80,7 +80,7 @@ def measure(path: str) -> tuple[Clock, int]:
     places: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
         ("read", CaptureSource, ("blocks",)),
         ("decode", front, ("decode",)),
-        ("sort", front, ("joined", "sort_by_flow")),
+        ("sort", front, ("joined", "keyed")),
         ("flows", Tracker, ("follow", "finish", "take_summaries")),
         ("sockets", ShadowFlow, ("receive", "tick", "finish")),
         ("rules", Matcher, ("match",)),

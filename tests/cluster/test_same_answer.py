@@ -62,13 +62,13 @@ def test_rotations_of_many_captures(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     generator = random.Random(seed)
-    paths = _rotation(generator, tmp_path_factory.mktemp("cut"), count, files, serial=serial, spoilt=spoilt)
+    paths = rotation(generator, tmp_path_factory.mktemp("cut"), count, files, serial=serial, spoilt=spoilt)
     small(seed, 4)
     shares = in_shares(*paths, shards=shards, slice_rows=rows, batch_rows=generator.choice([1, 50, 10**5]))
     assert differences(in_one(*paths), shares) == []
 
 
-def _rotation(
+def rotation(
     generator: random.Random, folder: Path, count: int, files: int, *, serial: bool, spoilt: str
 ) -> list[str]:
     """Samples behind each other or laid over each other, in so many files; in any order."""

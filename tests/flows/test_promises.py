@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from analyzer.decode.packets import decode
-from analyzer.flows.keys import sort_by_flow
+from analyzer.flows.keys import keyed
 from analyzer.flows.promises import Promises
 from analyzer.model.columns import TCP, Flag
 from analyzer.sources.transcript import TranscriptSource, parse
@@ -29,7 +29,7 @@ def cuts(*lines: str, at_once: int, snapshot: int = 10_000) -> tuple[list[int], 
     source = TranscriptSource(parse("\n".join([*BEFORE, *lines])), max_frames=at_once)
     for block in source.blocks():
         cut = replace(block, captured=np.minimum(block.captured, snapshot))
-        rows = promises.marked(sort_by_flow(decode(cut))).rows
+        rows = promises.marked(keyed(decode(cut))).rows
         found += rows.number[np.flatnonzero(rows.cut)].tolist()
     return found, promises.unknown
 
@@ -95,6 +95,6 @@ def test_who_is_forgotten_does_not_depend_on_batches(size: int) -> None:
             Packet(at, TCP, sport=port, dport=50_000, flags=Flag.ACK | (not end)) for port, end in part
         ]
         rows = replace(columns_of(packets, at + 1), promised=np.array([end for _, end in part], np.int64))
-        marked = promises.marked(sort_by_flow(rows)).rows
+        marked = promises.marked(keyed(rows)).rows
         found += marked.number[np.flatnonzero(marked.cut)].tolist()
     assert sorted(found) == [9, 10, *range(38, 43)]
