@@ -16,8 +16,9 @@ LEVELS = (Severity.INFO, Severity.WARNING, Severity.ERROR)
 def problems(report: Report) -> tuple[Problem, ...]:
     """All problems of a report of one capture, by flow and time.
 
-    A verdict stands for its end: findings that come after the first failure met nobody. An error that has
-    no verdict at an end without one (its system's outcome is not known) and warnings stand for themselves.
+    A verdict stands for its end: findings that come after the first failure met nobody, and warnings before
+    it said what it has become. An error that has no verdict at an end without one (its system's outcome is
+    not known) and other warnings stand for themselves.
     """
     start = min((c.first for c in report.captures if c.first is not None), default=0)
     return tuple(p for index, flow in enumerate(report.flows) for p in _of_flow(index, flow, start))
@@ -33,7 +34,7 @@ def _of_flow(index: int, flow: FlowResult, start: int) -> Iterable[Problem]:
                 continue
             told.add(finding.side)
             yield Problem(index, start, flow, finding, verdict)
-        else:
+        elif not (verdict and finding.severity is Severity.WARNING and finding.time <= verdict.time):
             yield Problem(index, start, flow, finding, None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
@@ -25,6 +26,7 @@ from analyzer.reports import live_json, live_text
 from analyzer.reports.live_changes import Changes
 from analyzer.reports.live_metrics import Counted
 from analyzer.reports.printable import printable
+from analyzer.reports.words import count
 
 if TYPE_CHECKING:
     from analyzer.pipeline.following import Following
@@ -121,11 +123,13 @@ def _take_files(following: Following, speaker: _Speaker, is_over: Callable[[], b
             speaker.say(following, step.news, step.standing)
         elif once:
             _say_what_is_left(following)
-            return
+            break
         if not step or following.asks_again:
+            speaker.waits(following)
             until = monotonic() + _POLL_SECONDS
             while monotonic() < until and not is_over():
                 sleep(_LOOK_SECONDS)
+    speaker.clear()
 
 
 def _say_what_is_left(following: Following) -> None:
@@ -152,6 +156,8 @@ class _Speaker:
         self._counted = Counted()
         if exporter:
             click.echo(f"metrics: {exporter.address}", err=True)
+        self._shows_life, self._wraps = sys.stderr.isatty(), form == "text" and sys.stdout.isatty()
+        self._is_shown = False
         self._complained: set[str] = set()
         self.complaints = 0
         """Files that could not be read, or not to their end."""
@@ -162,7 +168,7 @@ class _Speaker:
         if saved is None or self._store is None:
             return None
         following, self._changes = saved.state
-        _say(saved.unsaid)
+        self._print(saved.unsaid)
         self._store.said()
         known: Following = following
         return known
@@ -171,16 +177,16 @@ class _Speaker:
         """What a file brought."""
         for problem in standing.problems:
             self.complaints += 1
-            complain(problem)
+            self._complain(problem)
         changes = list(self._changes.of(news))
         if self._form == "text":
-            lines = live_text.lines(changes, with_ladder=self._verbose)
+            lines = live_text.lines(changes, with_ladder=self._verbose, dated=True)
         else:
             lines = live_json.lines(changes if self._form == "json-lines" else ())
         text = "".join(f"{printable(line)}\n" for line in lines).encode("utf-8", "backslashreplace")
         if self._store:
             self._store.save((following, self._changes), text)
-        _say(text)
+        self._print(text)
         if self._store:
             self._store.said()
         self._counted.count(changes)
@@ -191,10 +197,42 @@ class _Speaker:
         """What stays wrong is not said every second."""
         if problem not in self._complained:
             self._complained.add(problem)
-            complain(problem)
+            self._complain(problem)
+
+    def waits(self, following: Following) -> None:
+        """On a terminal, that it has not gone to sleep: a line that the next one takes the place of."""
+        if self._shows_life:
+            self.clear()
+            files, open_flows = len(following.captures), following.open_flows
+            told = f"{count(files, 'file')} read, {count(open_flows, 'flow')} open; waiting for the next file"
+            click.echo(told[: _columns()], err=True, nl=False)
+            self._is_shown = True
+
+    def clear(self) -> None:
+        """Something else is to be said."""
+        if self._is_shown:
+            click.echo("\r\x1b[K", err=True, nl=False)
+            self._is_shown = False
+
+    def _complain(self, problem: str) -> None:
+        self.clear()
+        complain(problem)
+
+    def _print(self, text: bytes) -> None:
+        """On a terminal no word is torn apart; elsewhere a line stays one, for grep."""
+        self.clear()
+        if self._wraps:
+            for line in text.decode(errors="replace").splitlines():
+                click.echo("\n".join(live_text.wrapped(line, _columns())))
+        else:
+            _say(text)
 
 
 def _say(text: bytes) -> None:
     sys.stdout.flush()
     sys.stdout.buffer.write(text)
     sys.stdout.buffer.flush()
+
+
+def _columns() -> int:
+    return shutil.get_terminal_size().columns - 1

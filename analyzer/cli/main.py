@@ -33,7 +33,7 @@ _COMMANDS = {
     "export": "Write every segment, flow and verdict as a row of a table.",
     "view": "Browse what failed in a capture, in the terminal.",
     "check": "Fail if something failed in captures: for builds and tests.",
-    "explain": "Explain a rule: what it means, how it is known, what to do.",
+    "explain": "Explain a rule, an errno, or a line of a log.",
     "rules": "List the rules, or test them against their samples.",
 }
 

@@ -21,11 +21,12 @@ from analyzer.model.filter import Filter
 from analyzer.model.host import Host
 
 if TYPE_CHECKING:
+    from analyzer.model.carving import Carving
     from analyzer.model.finding import FlowResult, News
     from analyzer.model.live import Standing
     from analyzer.model.picture import Picture
     from analyzer.model.report import Report
-    from analyzer.view.app import Told
+    from analyzer.view.app import Browser, Told
     from analyzer.view.source import Browsed
 
 
@@ -95,11 +96,18 @@ def _files(captures: Sequence[str], only: Filter, hosts: tuple[Host, Host], rule
             progress=progress.show,
             jobs=None,
         )
-    Browser(browsed(report, rules)).run()
+    _run(Browser(browsed(report, rules)))
     damaged = [capture.damage for capture in report.captures if capture.damage]
     for damage in damaged:
         complain(damage)
     return 2 if damaged else 0
+
+
+def _run(browser: Browser) -> None:
+    """Until somebody has seen enough. Raises whatever has ended it else."""
+    browser.run()
+    if browser.failure:
+        raise browser.failure
 
 
 def browsed(report: Report, rules: Chosen) -> Browsed:
@@ -116,7 +124,8 @@ def browsed(report: Report, rules: Chosen) -> Browsed:
         rules={rule.name: rule for rule in rules.rules},
         results=[result for group in groups(report) for result in group.members],
         picture=_remembered(report),
-        export=lambda result: _export(report, result),
+        file_name=lambda result: str(_carving(report, result).path),
+        export=lambda result, path: _export(report, result, path),
     )
 
 
@@ -133,19 +142,27 @@ def _remembered(report: Report) -> Callable[[FlowResult], Picture | None]:
     return picture
 
 
-def _export(report: Report, result: FlowResult) -> str:
-    """Write the flow into a capture in the current directory. Raises UserError."""
-    from analyzer.pipeline.copying import carve
+def _carving(report: Report, result: FlowResult) -> Carving:
+    """What is to be cut out for a flow, and a name for it in the current directory. Raises UserError."""
     from analyzer.reports.carve_index import carvings
 
     carved = carvings(replace(report, flows=(result,)), Path())
     if not carved:
         raise UserError("no-failure", "export", "this connection did not fail")
+    return carved[0]
+
+
+def _export(report: Report, result: FlowResult, path: str) -> None:
+    """Write the flow into a capture of its own. Raises UserError."""
+    from analyzer.pipeline.copying import carve
+
     try:
-        carve([capture.path for capture in report.captures], carved)
+        carve(
+            [capture.path for capture in report.captures],
+            [replace(_carving(report, result), path=Path(path).expanduser())],
+        )
     except OSError as error:
-        raise UserError("unwritable", str(carved[0].path), f"{error.strerror or error}") from error
-    return str(carved[0].path)
+        raise UserError("unwritable", path, f"{error.strerror or error}", "choose another name.") from error
 
 
 def _live(
@@ -180,7 +197,7 @@ def _live(
 
     named = {rule.name: rule for rule in rules.rules}
     browser = Browser(Browsed(title=" ".join(interfaces), rules=named), follow)
-    browser.run()
+    _run(browser)
     for error in failure:
         complain(error)
     return 2 if failure else 0

@@ -93,6 +93,11 @@ class Following:
         """Whether the last file could not be read, and is to be asked for again after a moment."""
         return self._tries > 0
 
+    @property
+    def open_flows(self) -> int:
+        """How many connections stay open."""
+        return self._engine.open_flows
+
     def step(self) -> Step | None:
         """Read the next file, if one is finished. Raises UserError where the directory cannot be read."""
         found = self.rotation.next()

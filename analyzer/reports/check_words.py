@@ -35,7 +35,7 @@ def sentence(problem: Problem) -> str:
     """What the program got, else what is wrong."""
     if problem.verdict:
         return headline(problem.verdict)
-    return f"{problem.finding.title} (the {problem.side})."
+    return f"At the {problem.side}: {problem.finding.title}."
 
 
 def why(problem: Problem) -> str:

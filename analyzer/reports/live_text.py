@@ -14,18 +14,18 @@ from analyzer.model.live import Standing
 from analyzer.model.report import Report
 from analyzer.reports.ladder_text import ladder_lines
 from analyzer.reports.live_changes import Change, behind
-from analyzer.reports.words import count, short_headline
+from analyzer.reports.words import count, moment, short_headline
 
 _NO_ERRNO = "no errno"
 _INDENT = " " * 14
 """As wide as a line's time."""
 
 
-def lines(changes: Iterable[Change], *, with_ladder: bool = False) -> Iterator[str]:
-    """A line for each; ``with_ladder``: with the frames that prove it."""
+def lines(changes: Iterable[Change], *, with_ladder: bool = False, dated: bool = False) -> Iterator[str]:
+    """A line for each; ``with_ladder``: with the frames that prove it, ``dated``: with date and zone."""
     for change in changes:
-        result = change.result
-        yield f"{_time(change.time)}  {result.flow.client} -> {result.flow.server}  {_what(change)}"
+        result, time = change.result, (moment if dated else _time)(change.time)
+        yield f"{time}  {result.flow.client} -> {result.flow.server}  {_what(change)}"
         if change.now and with_ladder:
             places = {(result.flow.capture, frame) for frame in change.now.frames}
             yield from ladder_lines(result, places, [])

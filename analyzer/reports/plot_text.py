@@ -11,6 +11,8 @@ from analyzer.model.picture import Picture, Seen
 LEGEND = "| sent R again - acked . window 0 closed ? probe S F X I: SYN FIN RST ICMP"
 _MARGIN = 11
 _LEAST_NS = 1000
+_DECIMALS = ((10**8, 3), (10**5, 6), (0, 9))
+"""Of seconds, for spans of so many nanoseconds: both ends of a short one are told apart."""
 
 
 class Span(NamedTuple):
@@ -60,7 +62,8 @@ def plot_lines(picture: Picture, side: int, width: int, height: int, span: Span)
         f"{labels.get(at, ''):>{_MARGIN - 2}} |{''.join(cells).rstrip()}" for at, cells in enumerate(grid)
     ]
     start = picture[0].time
-    first, last = (f"{(time - start) / 1e9:.3f} s" for time in span)
+    decimals = next(digits for length, digits in _DECIMALS if span.end - span.begin >= length)
+    first, last = (f"{(time - start) / 1e9:.{decimals}f} s" for time in span)
     axis = f"{'':>{_MARGIN - 2}} +{'-' * columns}"
     return [*lines, axis, f"{'':>{_MARGIN}}{first}{last:>{max(1, columns - len(first))}}"]
 
@@ -69,7 +72,8 @@ def _steps(marks: Sequence[_Mark], span: Span) -> Iterator[tuple[_Mark, int]]:
     """What is acknowledged stays so until more is."""
     acked = [mark for mark in marks if mark.sign in "-0"]
     acked.sort(key=lambda mark: mark.time)
-    return zip(acked, [*(mark.time for mark in acked[1:]), span.end], strict=True)
+    ends = [*(mark.time for mark in acked[1:]), span.end] if acked else []
+    return zip(acked, ends, strict=True)
 
 
 def _marks(picture: Picture, side: int) -> Sequence[_Mark]:

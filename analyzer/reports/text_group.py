@@ -126,7 +126,7 @@ def _proof(report: Report, group: Group) -> str:
 
 def _sentence(item: Verdict | Finding, result: FlowResult, bold: Style) -> Iterable[str]:
     if isinstance(item, Finding):
-        yield from indented(f"{item.title} (the {SIDES[item.side]}). {item.summary}")
+        yield from indented(f"At the {SIDES[item.side]}: {item.title}. {item.summary}")
         if item.severity is Severity.ERROR:
             yield from indented(f"What its program gets then is not known of {SYSTEM_NAMES[item.system]}.")
         yield f"{f'{item.severity.value}  {item.rule}':>{WIDTH}}"
@@ -176,9 +176,10 @@ def _said(result: FlowResult) -> Iterable[str]:
 
 
 def _look(capture: Capture, flow: Flow) -> str:
-    no_file = capture.format == "packets" or not Path(capture.path).exists()  # a pipe, an interface
-    path = "FILE" if no_file else shlex.quote(printable(capture.path))
-    return f"wireshark {path} -Y '{display_filter(flow)}'"
+    shown = f"-Y '{display_filter(flow)}'"
+    if capture.format == "packets" or not Path(capture.path).exists():  # a pipe, an interface
+        return f"wireshark FILE {shown}   # nothing was kept of it, unless by -w FILE"
+    return f"wireshark {shlex.quote(printable(capture.path))} {shown}"
 
 
 def _more(report: Report, group: Group, most: int | None) -> Iterable[str]:

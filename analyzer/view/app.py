@@ -10,7 +10,7 @@ from textual import work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import DataTable, Footer, Input, Static
+from textual.widgets import DataTable, Footer, HelpPanel, Input, Static
 
 from analyzer.model.finding import FlowResult, News
 from analyzer.reports.groups import is_warning
@@ -48,11 +48,15 @@ class Browser(App[None]):
     #details { height: 2; padding: 0 1; background: $panel; }
     Plot { height: 1fr; padding: 0 1; }
     VerticalScroll { padding: 0 1; }
+    AskFor { align: center middle; }
+    AskFor Vertical { height: auto; border: solid $primary; padding: 0 1; background: $panel; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "filter"),
         Binding("escape", "list", "list", show=False),
         Binding("q", "quit", "quit"),
+        Binding("ctrl+c", "quit", "quit", show=False, priority=True),
+        Binding("question_mark", "keys", "keys"),
     ]
     ENABLE_COMMAND_PALETTE = False
 
@@ -68,6 +72,15 @@ class Browser(App[None]):
         self._words: list[str] = []
         self._over = False
 
+    @property
+    def failure(self) -> Exception | None:
+        """What has ended the browser, if it was no user."""
+        return self._exception
+
+    def _fatal_error(self) -> None:
+        """End without the library's traceback: who has it run tells of the failure."""
+        self._close_messages_no_wait()
+
     def compose(self) -> ComposeResult:
         """Title, filter, list, the sentence of the chosen one, keys."""
         yield Static(Text(printable(self._browsed.title)), id="title")
@@ -78,7 +91,7 @@ class Browser(App[None]):
 
     def on_mount(self) -> None:
         """Fill the list, and follow what goes on."""
-        self._table.add_columns(*COLUMNS)
+        self._table.add_columns(*(f"{name} " for name in COLUMNS))  # as wide as that where no row is
         self._fill()
         self._table.focus()
         if self._follow:
@@ -132,6 +145,13 @@ class Browser(App[None]):
     def action_filter(self) -> None:
         """To the filter."""
         self.query_one("#filter").focus()
+
+    def action_keys(self) -> None:
+        """Show or hide all keys that do something here."""
+        if self.screen.query(HelpPanel):
+            self.action_hide_help_panel()
+        else:
+            self.action_show_help_panel()
 
     def action_list(self) -> None:
         """Back to the list; from there the filter is dropped."""

@@ -9,10 +9,10 @@ from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.notifications import SeverityLevel
-from textual.screen import Screen
-from textual.widgets import Footer, OptionList, Static, TabbedContent, TabPane
+from textual.screen import ModalScreen, Screen
+from textual.widgets import Footer, Input, OptionList, Static, TabbedContent, TabPane
 from textual.widgets.option_list import Option
 
 from analyzer.errors import UserError
@@ -39,7 +39,7 @@ class FlowScreen(Screen[None]):
         Binding("2", "show('plot')", "plot"),
         Binding("3", "show('why')", "why"),
         Binding("4", "show('rule')", "rule"),
-        Binding("e", "export", "export"),
+        Binding("e", "export", "export ..."),
     ]
 
     def __init__(self, result: FlowResult, browsed: Browsed) -> None:
@@ -136,7 +136,17 @@ class FlowScreen(Screen[None]):
             self._say("What comes from an interface cannot be exported: live -w keeps it.")
             return
         try:
-            name = self._browsed.export(self._result)
+            suggested = self._browsed.file_name(self._result)
+        except UserError as error:
+            self._say(str(error))
+        else:
+            self.app.push_screen(AskFor("Write its packets into this new file:", suggested), self._write)
+
+    def _write(self, name: str | None) -> None:
+        if not name or self._browsed.export is None:
+            return
+        try:
+            self._browsed.export(self._result, name)
         except UserError as error:
             self._say(str(error))
         else:
@@ -145,6 +155,36 @@ class FlowScreen(Screen[None]):
     def _say(self, text: str, *, severity: SeverityLevel = "warning") -> None:
         """A file name in it is no markup."""
         self.notify(printable(text), severity=severity, markup=False)
+
+
+class AskFor(ModalScreen[str]):
+    """Asks for a text, of which the user gets a suggestion; None where it is not wanted after all."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "cancel")]
+
+    def __init__(self, question: str, suggestion: str) -> None:
+        super().__init__()
+        self._question, self._suggestion = question, suggestion
+
+    def compose(self) -> ComposeResult:
+        """The question, the line for the answer, the keys."""
+        with Vertical():
+            yield Static(self._question, markup=False)
+            yield Input(self._suggestion, select_on_focus=False)
+            yield Static("enter: write   esc: cancel", markup=False)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """It is no filter of the list."""
+        event.stop()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """That is the answer."""
+        event.stop()
+        self.dismiss(event.value.strip())
+
+    def action_cancel(self) -> None:
+        """There is none."""
+        self.dismiss(None)
 
 
 class Plot(Static, can_focus=True):

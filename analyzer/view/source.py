@@ -15,11 +15,12 @@ class Browsed:
     """Flows that failed or had trouble, and how to learn more of each.
 
     ``picture`` reads the capture once more, and may take a while; None where that cannot be. ``export``
-    writes the flow into a capture of its own and gives its name; it raises UserError.
+    writes the flow into a new capture of that path, ``file_name`` suggests one; both raise UserError.
     """
 
     title: str
     rules: Mapping[str, Rule] = field(default_factory=dict)
     results: Sequence[FlowResult] = ()
     picture: Callable[[FlowResult], Picture | None] = lambda _: None
-    export: Callable[[FlowResult], str] | None = None
+    file_name: Callable[[FlowResult], str] = lambda _: ""
+    export: Callable[[FlowResult, str], None] | None = None

@@ -294,6 +294,16 @@ def test_a_warning_counts_from_its_level_on() -> None:
         assert Judge(say=line, today=TODAY, fail_on=level).judge("x", report).passed == passed
 
 
+@pytest.mark.parametrize("name", ["retransmission-timeout", "accept-queue-overflow-reset"])
+def test_a_warning_is_not_told_beside_the_failure_that_it_became(name: str) -> None:
+    report = analyze(sample(name))
+    failed = {(p.index, p.side) for p in problems(report) if p.verdict}
+    assert failed
+    assert any(f.severity is Severity.WARNING for flow in report.flows for f in flow.findings)
+    warned = {(p.index, p.side) for p in problems(report) if p.severity is Severity.WARNING}
+    assert not failed & warned
+
+
 @pytest.mark.parametrize("name", ["reset-by-peer-sending", "retransmission-timeout", "connection-refused"])
 def test_an_end_has_one_error_at_most(name: str) -> None:
     report = analyze(sample(name))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import random
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import termios
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -294,6 +296,27 @@ def test_it_says_what_it_finds_while_it_runs(frames: list[Frame], growing: Path,
         run.send_signal(signal.SIGTERM)
         run.communicate(timeout=60)
     assert run.returncode == 0
+
+
+def test_what_a_person_at_a_terminal_sees(frames: list[Frame], tmp_path: Path) -> None:
+    """Date and zone, words that are whole, and that it waits."""
+    folder = fill(tmp_path / "captures", pieces(frames, 2))
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    with subprocess.Popen(line(folder), stdout=theirs, stderr=theirs, cwd=ROOT) as run:
+        os.close(theirs)
+        seen = b""
+        while b"waiting for the next file" not in seen:
+            seen += os.read(ours, 65536)
+        run.send_signal(signal.SIGTERM)
+    os.close(ours)
+    lines = [one.rstrip() for one in seen.decode().split("\r\x1b[K")[0].splitlines()]
+    assert lines.pop().startswith("2 files read, ")
+    assert max(map(len, lines)) < 80
+    assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} UTC  ", lines[0])
+    words = output(folder, "--once").split()
+    seen_words = " ".join(lines).split()
+    assert seen_words == words[: len(seen_words)]
 
 
 def test_object_storage(frames: list[Frame], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import DataTable, Input, OptionList
+from textual.widgets import DataTable, HelpPanel, Input, OptionList
 
 import analyzer
 from analyzer.cli.rule_options import RuleOptions
@@ -19,7 +20,7 @@ from analyzer.cli.view import browsed
 from analyzer.errors import UserError
 from analyzer.model.finding import News
 from analyzer.view.app import Browser, Told
-from analyzer.view.flow_screen import FlowScreen, Plot
+from analyzer.view.flow_screen import AskFor, FlowScreen, Plot
 from analyzer.view.source import Browsed
 from tests.captures import SAMPLES, sample
 from tests.cli.test_cli import Capsys, told
@@ -139,6 +140,11 @@ def test_zoom_and_the_other_end() -> None:
         await pilot.press("s")
         await pilot.pause()
         assert "What the server sent" in "\n".join(shown(app))
+        await pilot.press(*["plus"] * 12)  # to where nothing was sent
+        await pilot.pause()
+        (axis,) = (line for line in shown(app) if re.fullmatch(r" +-?[\d.]+ s +-?[\d.]+ s *", line))
+        first, last = re.findall(r"[\d.]+", axis)
+        assert float(first) < float(last)
 
     play(of(FAILED), act)
 
@@ -150,13 +156,21 @@ def test_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def act(pilot: Pilot[None], app: Browser) -> None:
         await pilot.press("enter", "e")
         await settled(pilot, app)
+        assert isinstance(app.screen, AskFor)
+        await pilot.press("escape")
+        assert list(tmp_path.iterdir()) == []
+        await pilot.press("e", "enter")
+        await settled(pilot, app)
         assert isinstance(app.screen, FlowScreen)
         (path,) = tmp_path.iterdir()
         assert path.name == "10.9.0.1-50835_10.9.1.2-8036_EPIPE_rst-after-fin.pcapng"
         assert [v.errno for flow in analyzer.analyze(path).flows for v in flow.verdicts] == ["EPIPE"]
-        await pilot.press("e")  # it is there already
+        await pilot.press("e", "enter")  # it is there already
         await settled(pilot, app)
-        assert len(list(tmp_path.iterdir())) == 1
+        assert [note.severity for note in app._notifications] == ["information", "warning"]
+        await pilot.press("e", *["backspace"] * len(".pcapng"), *"-2.pcapng", "enter")
+        await settled(pilot, app)
+        assert len(list(tmp_path.iterdir())) == 2
 
     play(given, act)
 
@@ -169,17 +183,58 @@ def test_hostile_names_are_no_markup_and_end_nothing() -> None:
 
     async def act(pilot: Pilot[None], app: Browser) -> None:
         said.append(shown(app)[0])
-        await pilot.press("enter", "e")
+        await pilot.press("enter", "e", "x", "enter")
         await settled(pilot, app)
         said.extend(note.message for note in app._notifications)
         assert isinstance(app.screen, FlowScreen)
 
-    def export(_: object) -> str:
+    def export(_: object, path: str) -> None:
         raise UserError("unwritable", name, "cannot be written")
 
     play(Browsed(name, results=[endless], export=export), act)
     assert len(said) == 2
     assert all("[/bold][red]x[@click=app.quit]y[/]\\x1b[2J" in line for line in said)
+
+
+def test_a_bug_shows_no_traceback(capsys: Capsys) -> None:
+    browser = Browser(Browsed("broken", results=[None]))  # type: ignore[list-item]
+    browser.run(headless=True)
+    assert isinstance(browser.failure, AttributeError)
+    assert "Traceback" not in "".join(capsys.readouterr())
+
+
+def test_keys_are_shown_and_hidden() -> None:
+    async def act(pilot: Pilot[None], app: Browser) -> None:
+        for _ in range(2):  # in the list, and in a flow
+            assert "? keys" in shown(app)[-1]
+            await pilot.press("question_mark")
+            await settled(pilot, app)
+            assert app.screen.query(HelpPanel)
+            await pilot.press("question_mark")
+            await settled(pilot, app)
+            assert not app.screen.query(HelpPanel)
+            await pilot.press("enter")
+            await settled(pilot, app)
+
+    play(of(FAILED), act)
+
+
+def test_an_interrupt_ends_it_from_everywhere() -> None:
+    async def act(pilot: Pilot[None], app: Browser) -> None:
+        await pilot.press("enter", "e")
+        await settled(pilot, app)
+        await pilot.press("ctrl+c")
+        await pilot.pause()
+        assert app._exit
+
+    play(of(FAILED), act)
+
+
+def test_the_columns_of_an_empty_list_stand_apart() -> None:
+    async def act(pilot: Pilot[None], app: Browser) -> None:
+        assert "what from to when sure" in "\n".join(shown(app))
+
+    play(Browsed("nothing"), act)
 
 
 def test_what_goes_on_is_followed_also_below_an_open_flow() -> None:
