@@ -17,7 +17,7 @@ from analyzer.flows.copies import COPY_NS
 from analyzer.flows.keys import scramble
 from analyzer.flows.table import Slots
 from analyzer.model.columns import Flag, PacketColumns
-from analyzer.model.records import Records, take, where
+from analyzer.model.records import Records, joined, take, where
 from analyzer.model.summary import ENDS, LEG, LegRows
 
 LEG_NS = COPY_NS
@@ -84,7 +84,7 @@ class FindsTwins:
         """
         noted = self._noted(columns, keys)
         self._clock = max(self._clock, columns.clock_end)
-        every = np.concatenate([self._recent, noted])
+        every = joined([self._recent, noted])
         order = np.lexsort([every["number"], every["hash"]])
         every = take(every, order)
         near = _near(every)
@@ -136,13 +136,15 @@ class ToldLegs:
         """See Legs; the rows name only the flows of this share that another one goes on from."""
         rows = _syns(batch.rows, batch.handed)
         self._note_again(batch, slots, rows)
-        shown = np.zeros(len(rows), _SHOWN)
-        shown["number"], shown["clock"] = batch.rows.number[rows], batch.rows.clock[rows]
-        shown["leg"] = _of_slots(slots, batch.group[rows], 0)
-        legs = self._first(shown)
-        every = np.concatenate([self._recent, shown])
-        self._recent = where(every, every["clock"] > batch.rows.clock.max() - LEG_NS)
-        return legs
+        numbers, clock = batch.rows.number[rows], batch.rows.clock[rows]
+        late = int(batch.rows.clock.max()) - LEG_NS
+        asked = (clock > late) | np.isin(numbers, np.fromiter(self._firsts, np.int64))
+        shown = np.zeros(np.count_nonzero(asked), _SHOWN)
+        shown["number"], shown["clock"] = numbers[asked], clock[asked]
+        shown["leg"] = _of_slots(slots, batch.group[rows[asked]], 0)
+        every = joined([self._recent, shown])
+        self._recent = where(every, every["clock"] > late)
+        return self._first(shown)
 
     def _note_again(self, batch: Batch, slots: Slots, syns: NDArray[np.int64]) -> None:
         """Note the flows that begin with a SYN (``syns`` are rows) which another one showed before."""
@@ -159,10 +161,10 @@ class ToldLegs:
 
     def _first(self, shown: Records) -> LegRows:
         """Note the SYNs that another flow shows as well; the LEG rows of those that were not known."""
-        wanted = self._firsts - self.firsts.keys()
+        wanted = [number for number in self._firsts if number not in self.firsts]
         if not wanted:
             return np.zeros(0, LEG)
-        chosen = where(shown, np.isin(shown["number"], np.fromiter(wanted, np.int64)))
+        chosen = where(shown, np.isin(shown["number"], wanted))
         legs = chosen["leg"].copy()
         self.firsts.update(zip(chosen["number"].tolist(), legs, strict=True))
         return legs
@@ -235,7 +237,7 @@ class Legs:
         noted, rows = self._noted(batch, slots)
         legs = np.zeros(0, LEG)
         if len(noted):
-            every = np.concatenate([self._recent, noted])
+            every = joined([self._recent, noted])
             order = np.lexsort([every["number"], every["hash"]])
             every = take(every, order)
             near = _near(every)
