@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from analyzer.model.columns import TCP
 from analyzer.model.flow import CLIENT, SERVER, Endpoint, address_text
+from analyzer.model.immutable import immutable
 from analyzer.model.records import take, where
 from analyzer.model.summary import Summary, SummaryRows
 
@@ -227,7 +228,7 @@ class Services:
         self._rows = self._folded
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Moments:
     """MOMENT rows in order of time, one a client and second."""
 
@@ -325,7 +326,7 @@ def _mixed(columns: Sequence[NDArray[Any]]) -> NDArray[np.uint64]:
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class _Keyed:
     """Rows, the columns by which they are asked for, and one number for the values in these: uint64 (n,)."""
 
