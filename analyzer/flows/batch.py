@@ -73,21 +73,25 @@ class Batch:
 
         ``found`` are all rows of that kind, ``before`` the slots (g,) as they were before the batch.
         """
-        group = self.group[rows]
-        last = found.last_before(rows, self.starts[group])
+        group = self.group.take(rows)
+        last = found.last_before(rows, self.starts.take(group))
         inside, outside = np.flatnonzero(last >= 0), np.flatnonzero(last < 0)
-        last, group = last[inside], group[outside]
+        last, group = last.take(inside), group.take(outside)
         totals = []
         for name in names:
             values = np.empty(len(rows), TOTALS[name])
-            values[inside] = getattr(self.rows, _COLUMNS[name])[last]
+            values[inside] = getattr(self.rows, _COLUMNS[name]).take(last)
             values[outside] = before.some(name, group, side)
             totals.append(values)
         return totals
 
+    def having(self, flags: int) -> NDArray[np.int64]:
+        """The rows with any of these Flag bits: int64 (k,)."""
+        return np.flatnonzero((self.rows.flags & flags) != 0)
+
     def floors(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """The first row of the flow of each of these: int64 (k,)."""
-        return self.starts[self.group[rows]]
+        return self.starts.take(self.group.take(rows))
 
 
 @dataclass(frozen=True, slots=True)

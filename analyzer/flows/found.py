@@ -20,8 +20,10 @@ class Found:
     """
 
     def __init__(self, mask: NDArray[np.bool_]) -> None:
-        self.rows: Rows = np.flatnonzero(mask)
         self._mask = mask
+        self._last = np.append(np.int64(-1), np.flatnonzero(mask))
+        """By how many stand before a row, the last of these."""
+        self.rows: Rows = self._last[1:]
         self._counts: NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
@@ -31,19 +33,21 @@ class Found:
         """Which of these rows are among them: bool (m,)."""
         return self._mask.take(rows)
 
-    def count_before(self, rows: Rows) -> NDArray[np.integer]:
+    def count_before(self, rows: Rows) -> NDArray[np.int64]:
         """How many of them stand before each of these rows, or before n: (m,)."""
         if self._counts is None:
             n = len(self._mask)
-            if not len(self.rows) or len(rows) * _CLOSE < n:
+            if len(rows) * _CLOSE < n:
                 return np.searchsorted(self.rows, rows)
             self._counts = np.zeros(n + 1, np.int32)
             np.cumsum(self._mask, dtype=np.int32, out=self._counts[1:])
-        return self._counts.take(rows)
+        return self._counts.take(rows).astype(np.int64)
 
     def last_before(self, rows: Rows, floors: Rows) -> Rows:
         """The last of them before each of these rows: int64 (m,), -1 where there is none."""
-        last = np.append(np.int64(-1), self.rows).take(self.count_before(rows))
+        if not len(self.rows):
+            return np.full(len(rows), -1)
+        last = self._last.take(self.count_before(rows))
         last |= -(last < floors).view(np.int8)  # all bits of those: -1
         return last
 
@@ -54,9 +58,10 @@ class Found:
     def firsts(self, starts: Rows, ends: Rows) -> Rows:
         """The first of them in each group: int64 (g,), n where there is none."""
         n = len(self._mask)
-        first = np.append(self.rows, n).take(self.count_before(starts))
-        first[first >= ends] = n
-        return first
+        if not len(self.rows):
+            return np.full(len(starts), n)
+        first = self.rows.take(self.count_before(starts), mode="clip")
+        return np.where((first >= starts) & (first < ends), first, n)
 
     def count_since(self, since: Found, rows: Rows, floors: Rows, carry: NDArray[np.int64]) -> Rows:
         """How many of them stand before each of these rows and after the last of ``since``: int64 (m,).

@@ -31,33 +31,34 @@ class KeyIndex:
         return np.where(found >= 0, self._slots[found], -1).astype(np.int64)
 
     def add(self, keys: Keys, slots: NDArray[np.int64]) -> None:
-        """Let these slots be found by these keys, of equal ones the last; int64 (n,)."""
+        """Let these slots be found by these keys (ascending), of equal ones the last; int64 (n,)."""
         if not len(keys):
             return
-        distinct, last = np.unique(keys[::-1], return_index=True)
-        slots = slots[::-1][last]
+        last = np.flatnonzero(np.append(keys[1:] != keys[:-1], np.True_))
+        distinct, slots = keys[last], slots[last]
         self._make_room(len(distinct))
         places = self._places(distinct)
         known = places >= 0
-        self._slots[places[known]] = slots[known]
-        self._insert(distinct[~known], slots[~known])
+        self._slots[places.compress(known)] = slots.compress(known)
+        self._insert(distinct.compress(~known), slots.compress(~known))
 
     def remove(self, keys: Keys, slots: NDArray[np.int64]) -> None:
         """Forget these keys where they lead to these slots and not to newer ones."""
         places = self._places(keys)
-        places, slots = places[places >= 0], slots[places >= 0]
-        self._slots[places[self._slots[places] == slots]] = _DELETED
+        known = places >= 0
+        places, slots = places.compress(known), slots.compress(known)
+        self._slots[places.compress(self._slots.take(places) == slots)] = _DELETED
 
     def _places(self, keys: Keys) -> Places:
         """Where each key stands, -1 where it does not: int64 (n,)."""
         found = np.full(len(keys), -1, np.int64)
         rows, at = np.arange(len(keys)), self._homes(keys)
         while len(rows):
-            slots = self._slots[at]
-            hit = (slots >= 0) & (self._keys[at] == keys)
-            found[rows[hit]] = at[hit]
+            slots = self._slots.take(at)
+            hit = (slots >= 0) & (self._keys.take(at) == keys)
+            found[rows.compress(hit)] = at.compress(hit)
             on = np.flatnonzero((slots != _EMPTY) & ~hit)
-            rows, keys, at = rows[on], keys[on], self._next(at[on])
+            rows, keys, at = rows.take(on), keys.take(on), self._next(at.take(on))
         return found
 
     def _insert(self, keys: Keys, slots: NDArray[np.int64]) -> None:
@@ -65,14 +66,14 @@ class KeyIndex:
         self._taken += len(keys)
         at = self._homes(keys)
         while len(keys):
-            free = self._slots[at] == _EMPTY
-            self._keys[at[free]] = keys[free]
-            won = np.flatnonzero(free)
-            won = won[self._keys[at[won]] == keys[won]]  # of several in one place one is written last
-            self._slots[at[won]] = slots[won]
+            free = np.flatnonzero(self._slots.take(at) == _EMPTY)
+            self._keys[at.take(free)] = keys.take(free)
+            # of several in one place one is written last
+            won = free.compress(self._keys.take(at.take(free)) == keys.take(free))
+            self._slots[at.take(won)] = slots.take(won)
             lost = np.ones(len(keys), np.bool_)
             lost[won] = False
-            keys, slots, at = keys[lost], slots[lost], self._next(at[lost])
+            keys, slots, at = keys.compress(lost), slots.compress(lost), self._next(at.compress(lost))
 
     def _make_room(self, more: int) -> None:
         """Keep half of the places empty; what is deleted counts until everything is put in anew."""

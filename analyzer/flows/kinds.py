@@ -62,9 +62,9 @@ def _repetitions(
         if not concerned.any():
             continue
         rows = np.flatnonzero(again | (marks.moves_on & ~own))
-        rows = rows[concerned[batch.group[rows]]]
-        group = batch.group[rows]
-        last = previous(rows, batch.starts[group])
+        rows = rows.compress(concerned.take(batch.group.take(rows)))
+        group = batch.group.take(rows)
+        last = previous(rows, batch.starts.take(group))
         inside = last >= 0
         is_stuck = pick(inside, again[last], stuck[group])
         same = pick(inside, batch.rows.seq[last], before.some("resent_seq", group, side))
@@ -113,11 +113,11 @@ def _unanswered(batch: Batch, marks: Marks, sides: Sides, before: Slots) -> NDAr
 
     The client had sent new data after the server's last; if it is the one that ends, it waited PATIENCE_NS.
     """
-    ends = np.flatnonzero((batch.rows.flags & (Flag.FIN | Flag.RST)) != 0)
-    group = batch.group[ends]
-    first = previous(ends, batch.starts[group]) < 0
-    first &= ~(before["reset"] | before["finished"][:, 0] | before["finished"][:, 1])[group]
-    rows = ends[first & ~marks.fresh[ends]]
+    ends = batch.having(Flag.FIN | Flag.RST)
+    group = batch.group.take(ends)
+    first = previous(ends, batch.starts.take(group)) < 0
+    first &= ~(before["reset"] | before["finished"][:, 0] | before["finished"][:, 1]).take(group)
+    rows = ends.compress(first & ~marks.fresh.take(ends))
     data = [sides[side].found["data"] for side in (CLIENT, SERVER)]
     asked, told = (
         batch.last_values(before, data[side], rows, side, "last_data_number")[0] for side in (CLIENT, SERVER)

@@ -150,12 +150,11 @@ class ToldLegs:
         if not again:
             return
         own = syns[np.isin(batch.rows.number[syns], np.fromiter(again, np.int64))]
-        sizes = np.diff(np.append(batch.starts, len(batch.rows)))
-        begins = own[np.isin(own, batch.starts[slots["rows"] == sizes])]
+        begins = own[_begins(batch, slots, own)]
         if len(begins):
             found = _of_slots(slots, batch.group[begins], 1)
             found["flow"][:, 0] = [again[number] for number in batch.rows.number[begins].tolist()]
-            slots["first_leg"][batch.group[begins]] = ELSEWHERE + found["flow"][:, 0] + 1
+            slots.write("first_leg", batch.group[begins], ELSEWHERE + found["flow"][:, 0] + 1)
             self.again.append(found)
 
     def _first(self, shown: Records) -> LegRows:
@@ -169,11 +168,19 @@ class ToldLegs:
         return legs
 
 
+def _begins(batch: Batch, slots: Slots, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of these rows are the first of their flow: bool (k,)."""
+    group = batch.group[rows]
+    begins: NDArray[np.bool_] = batch.starts[group] == rows
+    begins &= slots["rows"][group] == (batch.ends - batch.starts)[group]
+    return begins
+
+
 def _of_slots(slots: Slots, index: NDArray[np.int64], leg: int) -> LegRows:
     """LEG rows with what is known of these slots, as that leg."""
     rows = np.zeros(len(index), LEG)
     for name in ("flow", *(name for name, _ in ENDS)):
-        rows[name][:, leg] = slots[name][index]
+        rows[name][:, leg] = slots.some(name, index)
     return rows
 
 
@@ -226,7 +233,6 @@ class Legs:
         Writes the number of that flow, plus one, into ``first_leg`` of the slots (g,).
         """
         noted, rows = self._noted(batch, slots)
-        sizes = np.diff(np.append(batch.starts, len(batch.rows)))
         legs = np.zeros(0, LEG)
         if len(noted):
             every = np.concatenate([self._recent, noted])
@@ -240,9 +246,9 @@ class Legs:
                 near & (order >= len(self._recent)) & (every["key"][:, 0] != every["key"][:, 1])
             )
             own = rows[order[at] - len(self._recent)]
-            begins = np.isin(own, batch.starts[slots["rows"] == sizes])
+            begins = _begins(batch, slots, own)
             legs = _legs(every[at[begins]])
-            slots["first_leg"][batch.group[own[begins]]] = legs["flow"][:, 0] + 1
+            slots.write("first_leg", batch.group[own[begins]], legs["flow"][:, 0] + 1)
             self._recent = every
         if len(self._recent):
             self._recent = where(self._recent, self._recent["clock"] > batch.rows.clock.max() - LEG_NS)
@@ -262,7 +268,7 @@ class Legs:
         noted = np.zeros(len(rows), _RECENT)
         group = batch.group[rows]
         for name in _FIRST:
-            noted[name] = slots[name][group][:, None]
+            noted[name] = slots.some(name, group)[:, None]
         for name in ("number", "time", "clock"):
             noted[name] = getattr(columns, name)[rows]
         noted["hash"] = hashes[chosen]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from analyzer.flows.batch import Batch, Mask
 from analyzer.flows.copies import Copies
 from analyzer.flows.found import Found
-from analyzer.flows.running import FAR, RunningMax, pick, previous
+from analyzer.flows.running import FAR, RunningMax, pick
 from analyzer.flows.table import Slots
 from analyzer.model.columns import TCP, Flag, PacketColumns
 from analyzer.model.flow import CLIENT, SERVER
@@ -46,10 +46,9 @@ def mark(
 ) -> Marks:
     """Look at each row; ``ends`` are the numbers after it, ``sent`` tells what is no ICMP, RST, stray SYN."""
     rows = batch.rows
-    own_end, own_known = _of_sender(batch, seqs)
-    other_end, other_known = _of_sender(batch, seqs[::-1])
-    own_ack, own_acked = _of_sender(batch, acks)
-    other_ack, other_acked = _of_sender(batch, acks[::-1])
+    server = batch.side == SERVER
+    own_end, own_known, other_end, other_known = _by_sender(server, seqs)
+    own_ack, own_acked, other_ack, other_acked = _by_sender(server, acks)
     tcp = sent & (rows.protocol == TCP)
     has_ack = tcp & ((rows.flags & Flag.ACK) != 0)
     ahead, more = _ahead(ends, own_end), _ahead(rows.ack, own_ack)
@@ -91,16 +90,16 @@ def mark(
 
 def seq_ends(rows: PacketColumns) -> NDArray[np.uint32]:
     """Sequence number after each row's segment, SYN and FIN counted: uint32 (n,)."""
-    length = rows.payload + ((rows.flags & Flag.SYN) != 0) + ((rows.flags & Flag.FIN) != 0)
-    ends: NDArray[np.uint32] = rows.seq + length.astype(np.uint32)
+    controls = ((rows.flags & Flag.SYN) != 0).view(np.uint8) + ((rows.flags & Flag.FIN) != 0)
+    ends: NDArray[np.uint32] = rows.seq + rows.payload.astype(np.uint32) + controls
     return ends
 
 
-def _of_sender(batch: Batch, tops: Tops) -> tuple[NDArray[np.uint32], Mask]:
-    """The first of the two where the client sent the row, the second where the server did; and if known."""
-    server = batch.side == SERVER
-    value = pick(server, tops[SERVER].before, tops[CLIENT].before)
-    return value, pick(server, tops[SERVER].known, tops[CLIENT].known)
+def _by_sender(server: Mask, tops: Tops) -> tuple[NDArray[np.uint32], Mask, NDArray[np.uint32], Mask]:
+    """What the sender of each row had reached, and if that is known; what the other end had, and if."""
+    (client, client_known), (other, other_known) = ((top.before, top.known) for top in tops)
+    own, own_known = pick(server, other, client), pick(server, other_known, client_known)
+    return own, own_known, client ^ other ^ own, client_known ^ other_known ^ own_known
 
 
 def _ahead(numbers: NDArray[np.uint32], of: NDArray[np.uint32]) -> NDArray[np.int32]:
@@ -137,12 +136,14 @@ _NOBODY = 2
 
 def _turns(batch: Batch, fresh: Mask, before: Slots) -> Mask:
     """New data before which the last new data came from the other end, or from none: bool (n,)."""
-    numbers = before["last_data_number"]
-    carried = np.where(numbers.any(axis=1), numbers[:, SERVER] > numbers[:, CLIENT], _NOBODY).astype(np.uint8)
+    client, server = (before.side("last_data_number", side) for side in (CLIENT, SERVER))
+    carried = np.where((client | server) != 0, server > client, np.uint8(_NOBODY))
     rows = np.flatnonzero(fresh)
-    group = batch.group[rows]
-    last = previous(rows, batch.starts[group])
-    other = pick(last >= 0, batch.side[last], carried[group]) != batch.side[rows]
+    group, side = batch.group.take(rows), batch.side.take(rows)
+    last = np.append(np.uint8(_NOBODY), side[:-1])
+    first = np.flatnonzero(group != np.append(-1, group[:-1]))
+    last[first] = carried[group[first]]
+    other = last != side
     turns = np.zeros(len(fresh), np.bool_)
-    turns[rows[other]] = True
+    turns[rows.compress(other)] = True
     return turns

@@ -78,10 +78,6 @@ class SegmentRows:
         """These rows, in this order."""
         return SegmentRows(len(index), {name: values.take(index) for name, values in self.columns.items()})
 
-    def where(self, mask: NDArray[np.bool_]) -> SegmentRows:
-        """The rows where ``mask`` holds, in their order."""
-        return self if mask.all() else self.take(np.flatnonzero(mask))
-
     def segments(self) -> list[Segment]:
         """The rows as plain values."""
         client, server = (
@@ -105,12 +101,26 @@ class SegmentRows:
 
 def together(parts: Sequence[SegmentRows]) -> SegmentRows:
     """The rows of all parts, one after the other."""
-    parts = [part for part in parts if len(part)]
-    if len(parts) == 1:
-        return parts[0]
-    names = dict.fromkeys(name for part in parts for name in part.columns)
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in names}
-    return SegmentRows(sum(map(len, parts)), columns)
+    return _chosen([(part, np.arange(len(part))) for part in parts if len(part)])
+
+
+def _chosen(parts: Sequence[tuple[SegmentRows, NDArray[np.int64]]]) -> SegmentRows:
+    """Those rows of each part (ascending), one part after the other; each value is copied once."""
+    count = sum(len(index) for _, index in parts)
+    if len(parts) == 1 and count == len(parts[0][0]):
+        return parts[0][0]
+    names = dict.fromkeys(name for rows, _ in parts for name in rows.columns)
+    columns = {name: np.zeros(count, _DTYPES[name]) for name in names}
+    begin = 0
+    for rows, index in parts:
+        end = begin + len(index)
+        for name, values in rows.columns.items():
+            if len(index) == len(rows):
+                columns[name][begin:end] = values
+            else:
+                values.take(index, out=columns[name][begin:end], mode="clip")  # which needs no copy of them
+        begin = end
+    return SegmentRows(count, columns)
 
 
 class QuietRows:
@@ -130,7 +140,7 @@ class QuietRows:
         if not len(flows):
             return together([])
         marks = _marked(flows)
-        return together([_of(chunk, marks) for chunk in self._chunks])
+        return _chosen([(chunk, rows) for chunk in self._chunks if len(rows := _of(chunk, marks))])
 
     @property
     def has_grown(self) -> bool:
@@ -145,10 +155,10 @@ class QuietRows:
         marks = _marked(flows)
         chunks, self._chunks = self._chunks[::-1], []
         while chunks:
-            parts: list[SegmentRows] = []
-            while chunks and sum(map(len, parts)) < _CHUNK:
-                parts.append(_of(chunks.pop(), marks))
-            self.add(together(parts))
+            parts: list[tuple[SegmentRows, NDArray[np.int64]]] = []
+            while chunks and sum(len(rows) for _, rows in parts) < _CHUNK:
+                parts.append((chunks[-1], _of(chunks.pop(), marks)))
+            self.add(_chosen(parts))
         self._left = len(self)
 
     def __len__(self) -> int:
@@ -161,9 +171,9 @@ _CHUNK = 65_536
 """Rows of a chunk that is not put together with the next one."""
 
 
-def _of(rows: SegmentRows, marks: NDArray[np.bool_]) -> SegmentRows:
-    """The rows of marked flows."""
-    return rows.where(marks.take(rows["flow"], mode="clip"))
+def _of(rows: SegmentRows, marks: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Which rows are of marked flows: int64 (k,)."""
+    return np.flatnonzero(marks.take(rows["flow"], mode="clip"))
 
 
 def _marked(flows: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -7,6 +7,7 @@ first row of each group. "Before a row" never includes the row itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TypeVar
 
 import numpy as np
@@ -17,7 +18,6 @@ from analyzer.model.seq import distance
 FAR = 1 << 30
 """No window is larger (RFC 7323 section 2.3): a number that lies farther off says nothing about progress."""
 
-_LOW = np.int32(-(1 << 31))
 _GROUP_STEP = 1 << 33
 T = TypeVar("T", bound=np.generic)
 
@@ -43,42 +43,67 @@ def running_max(
     starts: NDArray[np.int64],
     carry: NDArray[np.uint32],
     carry_known: NDArray[np.bool_],
-    shift: NDArray[np.int64] | None = None,
 ) -> RunningMax:
     """Running maximum on the circle of sequence numbers, of the eligible rows of each group.
 
     Exactly: the first eligible value is the maximum; a later one replaces it where it lies ahead by less than
-    FAR. Groups with a value FAR from their first are walked one by one, all others at once. ``shift`` is
-    ``apart(group)``, where somebody has it already.
+    FAR. The eligible values of each group stand behind its carry in one array. Nearly all are in order, so
+    that each is the maximum itself.
     """
-    reference = _references(values, eligible, starts, carry, carry_known)
-    spread = reference[group]
-    relative = (values - spread).view(np.int32)
-    bits = -eligible.astype(np.int32)  # all of them where eligible, else none
-    relative &= bits
-    far = _far(relative)
-    relative |= ~bits & _LOW
-    floor = np.where(carry_known, np.int32(0), _LOW)
-    first = relative[starts]
-    relative[starts] = np.maximum(first, floor)
-    shift = apart(group) if shift is None else shift
-    top = np.add(relative, shift)
-    np.maximum.accumulate(top, out=top)
-    top -= shift
-    inclusive = top.astype(np.int32)
-    exclusive = np.empty_like(inclusive)
-    exclusive[1:] = inclusive[:-1]
-    exclusive[starts] = floor
-    known = exclusive != _LOW
-    before = exclusive.view(np.uint32) + spread
-    before *= known
-    last = inclusive[_ends(starts, len(values))]
-    after_known = last != _LOW
-    after = (last.view(np.uint32) + reference) * after_known
-    result = RunningMax(before, known, after, after_known)
-    for index in np.unique(group[far]).tolist() if len(far) else ():
-        _walk_group(index, values, eligible, starts, carry, carry_known, result)
-    return result
+    counts = np.zeros(len(values) + 1, np.int64)
+    np.cumsum(eligible, out=counts[1:])
+    places = counts[:-1]
+    places += group  # of the last one before each row
+    rows = np.flatnonzero(eligible)
+    tops = np.empty(len(rows) + len(starts), np.uint32)
+    known = np.ones(len(tops), np.bool_)
+    tops[places.take(rows) + 1] = values.take(rows)
+    begins = places.take(starts)
+    tops[begins], known[begins] = carry * carry_known, carry_known
+    _raise(tops, known, begins)
+    last = np.append(begins[1:], len(tops)) - 1
+    return RunningMax(tops.take(places), known.take(places), tops.take(last), known.take(last))
+
+
+def _raise(tops: NDArray[np.uint32], known: NDArray[np.bool_], begins: NDArray[np.int64]) -> None:
+    """Let each value be the maximum of those of its run up to it; begins int64 (g,): where the runs do."""
+    lower = np.zeros(len(tops), np.bool_)  # the one behind it
+    np.greater_equal(tops[1:] - tops[:-1], FAR, out=lower[:-1])
+    lower[begins[1:] - 1] = False
+    lower[begins[~known[begins]]] = False
+    if not lower.any():
+        return
+    runs = np.unique(np.searchsorted(begins, np.flatnonzero(lower), side="right") - 1)
+    firsts = begins[runs] + ~known[begins[runs]]  # a carry that is not known is no value
+    sizes = np.append(begins[1:], len(tops))[runs] - firsts
+    starts = np.cumsum(sizes) - sizes
+    group = np.repeat(np.arange(len(runs)), sizes)
+    places = (firsts - starts)[group] + np.arange(len(group))
+    tops[places] = _maxima(tops[places], group, starts)
+
+
+def _maxima(
+    values: NDArray[np.uint32], group: NDArray[np.int64], starts: NDArray[np.int64]
+) -> NDArray[np.uint32]:
+    """The maximum of each group up to each of its values, which are numbers on the circle: uint32 (n,).
+
+    Groups with a value FAR from their first are walked one by one, all others at once.
+    """
+    first = values[starts][group]
+    relative = (values - first).view(np.int32)
+    apart = group * _GROUP_STEP  # so that those of each group exceed all of the groups before it
+    tops = np.maximum.accumulate(relative + apart) - apart
+    maxima = tops.astype(np.uint32) + first
+    far = np.flatnonzero((relative >= FAR) | (relative < -FAR))
+    ends = np.append(starts[1:], len(values))
+    for index in np.unique(group[far]).tolist():
+        rows = slice(starts[index], ends[index])
+        maxima[rows] = list(accumulate(values[rows].tolist(), _advance))
+    return maxima
+
+
+def _advance(top: int, value: int) -> int:
+    return value if 0 < distance(top, value) < FAR else top
 
 
 def pick(mask: NDArray[np.bool_], yes: NDArray[T], no: NDArray[T]) -> NDArray[T]:
@@ -90,71 +115,6 @@ def pick(mask: NDArray[np.bool_], yes: NDArray[T], no: NDArray[T]) -> NDArray[T]
     bits = mask if yes.dtype == np.bool_ else (-mask.view(np.int8)).astype(yes.dtype)
     picked: NDArray[T] = no ^ ((yes ^ no) & bits)  # type: ignore[operator]
     return picked
-
-
-def apart(group: NDArray[np.int64]) -> NDArray[np.int64]:
-    """What is added to values of 32 bits so that those of each group exceed all of the groups before it."""
-    return group * _GROUP_STEP
-
-
-def _far(relative: NDArray[np.int32]) -> NDArray[np.int64]:
-    """The rows whose value is FAR or more from that of reference, ahead or back: int64 (k,)."""
-    if int(relative.min()) >= -FAR and int(relative.max()) < FAR:
-        return np.zeros(0, np.int64)
-    return np.flatnonzero((relative >= FAR) | (relative < -FAR))
-
-
-def _references(
-    values: NDArray[np.uint32],
-    eligible: NDArray[np.bool_],
-    starts: NDArray[np.int64],
-    carry: NDArray[np.uint32],
-    carry_known: NDArray[np.bool_],
-) -> NDArray[np.uint32]:
-    """What the values of each group are compared with, the carry or its first eligible value: uint32 (g,).
-
-    Anything where it has neither.
-    """
-    first = np.append(np.flatnonzero(eligible), 0)
-    place = np.cumsum(eligible, dtype=np.int32)[starts] - eligible[starts]
-    references: NDArray[np.uint32] = np.where(carry_known, carry, values[first[place]])
-    return references
-
-
-def _walk_group(
-    index: int,
-    values: NDArray[np.uint32],
-    eligible: NDArray[np.bool_],
-    starts: NDArray[np.int64],
-    carry: NDArray[np.uint32],
-    carry_known: NDArray[np.bool_],
-    result: RunningMax,
-) -> None:
-    """The definition, row by row, written into ``result`` for one group."""
-    start = int(starts[index])
-    end = int(starts[index + 1]) if index + 1 < len(starts) else len(values)
-    top = int(carry[index]) if carry_known[index] else None
-    for row in range(start, end):
-        result.before[row] = top or 0
-        result.known[row] = top is not None
-        if eligible[row]:
-            top = _advance(top, int(values[row]))
-    result.after[index] = top or 0
-    result.after_known[index] = top is not None
-
-
-def _advance(top: int | None, value: int) -> int:
-    if top is None or 0 < distance(top, value) < FAR:
-        return value
-    return top
-
-
-def _ends(starts: NDArray[np.int64], n: int) -> NDArray[np.int64]:
-    """Last row of each group: int64 (g,)."""
-    ends = np.empty_like(starts)
-    ends[:-1] = starts[1:] - 1
-    ends[-1] = n - 1
-    return ends
 
 
 def previous(rows: NDArray[np.int64], floors: NDArray[np.int64]) -> NDArray[np.int64]:

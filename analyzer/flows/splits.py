@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.data import load
+from analyzer.flows.found import Found
 from analyzer.flows.table import Slots
 from analyzer.model.columns import ROW_FIELDS, TCP, Flag, PacketColumns
 from analyzer.model.seq import add
@@ -74,7 +75,10 @@ def find_splits(
     candidates[group[syn_only & has_earlier]] = True
     long = np.flatnonzero(pause & has_earlier)
     if len(long):
-        candidates[group[long]] |= _may_be_over(rows, starts, is_carried, carried)[group[long]]
+        was_over = is_carried & (carried["reset"] | carried["finished"][:, 0] | carried["finished"][:, 1])
+        ended = Found((rows.flags & (Flag.FIN | Flag.RST)) != 0).last_before(long, starts[group[long]]) >= 0
+        over = ended | was_over[group[long]] | (rows.protocol[long] != TCP)  # all others are only idle
+        candidates[group[long[over]]] = True
     control = candidates[group] & (pause | ((rows.flags & (Flag.SYN | Flag.FIN | Flag.RST)) != 0))
     ends = np.append(starts[1:], len(rows))
     begins: list[int] = []
@@ -93,16 +97,6 @@ def find_splits(
         if life.stray:
             left[index] = life.stray
     return Splits(np.array(begins, np.int64), handed, np.array(found, np.int64), left)
-
-
-def _may_be_over(
-    rows: PacketColumns, starts: NDArray[np.int64], is_carried: NDArray[np.bool_], carried: Slots
-) -> NDArray[np.bool_]:
-    """Pairs of endpoints whose connection may end before a pause: bool (g,). All others are only idle."""
-    ends = ((rows.flags & (Flag.FIN | Flag.RST)) != 0) | (rows.protocol != TCP)
-    is_over: NDArray[np.bool_] = np.logical_or.reduceat(ends, starts)
-    is_over |= is_carried & (carried["reset"] | carried["finished"].any(axis=1))
-    return is_over
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from analyzer.flows.copies import Copies
 from analyzer.flows.found import Found, Sums
 from analyzer.flows.kinds import kinds
 from analyzer.flows.marks import Marks, Tops, mark, seq_ends
-from analyzer.flows.running import apart, running_max
+from analyzer.flows.running import running_max
 from analyzer.flows.table import ALL, Slots
 from analyzer.model.columns import TCP, Flag
 from analyzer.model.flow import CLIENT, SERVER
@@ -21,11 +21,8 @@ def follow(batch: Batch, before: Slots, after: Slots, copies: Copies) -> State:
     rows = batch.rows
     ends = seq_ends(rows)
     sent = ~rows.is_icmp & ((rows.flags & Flag.RST) == 0) & ~batch.stray
-    shift = apart(batch.group)
-    seqs = _both(batch, before, after, shift, ends, sent & (rows.protocol == TCP), "seq_end", "has_seq")
-    acks = _both(
-        batch, before, after, shift, rows.ack, sent & ((rows.flags & Flag.ACK) != 0), "ack", "has_ack"
-    )
+    seqs = _both(batch, before, after, ends, sent & (rows.protocol == TCP), "seq_end", "has_seq")
+    acks = _both(batch, before, after, rows.ack, sent & ((rows.flags & Flag.ACK) != 0), "ack", "has_ack")
     marks = mark(batch, before, copies, seqs, acks, ends, sent)
     client, server = (
         Side(
@@ -44,7 +41,6 @@ def _both(
     batch: Batch,
     before: Slots,
     after: Slots,
-    shift: NDArray[np.int64],
     values: NDArray[np.uint32],
     eligible: Mask,
     name: str,
@@ -55,7 +51,7 @@ def _both(
     for side in (CLIENT, SERVER):
         own = eligible & (batch.side == side)
         top = running_max(
-            values, own, batch.group, batch.starts, before[name][:, side], before[known][:, side], shift
+            values, own, batch.group, batch.starts, before[name][:, side], before[known][:, side]
         )
         after.write(name, ALL, top.after, side)
         after.write(known, ALL, top.after_known, side)
@@ -91,9 +87,9 @@ def _side(
         if len(found[family]):
             final = found[family].lasts(batch.starts, batch.ends)
             known = np.flatnonzero(final >= 0)
-            final = final[known]
+            final = final.take(known)
             for name, column in columns.items():
-                after.write(name, known, getattr(batch.rows, column)[final], side)
+                after.write(name, known, getattr(batch.rows, column).take(final), side)
     return sums, found
 
 

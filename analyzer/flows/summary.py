@@ -26,18 +26,17 @@ def note_pauses(batch: Batch, state: State, before: Slots, after: Slots) -> None
     if not len(long) and not waiting.any():
         return
     sent = [side.found["last"] for side in state.sides]  # all but resets
+    survived = before["survived"].copy()
     for side in (CLIENT, SERVER):
         answer = sent[1 - side].lasts(batch.starts, batch.ends)
         rows = long[sent[side].holds(long)]
         answered = rows < answer[batch.group[rows]]
-        survived, fatal = (
-            np.where(answer >= 0, waiting[:, side], 0),
-            np.where(answer >= 0, 0, waiting[:, side]),
-        )
-        np.maximum.at(survived, batch.group[rows[answered]], pauses[rows[answered]])
-        np.maximum.at(fatal, batch.group[rows[~answered]], pauses[rows[~answered]])
-        after["survived"] = np.maximum(after["survived"], survived)
+        fatal = np.where(answer >= 0, 0, waiting[:, side])
+        np.maximum(survived, waiting[:, side] - fatal, out=survived)
+        for longest, those in ((survived, rows[answered]), (fatal, rows[~answered])):
+            np.maximum.at(longest, batch.group[those], pauses[those])
         after.write("fatal", ALL, fatal, side)
+    after.write("survived", ALL, survived)
 
 
 def _pauses(batch: Batch, before: Slots) -> NDArray[np.int64]:
@@ -70,17 +69,17 @@ def note_answers(batch: Batch, before: Slots, after: Slots) -> None:
     group = batch.group[answers]
     new = before.some("answered", group) == 0
     after.write("answered", group[new], rows.time[answers[new]])
-    resets = np.flatnonzero(rows.flags & Flag.RST)
+    resets = batch.having(Flag.RST)
     for side in (CLIENT, SERVER):
         after.write("reset_by", batch.group[resets[batch.side[resets] == side]], True, side)
 
 
 def note_mss(batch: Batch, after: Slots) -> None:
     """Remember the MSS of each side's SYN in ``after`` (slots, (g,))."""
-    told = np.flatnonzero((batch.rows.flags & Flag.SYN) != 0)
-    told = told[batch.rows.mss[told] > 0]
+    told = batch.having(Flag.SYN)
+    told = told.compress(batch.rows.mss.take(told) > 0)
     for side in (CLIENT, SERVER):
-        own = told[batch.side[told] == side]
+        own = told.compress(batch.side.take(told) == side)
         after.write("mss", batch.group[own], batch.rows.mss[own], side)
 
 
@@ -92,7 +91,7 @@ def unsplit(slots: Slots) -> int:
 
 def note_ttls(batch: Batch, state: State, before: Slots, after: Slots) -> None:
     """Remember the first TTL of each side, and that of its first reset, in ``after`` (slots, (g,))."""
-    resets = np.flatnonzero(batch.rows.flags & Flag.RST)
+    resets = batch.having(Flag.RST)
     for side in (CLIENT, SERVER):
         first = state.sides[side].found["last"].firsts(batch.starts, batch.ends)
         new = np.flatnonzero(first < len(batch.rows))
@@ -108,13 +107,13 @@ def note_idle_close(batch: Batch, state: State, before: Slots, after: Slots) -> 
 
     That is its idle timeout, if the client had not sent anything since.
     """
-    fins = np.flatnonzero(batch.rows.flags & Flag.FIN)
+    fins = batch.having(Flag.FIN)
     client, server = (side.found["last"].holds(fins) for side in state.sides)
-    fins, server = fins[client | server], server[client | server]
-    rows = fins[server & (previous(fins, batch.floors(fins)) < 0)]
+    fins, server = fins.compress(client | server), server.compress(client | server)
+    rows = fins.compress(server & (previous(fins, batch.floors(fins)) < 0))
     group = batch.group[rows]
-    open_before = ~before["finished"][group].any(axis=1)
-    rows, group = rows[open_before], group[open_before]
+    finished = before.some("finished", group, CLIENT) | before.some("finished", group, SERVER)
+    rows, group = rows.compress(~finished), group.compress(~finished)
     if not len(rows):
         return
     asked, told = (

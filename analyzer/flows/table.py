@@ -122,9 +122,13 @@ class Slots:
 
     def some(self, name: str, index: NDArray[np.int64], side: int | None = None) -> Values:
         """Values (m,) of the slots at these places (m,), of one side where there are two."""
-        if self._index is None or name in self._columns:
-            return _of_side(self[name], side)[index]
-        return _of_side(self._source[name], side)[self._index[index]]
+        if name in self._columns:
+            return _of_side(self._columns[name], side).take(index)
+        if self._index is not None:
+            return _of_side(self._source[name], side).take(self._index.take(index))
+        if isinstance(self._source, Slots):
+            return self._source.some(name, index, side)
+        return _of_side(self._source[name], side).take(index)
 
     def side(self, name: str, side: int) -> Values:
         """Values (k,) of one of the two sides."""
@@ -198,8 +202,11 @@ class FlowTable:
         """Slot of each key, -1 where there is none: int64 (n,)."""
         return self._index.find(keys)
 
-    def allocate(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """A new, zeroed slot for each key, which it is found by from now on: int64 (n,)."""
+    def allocate(self, keys: NDArray[np.uint64], order: NDArray[np.int64]) -> NDArray[np.int64]:
+        """A new, zeroed slot for each key (ascending), which it is found by from now on: int64 (n,).
+
+        They are handed out in that order of the keys, int64 (n,).
+        """
         left = max(len(self._free) - len(keys), 0)
         reused, self._free = self._free[left:][::-1], self._free[:left]
         fresh = np.arange(self._used, self._used + len(keys) - len(reused))
@@ -208,7 +215,8 @@ class FlowTable:
         for column in self._columns.values() if len(reused) else ():
             for piece in _pieces(column):
                 piece[reused] = 0
-        found = np.concatenate([reused, fresh])
+        found = np.empty(len(keys), np.int64)
+        found[order] = np.concatenate([reused, fresh])
         self["key"][found] = keys
         self["live"][found] = True
         self._index.add(keys, found)

@@ -257,8 +257,7 @@ class Tracker:
     ) -> NDArray[np.int64]:
         """New slots for the flows that begin at rows ``first``, numbered in the order of ``arrival``."""
         order = np.argsort(arrival, kind="stable")
-        found = np.empty(len(first), np.int64)
-        found[order] = self._table.allocate(keys[first[order]])
+        found = self._table.allocate(keys[first], order)
         table = self._table
         ids = np.empty(len(first), np.int64)
         ids[order] = np.arange(self._flows_seen, self._flows_seen + len(first))
@@ -337,14 +336,15 @@ class Tracker:
         rows = batch.rows
         syn_only = np.flatnonzero(((rows.flags & (Flag.SYN | Flag.ACK)) == Flag.SYN) & ~batch.stray)
         for end in (0, 1):
-            own = syn_only[batch.forward[syn_only] == end]
+            own = syn_only.compress(batch.forward.take(syn_only) == end)
             group = batch.group[own]  # of several SYNs the last is written last
             after.write("opened", group, rows.seq[own], end)
             after.write("has_opened", group, True, end)
-        after.write("reset", batch.group[(rows.flags & Flag.RST) != 0], True)
-        fin = np.flatnonzero(rows.flags & Flag.FIN)
+        after.write("reset", batch.group[batch.having(Flag.RST)], True)
+        fin = batch.having(Flag.FIN)
         for end in (0, 1):
-            after.write("finished", batch.group[fin[batch.forward[fin] == end]], True, end)
+            own = fin.compress(batch.forward.take(fin) == end)
+            after.write("finished", batch.group.take(own), True, end)
 
     def _sweep(self) -> list[FlowEnd]:
         """Let go of the flows whose end lies longer back than LINGER."""
@@ -444,6 +444,7 @@ _ENOUGH = 3
 
 def is_over(slots: FlowTable, index: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which of these flows ended: bool (n,). UDP has no end, so that a long pause is one."""
-    over: NDArray[np.bool_] = slots["reset"][index] | slots["finished"][index].all(axis=1)
-    over |= slots["protocol"][index] != TCP
+    one, other = (slots["finished"][:, end].take(index) for end in (0, 1))
+    over: NDArray[np.bool_] = slots["reset"].take(index) | (one & other)
+    over |= slots["protocol"].take(index) != TCP
     return over

@@ -12,7 +12,7 @@ from analyzer.flows.batch import FAMILIES, SUMS, Batch, Side, State
 from analyzer.flows.found import Found
 from analyzer.flows.quiet import SegmentRows, totals_column
 from analyzer.flows.table import TOTALS, Slots
-from analyzer.model.columns import ROW_FIELDS, TCP, UDP
+from analyzer.model.columns import ROW_FIELDS, TCP, UDP, constant, is_constant, take
 from analyzer.model.flow import (
     CLIENT,
     SERVER,
@@ -32,9 +32,10 @@ from analyzer.model.tunnel import tunnel_text
 def segment_rows(batch: Batch, state: State, before: Slots, chosen: NDArray[np.int64]) -> SegmentRows:
     """The chosen rows, int64 (k,), ascending, with the totals before each; ``before`` are the slots (g,)."""
     rows = _Chosen.of(batch, before, chosen)
-    columns = {name: getattr(batch.rows, name).take(chosen) for name in _COPIED}
+    copied = {name: getattr(batch.rows, name) for name in _COPIED}
+    columns = {name: take(values, chosen) for name, values in copied.items() if not _is_zero(values)}
     columns["flow"] = before.some("flow", rows.group)
-    columns["capture"] = np.full(len(chosen), batch.rows.capture)
+    columns["capture"] = constant(np.int32(batch.rows.capture), len(chosen))
     columns["side"] = batch.side.take(chosen)
     columns["kinds"] = state.kinds.take(chosen)
     for side in (CLIENT, SERVER):
@@ -44,6 +45,11 @@ def segment_rows(batch: Batch, state: State, before: Slots, chosen: NDArray[np.i
 
 
 _COPIED = tuple(name for name in Segment._fields if name in ROW_FIELDS)
+
+
+def _is_zero(column: NDArray[Any]) -> bool:
+    """Whether nothing but 0 stands in this column of a batch, as far as that is seen at once."""
+    return is_constant(column) and not column[0]
 
 
 @dataclass(frozen=True, slots=True)

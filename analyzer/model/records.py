@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,12 @@ Records = NDArray[np.void]
 def take(rows: Records, index: NDArray[Any]) -> Records:
     """These rows, in this order: ``rows[index]`` for an index of whole numbers (k,)."""
     return rows.view(f"V{rows.dtype.itemsize}").take(index).view(rows.dtype)
+
+
+def joined(parts: Sequence[Records]) -> Records:
+    """The rows of all parts, at least one, one after the other: ``np.concatenate(parts)`` of one type."""
+    dtype = parts[0].dtype
+    return np.concatenate([rows.view(f"V{dtype.itemsize}") for rows in parts]).view(dtype)
 
 
 def where(rows: Records, mask: NDArray[np.bool_]) -> Records:

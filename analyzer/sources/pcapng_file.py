@@ -80,12 +80,12 @@ class _Table:
         self.snaplens = columns[:, 1]
         self.resolutions = columns[:, 2]
         self.offsets = columns[:, 3]
+        self._are_alike = len(columns) > 0 and bool((self.resolutions == self.resolutions[0]).all())
 
     def times(self, ticks: NDArray[np.uint64], index: NDArray[np.int64]) -> NDArray[np.int64]:
         """int64 (n,) nanoseconds since the epoch of uint64 (n,) ticks of the interfaces ``index``."""
-        distinct = np.unique(self.resolutions)
-        if len(distinct) == 1:
-            times = nanoseconds(ticks, int(distinct[0]))
+        if self._are_alike:
+            times = nanoseconds(ticks, int(self.resolutions[0]))
         else:
             times = np.zeros(len(ticks), np.int64)
             resolutions = self.resolutions[index]
@@ -110,6 +110,8 @@ class _Scope:
 
     def of(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """base and declared of the blocks ``rows``: int64 (n,) each."""
+        if len(self.rows) == 1:
+            return np.full(len(rows), self.base[0]), np.full(len(rows), self.declared[0])
         place = np.searchsorted(np.array(self.rows), rows) - 1
         return np.array(self.base, np.int64)[place], np.array(self.declared, np.int64)[place]
 
@@ -131,14 +133,21 @@ class _Packets:
     declared: NDArray[np.int64]
 
     @classmethod
-    def among(cls, offsets: Offsets, words: NDArray[np.uint32], scope: _Scope, order: str) -> _Packets:
+    def among(
+        cls,
+        offsets: Offsets,
+        words: NDArray[np.uint32],
+        kinds: NDArray[np.uint32],
+        scope: _Scope,
+        order: str,
+    ) -> _Packets:
         """The packet blocks among the blocks at ``offsets``."""
-        kinds = words[:, 0]
-        rows = np.flatnonzero((kinds == PACKET) | (kinds == SIMPLE_PACKET) | (kinds == OLD_PACKET))
-        if len(rows) < len(offsets):
+        if (kinds == PACKET).all():
+            rows, numbers = np.arange(len(offsets)), words[:, 2].astype(np.int64)
+        else:
+            rows = np.flatnonzero((kinds == PACKET) | (kinds == SIMPLE_PACKET) | (kinds == OLD_PACKET))
             offsets, words, kinds = offsets[rows], words[rows], kinds[rows]
-        numbers = words[:, 2].astype(np.int64)
-        if not (kinds == PACKET).all():
+            numbers = words[:, 2].astype(np.int64)
             numbers[kinds == SIMPLE_PACKET] = 0
             old = kinds == OLD_PACKET  # two 16-bit fields: the interface, then packets dropped
             numbers[old] = numbers[old] & 0xFFFF if order == "<" else numbers[old] >> 16
@@ -226,15 +235,17 @@ class PcapngSource(CaptureSource):
 
     def _frames(self, buffer: Bytes, offsets: Offsets) -> Frames:
         words = gather(buffer, offsets, 7, self._blocks.order)
-        scope, fault = self._read_descriptions(buffer, offsets, words[:, 0])
-        packets = _Packets.among(offsets[: fault.row], words[: fault.row], scope, self._blocks.order)
+        kinds = np.ascontiguousarray(words[:, 0])
+        scope, fault = self._read_descriptions(buffer, offsets, kinds)
+        good = slice(fault.row)
+        packets = _Packets.among(offsets[good], words[good], kinds[good], scope, self._blocks.order)
         sound, what = packets.first_fault()
         if what:
             number = self.capture.packets + sound + 1
             fault = _Fault(int(packets.rows[sound]), f"packet {number} {what}")
             packets = packets.up_to(sound)
         self.tally.drops.settle(fault.row)
-        self._read_comments(buffer, offsets[: fault.row], words[: fault.row], packets)
+        self._read_comments(buffer, offsets[: fault.row], kinds[: fault.row], packets)
         frames = self._columns(packets)
         self._interfaces = self._interfaces[scope.base[-1] :]
         if len(scope.base) > 1:
@@ -248,7 +259,9 @@ class PcapngSource(CaptureSource):
     ) -> tuple[_Scope, _Fault]:
         """Reads the blocks that describe the packets, in their order; stops at one that makes no sense."""
         scope, fault = _Scope([-1], [0], [len(self._interfaces)]), _Fault(len(offsets))
-        rows = np.flatnonzero((kinds == SECTION) | (kinds == INTERFACE) | (kinds == STATISTICS))
+        others = np.flatnonzero(kinds != PACKET)
+        kind_of = kinds[others]
+        rows = others[(kind_of == SECTION) | (kind_of == INTERFACE) | (kind_of == STATISTICS)]
         for row in rows.tolist():
             at, kind, base = int(offsets[row]), int(kinds[row]), scope.base[-1]
             if kind == STATISTICS:
@@ -302,14 +315,14 @@ class PcapngSource(CaptureSource):
                 self.tally.drops.note(row, code, number, struct.unpack(f"{order}Q", value)[0])
 
     def _read_comments(
-        self, buffer: Bytes, offsets: Offsets, words: NDArray[np.uint32], packets: _Packets
+        self, buffer: Bytes, offsets: Offsets, kinds: NDArray[np.uint32], packets: _Packets
     ) -> None:
         """Option opt_comment of sections, interfaces and packets, all of which are sound."""
         order, comments = self._blocks.order, self.tally.comments
         for kind, head in ((SECTION, 24), (INTERFACE, 16)):
-            for row in np.flatnonzero(words[:, 0] == kind).tolist():
+            for row in np.flatnonzero(kinds == kind).tolist():
                 at = int(offsets[row])
-                comments.of_block(buffer, at + head, at + int(words[row, 1]) - 4, order)
+                comments.of_block(buffer, at + head, at + word(buffer, at + 4, order) - 4, order)
         captured = packets.words[:, 5].astype(np.int64)
         begin = packets.offsets + 28 + captured + (-captured & 3)
         end = packets.offsets + packets.words[:, 1] - 4

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from analyzer.model.columns import TCP
 from analyzer.model.flow import CLIENT, SERVER, Endpoint, address_text
 from analyzer.model.immutable import immutable
-from analyzer.model.records import take, where
+from analyzer.model.records import joined, take, where
 from analyzer.model.summary import Summary, SummaryRows
 
 SECOND = 10**9
@@ -86,21 +86,25 @@ def pair_of(summary: Summary) -> Pair:
 def is_empty(rows: SummaryRows) -> NDArray[np.bool_]:
     """Connected, then closed or reset by the client within a second, and no byte either way: bool (n,)."""
     connected = (rows["protocol"] == TCP) & ~rows["client_guessed"] & (rows["answered"] > 0)
-    done = (rows["fin"] | rows["reset"])[:, CLIENT] & ~rows["reset"][:, SERVER]
+    done = (rows["fin"][:, CLIENT] | rows["reset"][:, CLIENT]) & ~rows["reset"][:, SERVER]
     short = rows["end"] - rows["start"] < _AT_ONCE_NS
-    empty: NDArray[np.bool_] = connected & done & short & ~rows["payload"].any(axis=1)
+    silent = (rows["payload"][:, CLIENT] == 0) & (rows["payload"][:, SERVER] == 0)
+    empty: NDArray[np.bool_] = connected & done & short & silent
     return empty
 
 
-def is_reached(rows: SummaryRows) -> NDArray[np.bool_]:
-    """The service answered, so that the client got what it wanted: bool (n,)."""
+def is_reached(rows: SummaryRows, empty: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The service answered, so that the client got what it wanted: bool (n,); ``empty`` as of is_empty."""
     answered = rows["payload"][:, SERVER] > 0
-    tcp = rows["protocol"] == TCP
-    connected = rows["completed"] > 0
-    reached: NDArray[np.bool_] = np.where(
-        tcp, connected & (answered | ~rows["reset"].any(axis=1)), answered
-    ) & ~is_empty(rows)
+    connected = (rows["completed"] > 0) & (answered | ~_has_reset(rows))
+    reached: NDArray[np.bool_] = np.where(rows["protocol"] == TCP, connected, answered) & ~empty
     return reached
+
+
+def _has_reset(rows: SummaryRows) -> NDArray[np.bool_]:
+    """Either end sent a reset: bool (n,)."""
+    reset: NDArray[np.bool_] = rows["reset"][:, CLIENT] | rows["reset"][:, SERVER]
+    return reset
 
 
 @dataclass(slots=True)
@@ -112,35 +116,37 @@ class Services:
     _services: list[NDArray[np.void]] = field(default_factory=list)
     _folded: int = 0
     _rows: int = 0
-    _is_folded: bool = False
+    _is_joined: bool = False
     _keyed: dict[tuple[int | None, Sequence[str]], _Keyed] = field(default_factory=dict)
-    """The folded rows, by the kind of moments (None: services) and the columns that they are asked for."""
+    """The rows, by the kind of moments (None: services) and the columns that they are asked for."""
 
     def add(self, rows: SummaryRows, failed: Iterable[int] = ()) -> None:
         """Take flows that ended; ``failed`` are the numbers of those among them that have a verdict.
 
         Of a connection that is there twice only the flow that was seen first counts.
         """
-        rows = where(rows, rows["first_leg"] == 0)
+        if (rows["first_leg"] != 0).any():
+            rows = where(rows, rows["first_leg"] == 0)
         if not len(rows):
             return
         is_fine = ~np.isin(rows["flow"], np.fromiter(failed, np.int64))
-        fine, empty = where(rows, is_fine), is_empty(rows)
-        late = (rows["protocol"] == TCP) & rows["fin"].all(axis=1) & rows["reset"].any(axis=1)
+        empty = is_empty(rows)
+        reached = is_reached(rows, empty)
+        late = (rows["protocol"] == TCP) & rows["fin"][:, CLIENT] & rows["fin"][:, SERVER] & _has_reset(rows)
         late &= is_fine & ~empty
         self.late_resets += int(late.sum())
-        parts = _moments(where(fine, is_reached(fine)), REACHED), _moments(where(rows, empty), EMPTY)
+        parts = _moments(rows, is_fine & reached, REACHED), _moments(rows, empty, EMPTY)
         self._moments.extend(parts)
-        self._services.append(_services(rows, is_fine))
-        self._is_folded = False
-        self._rows += sum(map(len, parts)) + len(rows)
+        self._services.append(_folded_services(_services(rows, is_fine)))
+        self._is_joined = False
+        self._rows += sum(map(len, parts)) + len(self._services[-1])
         if self._rows > 2 * self._folded + _ENOUGH:
             self._fold()
 
     def merge(self, other: Services) -> None:
         """Take all that the other one has."""
         self.late_resets += other.late_resets
-        self._is_folded = other._is_folded and not self._services
+        self._is_joined = other._is_joined and not self._services
         self._keyed.clear()
         self._moments.extend(other._moments)
         self._services.extend(other._services)
@@ -152,12 +158,12 @@ class Services:
 
     def moments_of(self, kind: int, names: Sequence[str], keys: Iterable[Pair]) -> dict[Pair, Moments]:
         """The moments of that kind with these values in the named columns, in order of time."""
-        chosen = self._by(kind, names).chosen(set(keys))
+        chosen = self._by(kind, names).chosen(set(keys), _folded_moments)
         return {key: Moments(rows) for key, rows in chosen.items()}
 
     def repeated(self) -> dict[Pair, Moments]:
         """The empty connections of every client and service that have three or more."""
-        groups = _groups(self._by(EMPTY, _PAIR_NAMES).rows, _PAIR_NAMES)
+        groups = _groups(_folded_moments(self._by(EMPTY, _PAIR_NAMES).rows), _PAIR_NAMES)
         return {pair: Moments(group) for pair, group in groups.items() if int(group["count"].sum()) >= 3}
 
     def service(self, keys: Iterable[Pair]) -> dict[Pair, NDArray[np.void]]:
@@ -179,7 +185,7 @@ class Services:
 
     def longest_pause(self) -> tuple[int, str]:
         """The longest pause that a connection survived (ns), and at which service."""
-        self._fold()
+        self._join()
         rows = self._services[0]
         if not len(rows):
             return 0, ""
@@ -188,8 +194,8 @@ class Services:
         return int(row["survived"]), str(Endpoint(address, int(row["server_port"])))
 
     def _by(self, kind: int | None, names: Sequence[str]) -> _Keyed:
-        """The moments of that kind, or all services, to be found by these columns."""
-        self._fold()
+        """The moments of that kind, folded or not, or all services, to be found by these columns."""
+        self._join()
         if (kind, names) not in self._keyed:
             rows = self._services[0]
             if kind is not None:
@@ -197,35 +203,51 @@ class Services:
             self._keyed[kind, names] = _Keyed.of(rows, names)
         return self._keyed[kind, names]
 
+    def _join(self) -> None:
+        """All in one array each; of services, of which there are few, one row."""
+        if self._is_joined:
+            return
+        self._is_joined = True
+        self._keyed.clear()
+        self._moments = [joined([np.zeros(0, MOMENT), *self._moments])]
+        self._services = [_folded_services(joined([np.zeros(0, SERVICE), *self._services]))]
+
     def _fold(self) -> None:
         """Rows of the same client, service, kind and second become one."""
-        if self._is_folded:
-            return
-        self._is_folded = True
-        self._keyed.clear()
-        rows = np.concatenate([np.zeros(0, MOMENT), *self._moments])
-        rows, starts = runs(rows, (*_PAIR_NAMES, "kind", "second"), by_time=False)
-        folded = take(rows, starts)
-        if len(rows):
-            folded["count"] = np.add.reduceat(rows["count"], starts)
-            folded["first"] = np.minimum.reduceat(rows["first"], starts)
-            folded["last"] = np.maximum.reduceat(rows["last"], starts)
-        self._moments = [folded]
-        rows = np.concatenate([np.zeros(0, SERVICE), *self._services])
-        rows, starts = runs(rows, _SERVICE_NAMES)
-        services = take(rows, starts)
-        if len(rows):
-            services["flows"] = np.add.reduceat(rows["flows"], starts)
-            services["survived"] = np.maximum.reduceat(rows["survived"], starts)
-            for name in ("ttl_high", "idle_high"):
-                services[name] = np.maximum.reduceat(rows[name], starts)
-            for name in ("ttl_low", "idle_low"):
-                services[name] = np.minimum.reduceat(rows[name], starts)
-            services["idle_closes"] = np.add.reduceat(rows["idle_closes"], starts)
-            services["survivors"] = np.add.reduceat(rows["survivors"], starts)
-            services["largest"] = np.maximum.reduceat(rows["largest"], starts, axis=0)
-        self._services, self._folded = [services], len(folded) + len(services)
-        self._rows = self._folded
+        self._join()
+        self._moments = [_folded_moments(self._moments[0])]
+        self._rows = self._folded = len(self._moments[0]) + len(self._services[0])
+
+
+def _folded_moments(rows: NDArray[np.void]) -> NDArray[np.void]:
+    """One row for each client, service, kind and second, in any order."""
+    rows, starts = runs(rows, (*_PAIR_NAMES, "kind", "second"), by_time=False)
+    if len(starts) == len(rows):
+        return rows
+    folded = take(rows, starts)
+    folded["count"] = np.add.reduceat(rows["count"], starts)
+    folded["first"] = np.minimum.reduceat(rows["first"], starts)
+    folded["last"] = np.maximum.reduceat(rows["last"], starts)
+    return folded
+
+
+def _folded_services(rows: NDArray[np.void]) -> NDArray[np.void]:
+    """One row for each service."""
+    rows, starts = runs(rows, _SERVICE_NAMES)
+    if len(starts) == len(rows):
+        return rows
+    services = take(rows, starts)
+    for name, fold in _FOLDS.items():
+        services[name] = fold.reduceat(rows[name], starts)
+    return services
+
+
+_FOLDS = {
+    **dict.fromkeys(("flows", "survivors", "idle_closes"), np.add),
+    **dict.fromkeys(("survived", "largest", "ttl_high", "idle_high"), np.maximum),
+    **dict.fromkeys(("ttl_low", "idle_low"), np.minimum),
+}
+"""How columns of SERVICE become one."""
 
 
 @immutable(frozen=True, slots=True)
@@ -265,13 +287,15 @@ class Moments:
 _NEVER = np.iinfo(np.int64).max
 
 
-def _moments(rows: SummaryRows, kind: int) -> NDArray[np.void]:
-    out = np.zeros(len(rows), MOMENT)
+def _moments(rows: SummaryRows, chosen: NDArray[np.bool_], kind: int) -> NDArray[np.void]:
+    """A row for each of the chosen flows."""
+    index = np.flatnonzero(chosen)
+    out = np.zeros(len(index), MOMENT)
     for name in _PAIR_NAMES:
-        out[name] = rows[name]
+        out[name] = rows[name][index]
     out["kind"], out["count"] = kind, 1
-    out["second"] = rows["start"] // SECOND
-    out["first"] = out["last"] = rows["start"]
+    out["first"] = out["last"] = rows["start"][index]
+    out["second"] = out["first"] // SECOND
     return out
 
 
@@ -338,11 +362,13 @@ class _Keyed:
     def of(cls, rows: NDArray[np.void], names: Sequence[str]) -> _Keyed:
         return cls(rows, names, _mixed([rows[name] for name in names]))
 
-    def chosen(self, keys: set[Pair]) -> dict[Pair, NDArray[np.void]]:
-        """The rows of each of these keys, in order of time."""
+    def chosen(
+        self, keys: set[Pair], fold: Callable[[NDArray[np.void]], NDArray[np.void]] | None = None
+    ) -> dict[Pair, NDArray[np.void]]:
+        """The rows of each of these keys, folded by that, in order of time."""
         if not keys or not len(self.rows):
             return {}
         wanted = np.array(list(keys), np.uint64)
         rows = where(self.rows, np.isin(self.mixed, _mixed(list(wanted.T))))
-        groups = _groups(rows, self.names)
+        groups = _groups(fold(rows) if fold else rows, self.names)
         return {key: groups[key] for key in keys if key in groups}

@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 
 from analyzer.model.columns import TCP, UDP
 from analyzer.model.summary import SUMMARY, Summary, summaries
-from analyzer.verdicts.services import EMPTY, REACHED, SECOND, Services, is_reached, pair_of, service_of
+from analyzer.verdicts.services import (
+    EMPTY,
+    REACHED,
+    SECOND,
+    Services,
+    is_empty,
+    is_reached,
+    pair_of,
+    service_of,
+)
 
 flags = st.tuples(st.booleans(), st.booleans())
 
@@ -81,7 +90,7 @@ def test_portions_and_order_do_not_matter(of: np.ndarray, data: st.DataObject) -
 def test_moments_are_the_flows_that_were_served(of: np.ndarray) -> None:
     services = Services()
     services.add(of)
-    reached = is_reached(of) & (of["first_leg"] == 0)
+    reached = is_reached(of, is_empty(of)) & (of["first_leg"] == 0)
     served = [flow for flow, was in zip(summaries(of), reached, strict=True) if was]
     for pair in {pair_of(flow) for flow in summaries(of)}:
         starts = sorted(flow.start for flow in served if pair_of(flow) == pair)
