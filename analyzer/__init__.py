@@ -14,13 +14,13 @@ TYPE_CHECKING = False  # that of `typing`, whose import is most of the time that
 if TYPE_CHECKING:
     from typing import Any
 
-    from analyzer.pipeline import analyze
+    from analyzer.pipeline.files import analyze
 
 
 def __getattr__(name: str) -> Any:
     """Import the engine when somebody asks for it (PEP 562)."""
     if name == "analyze":
-        from analyzer.pipeline import analyze
+        from analyzer.pipeline.files import analyze
 
         return analyze
     raise AttributeError(f"module 'analyzer' has no attribute {name!r}")

@@ -154,7 +154,7 @@ def _failures(path: str | os.PathLike[str], allow: Collection[str], *, shown: Pa
     """The text report of the connections that failed; empty if none did. ``shown`` is the path to print."""
     from io import StringIO
 
-    from analyzer.pipeline import analyze
+    from analyzer.pipeline.files import analyze
     from analyzer.reports import text
 
     report = analyze(path)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from analyzer.errors import UserError
 from analyzer.model.report import Report
-from analyzer.pipeline import analyze
+from analyzer.pipeline.files import analyze
 from analyzer.reports import json_report, text
 from tests.captures import capture_name, frames_of, record_offsets, sample, to_pcapng
 from tests.decode.frames import KNOWN_AND_UNKNOWN, ethernet, wrapped

@@ -10,7 +10,7 @@ import pytest
 from analyzer.model.application import Dissection
 from analyzer.model.event import Doubt
 from analyzer.model.report import Report
-from analyzer.pipeline import analyze
+from analyzer.pipeline.files import analyze
 from analyzer.reports import live_text
 from analyzer.reports.live_changes import Change
 from tests.captures import frames_of, sample

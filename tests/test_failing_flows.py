@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from pathlib import Path
 
-from analyzer.pipeline import analyze
+from analyzer.pipeline.files import analyze
 from tests.bench.flows import plan
 from tests.bench.generate import generate
 

@@ -15,7 +15,7 @@ from analyzer.matching.load import load_rules, rules_folder
 from analyzer.matching.match import Matcher
 from analyzer.model.blocks import FrameBlock, one_block
 from analyzer.model.summary import Summary
-from analyzer.pipeline import Engine
+from analyzer.pipeline.engine import Engine
 from analyzer.pipeline.kept import KeptBlocks
 from analyzer.pipeline.messages import MessageReader
 from analyzer.sources.open import open_capture

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from analyzer.pipeline import BATCH_ROWS
+from analyzer.pipeline.front import BATCH_ROWS
 from tests.bench.flows import plan
 from tests.bench.generate import generate
 from tests.cluster.test_same_answer import rotation
@@ -25,7 +25,7 @@ _SAME = """
 import json, sys
 from analyzer.matching.load import load_rules, rules_folder
 from analyzer.parallel import can_fork
-from analyzer.pipeline import analyze
+from analyzer.pipeline.files import analyze
 from analyzer.reports.json_report import as_plain
 
 assert can_fork()
@@ -41,7 +41,7 @@ print(json.dumps(different))
 
 _FLOOD = """
 import json, sys
-from analyzer.pipeline import analyze
+from analyzer.pipeline.files import analyze
 from analyzer.reports.json_report import as_plain
 
 print(json.dumps(as_plain(analyze(sys.argv[1], jobs=int(sys.argv[2]), max_flows=5000, max_frames=1000))))
@@ -50,7 +50,7 @@ print(json.dumps(as_plain(analyze(sys.argv[1], jobs=int(sys.argv[2]), max_flows=
 _SHRINKS = """
 import os, sys
 from analyzer import parallel
-from analyzer.pipeline import analyze
+from analyzer.pipeline.files import analyze
 
 path = sys.argv[1]
 put = parallel._put
@@ -67,7 +67,7 @@ print(capture.packets, *capture.problems, sep="|")
 _KILLS = """
 import multiprocessing, os, signal, sys
 from analyzer.errors import UserError
-from analyzer.pipeline import analyze
+from analyzer.pipeline.files import analyze
 
 def kill(read, size):
     children = sorted(child.pid for child in multiprocessing.active_children())
@@ -244,11 +244,12 @@ for _, process in iter(parallel.Ahead(endless())):
 _BEGUN = """
 import sys
 from pathlib import Path
-from analyzer.pipeline import analyze, begun
+from analyzer.pipeline.begun import begin
+from analyzer.pipeline.files import analyze
 
 path = Path(sys.argv[1])
 whole = analyze(path, jobs=1)
-with begun([path], jobs=2) as first:
+with begin([path], jobs=2) as first:
     path.unlink()
     told = analyze(path, jobs=1, begun=first)
 assert (told.totals, told.flows) == (whole.totals, whole.flows), told.captures

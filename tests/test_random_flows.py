@@ -14,7 +14,7 @@ from analyzer.matching.load import load_rules, rules_folder
 from analyzer.matching.match import Matcher
 from analyzer.model.columns import Flag
 from analyzer.model.finding import FlowResult
-from analyzer.pipeline import Engine
+from analyzer.pipeline.engine import Engine
 from tests.helpers import block_of
 
 RULES = load_rules(rules_folder())

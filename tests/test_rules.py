@@ -13,7 +13,7 @@ from analyzer.matching.load import load_rule, load_rules, rules_folder
 from analyzer.matching.match import Matcher
 from analyzer.model.event import EVENTS
 from analyzer.model.rule import SYSTEMS, Rule, Sample
-from analyzer.pipeline import Engine
+from analyzer.pipeline.engine import Engine
 from analyzer.sources.transcript import TranscriptSource, parse
 
 EOF_SOON = """

@@ -17,7 +17,8 @@ from analyzer.matching.load import load_rules, rules_folder
 from analyzer.matching.match import Matcher
 from analyzer.model.finding import FlowResult
 from analyzer.model.rule import Rule, Sample
-from analyzer.pipeline import Engine, analyze
+from analyzer.pipeline.engine import Engine
+from analyzer.pipeline.files import analyze
 from analyzer.reports import text
 from analyzer.reports.json_report import as_plain
 from analyzer.sources.open import open_capture

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from analyzer.model.report import Report
-from analyzer.pipeline import analyze
+from analyzer.pipeline.files import analyze
 from analyzer.reports import text
 from analyzer.reports.json_report import as_plain
 from tests.captures import CAPTURES, capture_name, frames_of, sample

@@ -19,7 +19,7 @@ import pytest
 from analyzer.cli.main import run
 from analyzer.model.event import Doubt
 from analyzer.model.flow import Kind
-from analyzer.pipeline import analyze
+from analyzer.pipeline.files import analyze
 from analyzer.reports.tables import schema
 from analyzer.reports.tables.export import Export
 from analyzer.reports.tables.frames import Folder

@@ -8,7 +8,7 @@ import pytest
 
 from analyzer.matching.load import load_rules, rules_folder
 from analyzer.model.finding import Confidence
-from analyzer.pipeline import analyze
+from analyzer.pipeline.files import analyze
 from tests.truth import End, ends, load_truth
 
 SAMPLES = rules_folder().parent / "samples"

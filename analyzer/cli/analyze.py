@@ -180,14 +180,14 @@ def command(
 
 def _begun(captures: Sequence[str], decoder: str, jobs: int | None, cluster: Cluster | None) -> Begun | None:
     """The only capture, if a process of its own pays that reads it while the rules are loaded."""
-    from analyzer.pipeline import begun
+    from analyzer.pipeline.begun import begin
 
-    return None if cluster else begun(captures, decoder=decoder, jobs=jobs)
+    return None if cluster else begin(captures, decoder=decoder, jobs=jobs)
 
 
 def _here(captures: Sequence[str], hosts: tuple[Host, Host], **options: Any) -> Report:
     """The report, made by this process. Raises UserError."""
-    from analyzer.pipeline import analyze
+    from analyzer.pipeline.files import analyze
 
     with Progress() as progress:
         return analyze(*captures, client=hosts[0], server=hosts[1], progress=progress.show, **options)

@@ -156,7 +156,7 @@ def check(
     ``only`` is what counts, ``hosts`` what is known of client and server.
     """
     from analyzer.model.checked import Checked
-    from analyzer.pipeline import analyze
+    from analyzer.pipeline.files import analyze
     from analyzer.pipeline.parts import parts
 
     def read(*names: str) -> Report:

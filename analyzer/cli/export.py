@@ -66,7 +66,7 @@ def command(
       errnoscope export 's3://bucket/captures/2026-11-*/' --to parquet tables
       duckdb -c "select errno, count(*) from 'tables/verdicts/*.parquet' group by 1"
     """
-    from analyzer.pipeline import analyze
+    from analyzer.pipeline.files import analyze
     from analyzer.reports.tables.export import Export
     from analyzer.reports.tables.frames import Folder
 

@@ -83,7 +83,7 @@ def _refuse_an_interface(captures: Sequence[str]) -> None:
 
 
 def _files(captures: Sequence[str], only: Filter, hosts: tuple[Host, Host], rules: Chosen) -> int:
-    from analyzer.pipeline import analyze
+    from analyzer.pipeline.files import analyze
     from analyzer.view.app import Browser
 
     with Progress() as progress:

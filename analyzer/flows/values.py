@@ -31,6 +31,8 @@ from analyzer.model.tunnel import tunnel_text
 
 def segment_rows(batch: Batch, state: State, before: Slots, chosen: NDArray[np.int64]) -> SegmentRows:
     """The chosen rows, int64 (k,), ascending, with the totals before each; ``before`` are the slots (g,)."""
+    if not len(chosen):
+        return SegmentRows(0, {})
     rows = _Chosen.of(batch, before, chosen)
     copied = {name: getattr(batch.rows, name) for name in _COPIED}
     columns = {name: take(values, chosen) for name, values in copied.items() if not _is_zero(values)}

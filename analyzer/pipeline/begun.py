@@ -116,7 +116,7 @@ class Begun:
         self.source.close()
 
 
-def begun(
+def begin(
     captures: Sequence[Named], *, decoder: str = "", jobs: int | None = None, max_frames: int = MAX_FRAMES
 ) -> Begun | None:
     """Have the capture read if it is one large file; None where that does not pay or something is wrong.

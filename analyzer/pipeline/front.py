@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,7 +14,9 @@ from analyzer.flows.keys import Keyed, keyed
 from analyzer.flows.promises import Promises
 from analyzer.model.blocks import FrameBlock
 from analyzer.model.columns import PacketColumns, Undecoded, joined
-from analyzer.pipeline.kept import KeptBlocks
+
+if TYPE_CHECKING:
+    from analyzer.pipeline.kept import KeptBlocks
 
 BATCH_ROWS = 131_072
 """Rows that are tracked at once, where nobody waits for the answer. The more, the less each of them costs, as

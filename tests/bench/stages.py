@@ -69,7 +69,8 @@ def measure(path: str) -> tuple[Clock, int]:
         from analyzer.flows.tracker import Tracker
         from analyzer.matching.load import load_rules, rules_folder
         from analyzer.matching.match import Matcher
-        from analyzer.pipeline import analyze, engine, files, found, front
+        from analyzer.pipeline import engine, files, found, front
+        from analyzer.pipeline.files import analyze
         from analyzer.reports import json_report
         from analyzer.sockets.shadow import ShadowFlow
         from analyzer.sources.reading import CaptureSource

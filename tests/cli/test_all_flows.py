@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from analyzer.pipeline import analyze
+from analyzer.pipeline.files import analyze
 from tests.captures import sample
 from tests.cli.test_cli import Capsys, told
 

@@ -19,8 +19,7 @@ from analyzer.cluster.reading import ClusterReading
 from analyzer.cluster.store import Store
 from analyzer.errors import UserError
 from analyzer.matching.load import load_rules, rules_folder
-from analyzer.pipeline import analyze
-from analyzer.pipeline.files import reported
+from analyzer.pipeline.files import analyze, reported
 from analyzer.reports.json_report import as_plain
 from analyzer.sources.open import open_capture, open_stream
 from analyzer.sources.pieces import Piece

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from analyzer.pipeline import analyze
+from analyzer.pipeline.files import analyze
 from tests.captures import frames_of, sample
 from tests.sources.build import SECOND, Frame
 from tests.sources.build import pcapng as write_pcapng

@@ -11,7 +11,7 @@ from analyzer.matching.load import load_rules, rules_folder
 from analyzer.matching.match import Matcher
 from analyzer.model.summary import Summary
 from analyzer.model.talk import Talk
-from analyzer.pipeline import Engine
+from analyzer.pipeline.engine import Engine
 from analyzer.sources.transcript import TranscriptSource, parse
 
 HANDSHAKE = ["client > server S 0:0(0)", "server > client S. 0:0(0) ack 1", "client > server . 1:1(0) ack 1"]

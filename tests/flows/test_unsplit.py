@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from analyzer.matching.match import Matcher
-from analyzer.pipeline import Engine
+from analyzer.pipeline.engine import Engine
 from analyzer.sources.transcript import TranscriptSource, parse
 
 TEXT = """

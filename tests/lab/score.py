@@ -19,7 +19,7 @@ from analyzer.model.finding import Confidence, Finding, FlowResult
 from analyzer.model.flow import Flow
 from analyzer.model.report import Report
 from analyzer.model.rule import Rule
-from analyzer.pipeline import analyze
+from analyzer.pipeline.files import analyze
 from tests.test_truth import AT_MOST_POSSIBLE, BLIND, HARMLESS, UNDECIDABLE
 from tests.truth import NO_ERROR, End, ends, is_buffered, load_truth
 

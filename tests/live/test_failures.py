@@ -12,9 +12,9 @@ from analyzer.matching.match import Matcher
 from analyzer.model.blocks import FrameBlock
 from analyzer.model.event import Doubt
 from analyzer.model.finding import Confidence
-from analyzer.pipeline import analyze
 from analyzer.pipeline.engine import Engine
 from analyzer.pipeline.failures import Failures
+from analyzer.pipeline.files import analyze
 from analyzer.pipeline.kept import KeptBlocks
 from analyzer.sources.open import open_capture
 from tests.captures import frames_of, sample

@@ -25,8 +25,8 @@ from analyzer.cli.state_file import StateFile, _unsaid
 from analyzer.errors import UserError
 from analyzer.matching.load import load_rules, rules_folder
 from analyzer.model.blocks import FrameBlock
-from analyzer.pipeline import analyze
 from analyzer.pipeline import following as following_module
+from analyzer.pipeline.files import analyze
 from analyzer.pipeline.following import Following
 from analyzer.sources.inputs import Input
 from analyzer.sources.rotation import Rotation

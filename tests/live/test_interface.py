@@ -14,7 +14,7 @@ from time import sleep
 
 import pytest
 
-from analyzer.pipeline import analyze
+from analyzer.pipeline.files import analyze
 from tests.lab.network import run
 from tests.live.place import MISSING, PORT, Place, place
 from tests.live.running import LIVE, ROOT, Running, live

@@ -10,7 +10,8 @@ from analyzer.matching.load import load_rules, rules_folder
 from analyzer.matching.match import Matcher
 from analyzer.model.event import Doubt
 from analyzer.model.finding import FlowResult
-from analyzer.pipeline import Engine, analyze
+from analyzer.pipeline.engine import Engine
+from analyzer.pipeline.files import analyze
 from analyzer.sources.open import open_capture
 
 RULES = load_rules(rules_folder())

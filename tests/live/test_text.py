@@ -8,7 +8,7 @@ import pytest
 
 from analyzer.model.finding import News
 from analyzer.model.report import Report
-from analyzer.pipeline import analyze
+from analyzer.pipeline.files import analyze
 from analyzer.reports.live_changes import Changes
 from analyzer.reports.live_text import Status, afterwards, lines, wrapped
 from tests.captures import sample

@@ -26,7 +26,7 @@ from scapy.all import (
 )
 
 from analyzer.errors import UserError
-from analyzer.pipeline import analyze
+from analyzer.pipeline.files import analyze
 from analyzer.reports.json_report import as_plain
 from analyzer.sources.scapy_packets import ScapySource
 from tests.captures import ROOT, frames_of, sample

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from analyzer.cli.main import run
-from analyzer.pipeline import analyze
+from analyzer.pipeline.files import analyze
 from analyzer.sources.tshark_source import TsharkSource
 from tests.captures import CAPTURES, capture_name, frames_of, sample
 from tests.sources.build import pcap

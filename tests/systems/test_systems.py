@@ -16,7 +16,7 @@ from analyzer.model.flow import SIDES
 from analyzer.model.host import AUTO, Host, Likeness
 from analyzer.model.rule import Severity
 from analyzer.model.socket import State
-from analyzer.pipeline import Engine
+from analyzer.pipeline.engine import Engine
 from analyzer.sources.transcript import TranscriptSource, parse
 
 RULES = load_rules(rules_folder())

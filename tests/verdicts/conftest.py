@@ -9,7 +9,7 @@ import pytest
 
 from analyzer.matching.load import load_rules, rules_folder
 from analyzer.model.report import Report
-from analyzer.pipeline import analyze
+from analyzer.pipeline.files import analyze
 from tests.crowd import Timed, write
 
 RULES = load_rules(rules_folder())

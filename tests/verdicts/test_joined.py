@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from analyzer.matching.load import load_rules, rules_folder
 from analyzer.model.report import Report
-from analyzer.pipeline import analyze
+from analyzer.pipeline.files import analyze
 from analyzer.reports.json_report import as_plain
 from tests.captures import SAMPLES
 from tests.crowd import ACK, BEGIN, RST, Ends, Talk, Timed, checked, refused, served, translated, write

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer.matching.load import load_rules, rules_folder
-from analyzer.pipeline import analyze
+from analyzer.pipeline.files import analyze
 from analyzer.reports.json_report import as_plain
 from tests.captures import sample
 from tests.crowd import BEGIN, SECOND, Ends, Timed, checked, outage, refused, served, write
