@@ -158,7 +158,8 @@ class Services:
 
     def moments_of(self, kind: int, names: Sequence[str], keys: Iterable[Pair]) -> dict[Pair, Moments]:
         """The moments of that kind with these values in the named columns, in order of time."""
-        chosen = self._by(kind, names).chosen(set(keys), _folded_moments)
+        wanted = set(keys)
+        chosen = self._by(kind, names).chosen(wanted, _folded_moments) if wanted else {}
         return {key: Moments(rows) for key, rows in chosen.items()}
 
     def repeated(self) -> dict[Pair, Moments]:
@@ -168,7 +169,8 @@ class Services:
 
     def service(self, keys: Iterable[Pair]) -> dict[Pair, NDArray[np.void]]:
         """The one SERVICE row of each of these services."""
-        chosen = self._by(None, _SERVICE_NAMES).chosen(set(keys))
+        wanted = set(keys)
+        chosen = self._by(None, _SERVICE_NAMES).chosen(wanted) if wanted else {}
         return {key: rows[0] for key, rows in chosen.items()}
 
     def host_ttls(self, keys: Iterable[Pair]) -> dict[Pair, tuple[int, int]]:
