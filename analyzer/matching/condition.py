@@ -20,13 +20,14 @@ import re
 import tokenize
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from itertools import pairwise
 from operator import attrgetter
 from typing import Any, TypeAlias, TypeVar
 
 from analyzer.matching.diagnostics import Diagnostic, DiagnosticsError, Where, did_you_mean
+from analyzer.model.immutable import immutable
 
 MAX_LENGTH = 500
 
@@ -34,7 +35,7 @@ _Checked = TypeVar("_Checked")
 FieldType: TypeAlias = type[bool] | type[int] | type[float] | type[str]
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Field:
     """A field that conditions may use: its type, the texts it can have (None: any) and what it means."""
 
@@ -47,7 +48,7 @@ Schema: TypeAlias = Mapping[str, Mapping[str, Field]]
 """Variable (``socket``) -> name of a field (``state``) -> what it is."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Condition:
     """A condition that has been checked.
 
@@ -192,7 +193,7 @@ _REFUSED: dict[type[ast.expr], str] = {
 _ORDER = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class _Operand:
     """One side of a comparison: its text, its kind, and the field that it is or the constants."""
 

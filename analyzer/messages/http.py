@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from analyzer.messages import websocket
 from analyzer.messages.facts import Facts, printable
+from analyzer.model.immutable import immutable
 from analyzer.model.talk import Said, Talk
 
 _REQUEST = re.compile(rb"([A-Z][A-Z-]{0,19}) ([^ \r\n]{1,8192}) HTTP/1\.([01])\r?\n")
@@ -21,7 +22,7 @@ _MESSAGES = 10_000
 """Of one direction that are looked at."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Body:
     """Where a message ends, None where that cannot be told; ``missing`` bytes, 0 where that is not known.
 
@@ -34,7 +35,7 @@ class Body:
     known: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Request:
     """A request of which at least the first line was seen; ``method`` and ``target`` as printable text.
 
@@ -47,7 +48,7 @@ class Request:
     end: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Response:
     """A response of which at least the first line was seen; ``known``: whether it is whole could be told.
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from analyzer.model.event import Doubt
 from analyzer.model.flow import CLIENT, SIDES, Flow
 from analyzer.model.host import System
+from analyzer.model.immutable import immutable
 from analyzer.model.rule import RESULTS, Evidence, Severity
 from analyzer.model.summary import Summary
 
@@ -24,7 +25,7 @@ class Confidence(StrEnum):
     POSSIBLE = "possible"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class CallTable:
     """The outcome for the system of one end; ``call`` is the headline and a key of ``calls``."""
 
@@ -41,7 +42,7 @@ class CallTable:
         return next((result for result in results if result and result not in RESULTS), "")
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Icmp:
     """The ICMP message that had a part."""
 
@@ -50,7 +51,7 @@ class Icmp:
     reporter: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Finding:
     """A rule matched an event at one end of a flow. ``time`` in nanoseconds since the epoch.
 
@@ -83,7 +84,7 @@ class Finding:
     frame_captures: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Verdict:
     """The first failure that the program at one end probably met; ``errno`` is empty where there is none.
 
@@ -115,7 +116,7 @@ class Verdict:
         return SIDES[self.side]
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class FlowResult:
     """All that is reported of a flow. ``end`` in nanoseconds; ``systems`` of client and server.
 
@@ -156,7 +157,7 @@ class FlowResult:
         return tuple(dict.fromkeys(told))
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class News:
     """What is to be said of a flow while the capture goes on; all was taken back where it has no findings.
 
@@ -167,7 +168,7 @@ class News:
     ended: bool
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class LadderLine:
     """A segment worth showing: times in nanoseconds, numbers relative to each end's first.
 

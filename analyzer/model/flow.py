@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
+
+from analyzer.model.immutable import immutable
 
 MAX_FLOWS = 1_000_000
 """Flows that may be open at a time unless another number is given."""
@@ -30,7 +31,7 @@ def address_text(version: int, hi: int, lo: int) -> str:
     return str(IPv4Address(lo & 0xFFFFFFFF)) if version == 4 else str(IPv6Address(hi << 64 | lo))
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Flow:
     """All packets seen between two endpoints, until closed.
 
@@ -172,7 +173,7 @@ class Segment(NamedTuple):
         return self.client if side == CLIENT else self.server
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class FlowEnd:
     """The last word about a flow.
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from analyzer.model.finding import Confidence, FlowResult
 from analyzer.model.flow import Endpoint
+from analyzer.model.immutable import immutable
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class LogLine:
     """A line that was understood.
 
@@ -36,7 +35,7 @@ class LogLine:
     peer: tuple[Endpoint, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class LogTime:
     """When a line was logged: nanoseconds since the epoch, rounded down to ``resolution`` (nanoseconds).
 
@@ -49,7 +48,7 @@ class LogTime:
     zone: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class LogEvent:
     """One thing that a log tells: a line that was understood, with those that belong to it (a stack trace).
 
@@ -63,7 +62,7 @@ class LogEvent:
     more: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Log:
     """A log that was read; ``left_out`` counts events beyond those that are kept."""
 
@@ -73,7 +72,7 @@ class Log:
     left_out: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class LogClock:
     """How the times of a log become those of the capture: they are subtracted ``zone`` and ``ahead``.
 
@@ -91,7 +90,7 @@ class LogClock:
     of: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Explained:
     """What explains an event of a log: one end of a flow.
 
@@ -109,7 +108,7 @@ class Explained:
     others: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class LogMatch:
     """An event of a log, and what explains it; where nothing does, ``why`` says what was looked for.
 
@@ -128,7 +127,7 @@ class LogMatch:
         return not set(self.event.reading.results) - {"BLOCKS", "OWN"} or bool(self.event.reading.trap)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class LogReport:
     """What the capture says about logs: each with its clock, and every event in the order of the lines."""
 

@@ -5,11 +5,10 @@ RFC 9293 sections 3.5.2 and 3.10.7; RFC 5961 section 3.2; Linux tcp_validate_inc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from analyzer.model.columns import Flag
 from analyzer.model.event import Doubt
 from analyzer.model.flow import Segment, Totals
+from analyzer.model.immutable import immutable
 from analyzer.model.seq import add, distance
 from analyzer.model.socket import State
 from analyzer.sockets.machine import INITIAL_TTLS, ShadowSocket
@@ -26,7 +25,7 @@ _SILENT_NS = SECOND // 2
 """An end that lives acknowledges within half a second (RFC 9293 section 3.8.6.3)."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Judged:
     """A reset as its receiver takes it.
 

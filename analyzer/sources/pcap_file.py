@@ -83,10 +83,10 @@ class PcapRecords:
         """See RecordFormat. Seconds near those of the record at ``at``, sane lengths; so the next ones."""
         high = 3 if self.order == "<" else 0  # where the most significant byte of a word is
         era = int(buffer[at + high])
-        mask = windows.bytes_at(buffer, high) == era
-        mask &= windows.bytes_at(buffer, 8 + high) == 0
-        mask &= windows.bytes_at(buffer, 12 + high) == 0
-        found, rows = windows.positions(mask)
+        found, rows = windows.positions(windows.bytes_at(buffer, high) == era)
+        sane: NDArray[np.bool_] = buffer.take(found + 8 + high) == 0
+        sane &= buffer.take(found + 12 + high) == 0
+        found, rows = found[sane], rows[sane]
         here, sane = found, np.ones(len(found), np.bool_)
         for _ in range(3):
             fields = gather(buffer, here, 4, self.order)

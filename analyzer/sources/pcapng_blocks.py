@@ -91,11 +91,9 @@ class PcapngBlocks:
     def guesses(self, buffer: Bytes, at: int, windows: Windows) -> Offsets:
         """See RecordFormat. Enhanced packet blocks whose length stands at both ends, another block behind."""
         low = 0 if self.order == "<" else 3  # where the least significant byte of a word is
-        mask = windows.bytes_at(buffer, low) == PACKET
-        for position in range(4):
-            if position != low:
-                mask &= windows.bytes_at(buffer, position) == 0
-        found, rows = windows.positions(mask)
+        found, rows = windows.positions(windows.bytes_at(buffer, low) == PACKET)
+        sane: NDArray[np.bool_] = word_view(buffer, 0, self.order)[found] == PACKET
+        found, rows = found[sane], rows[sane]
         fields = gather(buffer, found, 7, self.order)
         sane = (fields[:, 1] >= 32) & (fields[:, 5] <= fields[:, 6])
         found, rows = found[sane], rows[sane]
