@@ -20,14 +20,13 @@ import re
 import tokenize
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
 from operator import attrgetter
 from typing import Any, TypeAlias, TypeVar
 
 from analyzer.matching.diagnostics import Diagnostic, DiagnosticsError, Where, did_you_mean
-from analyzer.model.immutable import immutable
 
 MAX_LENGTH = 500
 
@@ -35,7 +34,7 @@ _Checked = TypeVar("_Checked")
 FieldType: TypeAlias = type[bool] | type[int] | type[float] | type[str]
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Field:
     """A field that conditions may use: its type, the texts it can have (None: any) and what it means."""
 
@@ -48,7 +47,7 @@ Schema: TypeAlias = Mapping[str, Mapping[str, Field]]
 """Variable (``socket``) -> name of a field (``state``) -> what it is."""
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Condition:
     """A condition that has been checked.
 
@@ -193,7 +192,7 @@ _REFUSED: dict[type[ast.expr], str] = {
 _ORDER = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class _Operand:
     """One side of a comparison: its text, its kind, and the field that it is or the constants."""
 

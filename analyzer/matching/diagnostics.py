@@ -5,15 +5,15 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from analyzer.errors import UserError
-from analyzer.model.immutable import immutable
 
 _MAX_SHOWN = 160  # characters of a source line that are shown
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Where:
     """A place in a file; lines and columns count from 1.
 
@@ -28,7 +28,7 @@ class Where:
     exact: bool = True
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Diagnostic:
     """One error in a file, printed with the line that it is in.
 

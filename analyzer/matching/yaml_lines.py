@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
@@ -16,7 +17,6 @@ import yaml
 
 from analyzer.errors import UserError
 from analyzer.matching.diagnostics import Diagnostic, DiagnosticsError, Where
-from analyzer.model.immutable import immutable
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
@@ -31,7 +31,7 @@ _TAG = "tag:yaml.org,2002:"
 _RESOLVER: Any = yaml.resolver.Resolver()
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class YamlFile:
     """The content of a YAML file; ``where`` says where each key and each value begins.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from analyzer.model.immutable import immutable
+from dataclasses import dataclass
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Facts:
     """See MessageView, whose fields these become."""
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from analyzer.messages import websocket
 from analyzer.messages.facts import Facts, printable
-from analyzer.model.immutable import immutable
 from analyzer.model.talk import Said, Talk
 
 _REQUEST = re.compile(rb"([A-Z][A-Z-]{0,19}) ([^ \r\n]{1,8192}) HTTP/1\.([01])\r?\n")
@@ -22,7 +21,7 @@ _MESSAGES = 10_000
 """Of one direction that are looked at."""
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Body:
     """Where a message ends, None where that cannot be told; ``missing`` bytes, 0 where that is not known.
 
@@ -35,7 +34,7 @@ class Body:
     known: bool = True
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Request:
     """A request of which at least the first line was seen; ``method`` and ``target`` as printable text.
 
@@ -48,7 +47,7 @@ class Request:
     end: int | None
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Response:
     """A response of which at least the first line was seen; ``known``: whether it is whole could be told.
 

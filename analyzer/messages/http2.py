@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from analyzer.messages.facts import Facts
-from analyzer.model.immutable import immutable
 from analyzer.model.talk import Said, Talk
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # section 3.4
@@ -17,7 +17,7 @@ _FRAMES = 1 << 16
 """Of one direction that are looked at."""
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class _Frame:
     type: int
     flags: int

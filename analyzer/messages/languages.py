@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import cache
 
 from analyzer.data import load
 from analyzer.messages.facts import Facts
 from analyzer.messages.tls import farewell
-from analyzer.model.immutable import immutable
 from analyzer.model.talk import Talk
 
 _NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 """What lines of text never hold."""
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Language:
     """An entry of the data file; ``answers``: each message is answered, some are not, or (None) none is.
 

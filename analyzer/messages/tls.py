@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from analyzer.data import load
 from analyzer.messages.facts import Facts, printable
-from analyzer.model.immutable import immutable
 from analyzer.model.talk import Said, Talk
 
 _CHANGE_CIPHER, _ALERT, _HANDSHAKE, _DATA = 20, 21, 22, 23
@@ -21,7 +22,7 @@ _RECORDS = 1 << 16
 """Of one direction that are looked at."""
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """Type, and where its content begins and ends; ``end`` may lie behind what was captured."""
 
@@ -128,7 +129,7 @@ def _handshake(data: bytes, records: list[Record]) -> bytes:
     return b"".join(parts)
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class _Answer:
     """The ServerHello: whether there was one, and whether it chose TLS 1.3."""
 

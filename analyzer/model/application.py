@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from analyzer.model.immutable import immutable
+from dataclasses import dataclass
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Message:
     """One message. ``number`` of the frame that ends it, ``capture`` its index in the report.
 
@@ -28,7 +28,7 @@ class Message:
         return f"{self.text} [cut short by the capture]" if self.cut else self.text
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Dissection:
     """How messages are looked for. ``keylog``: file of TLS secrets; ``secrets``: passwords are shown."""
 

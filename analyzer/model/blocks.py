@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.model.capture import Capture
-from analyzer.model.immutable import immutable
 
 SLACK = 512
 """Bytes that can be read behind the start of any frame without leaving the buffer (see FrameBlock)."""
@@ -19,7 +18,7 @@ MAX_FRAMES = 32_768
 """Frames in a block at most: with more, what decoding looks at does not stay in the processor's caches."""
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class FrameBlock:
     """Up to MAX_FRAMES frames of one capture, in file order, whose bytes lie in one buffer.
 

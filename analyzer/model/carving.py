@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from analyzer.model.finding import FlowResult
-from analyzer.model.immutable import immutable
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Carving:
     """A flow that gets a file of its own.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from analyzer.errors import UserError
 from analyzer.model.finding import Finding, FlowResult, Verdict
 from analyzer.model.flow import SIDES
-from analyzer.model.immutable import immutable
 from analyzer.model.report import Report
 from analyzer.model.rule import Rule, Severity
 
@@ -23,7 +23,7 @@ class Standing(StrEnum):
     BELOW = "below"
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Problem:
     """A verdict, or a finding without one, of a flow. ``index`` is the flow's in its report, ``start`` the
     time of the capture's first frame in nanoseconds, ``reason`` says why the problem does not count.
@@ -82,7 +82,7 @@ FIRST_LOCAL_PORT = 32768
 RFC 6335 section 6, from 49152 elsewhere."""
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class ExpectationResult:
     """One expectation: ``where`` it stands (``file:line``), what it wants; in lines, what was found."""
 
@@ -93,7 +93,7 @@ class ExpectationResult:
     why: str = ""
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Checked:
     """One capture. ``error`` where it could not be read, or not to its end; then ``report`` may be None.
 
@@ -123,7 +123,7 @@ class Checked:
         return not self.error and not self.new and not self.unmet
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class CheckRun:
     """All captures of a call, each by itself. ``notes`` are sentences about the check's own files,
     ``vanished`` what the baseline has and no capture shows; ``rules`` are those that were looked for.

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-
-from analyzer.model.immutable import immutable
 
 
 class Flag:
@@ -93,7 +91,7 @@ def _nobody() -> NDArray[np.void]:
     return np.zeros(0, NEIGHBOUR)
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class PacketColumns:
     """Rows in file order. TCP, UDP, and ICMP errors that quote a TCP or UDP packet.
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from analyzer.model.immutable import immutable
 
-
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Comments:
     """A text about the whole capture, and texts about frames by their numbers, from 1."""
 

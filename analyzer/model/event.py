@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import Field, field, fields
+from dataclasses import Field, dataclass, field, fields
 from enum import StrEnum
 from typing import Any, ClassVar
 
 from analyzer.model.flow import SIDES, Kind
-from analyzer.model.immutable import immutable
 from analyzer.model.socket import State
 
 
@@ -65,7 +64,7 @@ class Doubt(StrEnum):
     MAYBE_CLOSED = "as many retransmissions as for a socket that its program had already closed"
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class SocketView:
     """The end that the event happened to, just before it."""
 
@@ -82,7 +81,7 @@ class SocketView:
     unacknowledged: bool = said("the other end had not acknowledged all that this one had sent")
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class FlowView:
     """The flow as a whole, up to the event."""
 
@@ -94,7 +93,7 @@ class FlowView:
     )
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class ResetView:
     """The reset segment."""
 
@@ -146,7 +145,7 @@ class ResetView:
     )
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class IcmpView:
     """The ICMP message; it is the sender of the quoted packet that the event happens to."""
 
@@ -169,7 +168,7 @@ class IcmpView:
     reporter: str = said("address of the sender of the ICMP message")
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class RetryView:
     """A run of retransmissions of the same bytes without any acknowledgement of them."""
 
@@ -205,7 +204,7 @@ class RetryView:
     recovered: bool = said("acknowledged at last")
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class ProbeView:
     """Keepalive probes, or probes of a closed window."""
 
@@ -219,7 +218,7 @@ class ProbeView:
     soft_errno: str = said("errno of an ICMP error kept since the other end was heard of; empty: none")
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class WaitView:
     """An answer that was due: this end had sent data after the last data that it received."""
 
@@ -234,7 +233,7 @@ class WaitView:
     window_closed: bool = said("the other end had closed its receive window, and took no more data")
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class MessageView:
     """What both ends said, read once more where it matters; all unknown before, and where it was not kept."""
 
@@ -287,7 +286,7 @@ class MessageView:
     cut_short: bool = said("the capture cut off what might tell whether an answer was due")
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class QueryView:
     """A question in a datagram, to which no datagram came back."""
 
@@ -319,7 +318,7 @@ UNREAD = MessageView(
 """Before anything was read."""
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened to the socket at ``side`` of a flow; ``system``: what that end is taken to run.
 
@@ -342,7 +341,7 @@ class Event:
     flow: FlowView
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class ResetReceived(Event):
     """A RST reached this end."""
 
@@ -352,7 +351,7 @@ class ResetReceived(Event):
     segment: ResetView
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class IcmpReceived(Event):
     """An ICMP error that quotes a packet of this end reached it."""
 
@@ -362,7 +361,7 @@ class IcmpReceived(Event):
     icmp: IcmpView
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Retransmission(Event):
     """This end sent a SYN again, or for the second time other bytes, unacknowledged; told as one story."""
 
@@ -372,7 +371,7 @@ class Retransmission(Event):
     retry: RetryView
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class RetransmissionTimeout(Event):
     """This end's system gave up retransmitting."""
 
@@ -382,7 +381,7 @@ class RetransmissionTimeout(Event):
     retry: RetryView
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class DatagramError(Event):
     """An ICMP error that quotes a datagram of this end reached it."""
 
@@ -392,7 +391,7 @@ class DatagramError(Event):
     icmp: IcmpView
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class ProbesUnanswered(Event):
     """This end's keepalive probes have no answer, two or more in a row; told as one story."""
 
@@ -402,7 +401,7 @@ class ProbesUnanswered(Event):
     probe: ProbeView
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class KeepaliveTimeout(Event):
     """This end's system got no answer to its keepalive probes, and reset the connection."""
 
@@ -412,7 +411,7 @@ class KeepaliveTimeout(Event):
     probe: ProbeView
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class ZeroWindow(Event):
     """The other end has closed its receive window for a second or more, and this end has data for it."""
 
@@ -422,7 +421,7 @@ class ZeroWindow(Event):
     probe: ProbeView
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class EndOfFile(Event):
     """The other end's FIN reached this end while an answer to it, or its rest, was due. Of clients only."""
 
@@ -433,7 +432,7 @@ class EndOfFile(Event):
     message: MessageView
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class GaveUp(Event):
     """This end closed after it had waited for an answer for a second or more. Told of clients only."""
 
@@ -444,7 +443,7 @@ class GaveUp(Event):
     message: MessageView
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class DatagramUnanswered(Event):
     """No datagram came back to a client that had sent some; told of questions to port 53 alone."""
 
@@ -454,7 +453,7 @@ class DatagramUnanswered(Event):
     query: QueryView
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Withdrawn:
     """What the event with this key said did not happen: that end went on as if nothing had been."""
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import NamedTuple, TypeAlias
-
-from analyzer.model.immutable import immutable
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
@@ -21,7 +20,7 @@ class Moment(NamedTuple):
         return first + self.time if self.relative else self.time
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Filter:
     """Which flows are told of; what is empty or None lets every one pass.
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from analyzer.model.event import Doubt
 from analyzer.model.flow import CLIENT, SIDES, Flow
 from analyzer.model.host import System
-from analyzer.model.immutable import immutable
 from analyzer.model.rule import RESULTS, Evidence, Severity
 from analyzer.model.summary import Summary
 
@@ -25,7 +24,7 @@ class Confidence(StrEnum):
     POSSIBLE = "possible"
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class CallTable:
     """The outcome for the system of one end; ``call`` is the headline and a key of ``calls``."""
 
@@ -42,7 +41,7 @@ class CallTable:
         return next((result for result in results if result and result not in RESULTS), "")
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Icmp:
     """The ICMP message that had a part."""
 
@@ -51,7 +50,7 @@ class Icmp:
     reporter: str
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Finding:
     """A rule matched an event at one end of a flow. ``time`` in nanoseconds since the epoch.
 
@@ -84,7 +83,7 @@ class Finding:
     frame_captures: tuple[int, ...] = ()
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """The first failure that the program at one end probably met; ``errno`` is empty where there is none.
 
@@ -116,7 +115,7 @@ class Verdict:
         return SIDES[self.side]
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class FlowResult:
     """All that is reported of a flow. ``end`` in nanoseconds; ``systems`` of client and server.
 
@@ -157,7 +156,7 @@ class FlowResult:
         return tuple(dict.fromkeys(told))
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class News:
     """What is to be said of a flow while the capture goes on; all was taken back where it has no findings.
 
@@ -168,7 +167,7 @@ class News:
     ended: bool
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class LadderLine:
     """A segment worth showing: times in nanoseconds, numbers relative to each end's first.
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
-
-from analyzer.model.immutable import immutable
 
 MAX_FLOWS = 1_000_000
 """Flows that may be open at a time unless another number is given."""
@@ -31,7 +30,7 @@ def address_text(version: int, hi: int, lo: int) -> str:
     return str(IPv4Address(lo & 0xFFFFFFFF)) if version == 4 else str(IPv6Address(hi << 64 | lo))
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Flow:
     """All packets seen between two endpoints, until closed.
 
@@ -173,7 +172,7 @@ class Segment(NamedTuple):
         return self.client if side == CLIENT else self.server
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class FlowEnd:
     """The last word about a flow.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from analyzer.model.immutable import immutable
+from dataclasses import dataclass
 
 SNAPLEN = 256
 """Bytes of a frame that all headers fit in, those of a tunnel and of an ICMP error's quotation included."""
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Keep:
     """Where the frames are kept, and when the next file begins: as tcpdump's -w, -C, -G and -W."""
 
@@ -18,7 +18,7 @@ class Keep:
     files: int = 0
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """What is to be captured: from ``interfaces``, or from standard input where there are none.
 
@@ -33,7 +33,7 @@ class Wanted:
     keep: Keep | None = None
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Standing:
     """Counts so far; ``dropped`` by the kernel, for want of room in its buffer, as it has told
     ``drops_told`` times.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from analyzer.model.finding import Confidence, FlowResult
 from analyzer.model.flow import Endpoint
-from analyzer.model.immutable import immutable
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class LogLine:
     """A line that was understood.
 
@@ -35,7 +36,7 @@ class LogLine:
     peer: tuple[Endpoint, ...] | None = None
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class LogTime:
     """When a line was logged: nanoseconds since the epoch, rounded down to ``resolution`` (nanoseconds).
 
@@ -48,7 +49,7 @@ class LogTime:
     zone: int | None
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class LogEvent:
     """One thing that a log tells: a line that was understood, with those that belong to it (a stack trace).
 
@@ -62,7 +63,7 @@ class LogEvent:
     more: int = 0
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Log:
     """A log that was read; ``left_out`` counts events beyond those that are kept."""
 
@@ -72,7 +73,7 @@ class Log:
     left_out: int = 0
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class LogClock:
     """How the times of a log become those of the capture: they are subtracted ``zone`` and ``ahead``.
 
@@ -90,7 +91,7 @@ class LogClock:
     of: int
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Explained:
     """What explains an event of a log: one end of a flow.
 
@@ -108,7 +109,7 @@ class Explained:
     others: int
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class LogMatch:
     """An event of a log, and what explains it; where nothing does, ``why`` says what was looked for.
 
@@ -127,7 +128,7 @@ class LogMatch:
         return not set(self.event.reading.results) - {"BLOCKS", "OWN"} or bool(self.event.reading.trap)
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class LogReport:
     """What the capture says about logs: each with its clock, and every event in the order of the lines."""
 

@@ -9,7 +9,6 @@ from analyzer.model.capture import Capture
 from analyzer.model.filter import EVERYTHING, NONE_LEFT_OUT, Filter, LeftOut
 from analyzer.model.finding import FlowResult
 from analyzer.model.host import DEFAULT_HOST, Host
-from analyzer.model.immutable import immutable
 
 if TYPE_CHECKING:
     from analyzer.model.log_line import LogReport
@@ -33,7 +32,7 @@ class Totals:
     longest_pause: tuple[int, str] = (0, "")
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """What the service's other connections say of a failure. Times in nanoseconds, 0 where there is none.
 
@@ -112,7 +111,7 @@ LARGE = 1200
 """Bytes of payload that every path carries: IPv6 asks for packets of 1280 (RFC 8200 section 5)."""
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Incident:
     """The same failure between the same services, told once.
 
@@ -138,7 +137,7 @@ class Incident:
     examples: tuple[int, ...]
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class SeenTwice:
     """Connections that are in the capture twice: before and after a NAT, inside and outside of a tunnel.
 
@@ -153,7 +152,7 @@ class SeenTwice:
     flows: int
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Report:
     """What ``analyze`` returns. ``flows`` are those with a finding, by capture and time of their start.
 

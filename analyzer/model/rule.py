@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from analyzer.model.event import Event
-from analyzer.model.immutable import immutable
 
 SYSTEMS = ("linux", "freebsd", "macos", "windows")
 """Operating systems that a rule must speak of."""
@@ -36,7 +35,7 @@ class Evidence(StrEnum):
     NONE = "none"
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What each call returns from the event on, being the first one made (``calls``), and after (``later``).
 
@@ -53,7 +52,7 @@ class Outcome:
     fields: tuple[str, ...]
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Expectation:
     """What a sample must give: a finding at this end, or (``endpoint`` empty) nothing of this rule.
 
@@ -65,7 +64,7 @@ class Expectation:
     errno: dict[str, str] = field(default_factory=dict)
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
     """A transcript in packetdrill's notation, or the path of a capture below samples/."""
 
@@ -75,7 +74,7 @@ class Sample:
     expect: Expectation
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One rule file. ``test`` says whether its condition holds for an event of its kind."""
 

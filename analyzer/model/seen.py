@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.model.columns import PacketColumns
-from analyzer.model.immutable import immutable
 from analyzer.model.summary import SummaryRows
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class SeenRows:
     """The rows of a batch, each flow's together.
 

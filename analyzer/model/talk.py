@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analyzer.model.immutable import immutable
+from dataclasses import dataclass
 
 KEPT = 1 << 18
 """Bytes of one direction that are kept for reading: those from its beginning on."""
@@ -10,7 +10,7 @@ LAST = 256
 """Bytes of its end that are kept besides: a goodbye is no longer."""
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Said:
     """The payload of one direction.
 
@@ -38,7 +38,7 @@ class Said:
         return self.data[-LAST:] if self.whole else self.tail
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Talk:
     """Both directions; ``server_first`` where the server said something before the client did.
 

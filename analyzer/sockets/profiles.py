@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 from functools import cache
 from math import log2
 from typing import Any
 
 from analyzer.data import load
 from analyzer.model.host import Host, System, Version
-from analyzer.model.immutable import immutable
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class IcmpEffect:
     """What one type and code does. ``errno`` is empty where it maps to none."""
 
@@ -29,7 +29,7 @@ class IcmpEffect:
 NO_EFFECT = IcmpEffect("unknown", "", False, False, False, "none")
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class RetrySchedule:
     """When retransmissions come and when they end; all times in seconds.
 
@@ -57,7 +57,7 @@ class RetrySchedule:
     """The same, of keepalive probes."""
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Profile:
     """One system. ``ttl`` is what its packets start with.
 

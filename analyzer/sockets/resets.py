@@ -5,10 +5,11 @@ RFC 9293 sections 3.5.2 and 3.10.7; RFC 5961 section 3.2; Linux tcp_validate_inc
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from analyzer.model.columns import Flag
 from analyzer.model.event import Doubt
 from analyzer.model.flow import Segment, Totals
-from analyzer.model.immutable import immutable
 from analyzer.model.seq import add, distance
 from analyzer.model.socket import State
 from analyzer.sockets.machine import INITIAL_TTLS, ShadowSocket
@@ -25,7 +26,7 @@ _SILENT_NS = SECOND // 2
 """An end that lives acknowledges within half a second (RFC 9293 section 3.8.6.3)."""
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Judged:
     """A reset as its receiver takes it.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -10,13 +11,12 @@ from analyzer.data import load
 from analyzer.model.columns import Flag, Layout
 from analyzer.model.flow import Segment
 from analyzer.model.host import UNKNOWN, Likeness, System
-from analyzer.model.immutable import immutable
 
 _TIMESTAMPS_BYTES = 12
 """What timestamps take of each segment: RFC 7323 section 3.2, with two NOPs."""
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Signature:
     """One row; ``system`` is empty where it has no profile, ``ttl`` the initial one."""
 

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from analyzer.model.columns import TCP
 from analyzer.model.flow import CLIENT, SERVER, Endpoint, address_text
-from analyzer.model.immutable import immutable
 from analyzer.model.records import joined, take, where
 from analyzer.model.summary import Summary, SummaryRows
 
@@ -252,7 +251,7 @@ _FOLDS = {
 """How columns of SERVICE become one."""
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Moments:
     """MOMENT rows in order of time, one a client and second."""
 
@@ -352,7 +351,7 @@ def _mixed(columns: Sequence[NDArray[Any]]) -> NDArray[np.uint64]:
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
-@immutable(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class _Keyed:
     """Rows, the columns by which they are asked for, and one number for the values in these: uint64 (n,)."""
 
