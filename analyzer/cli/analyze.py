@@ -85,7 +85,7 @@ if TYPE_CHECKING:
     metavar="N",
     help="Processes that work: of 2 one reads and decodes while the other follows the flows, of 3 or more "
     "the others each follow a share of them (of a single file). "
-    "[default: 3 for files from 64 MiB on, where there are two processors]",
+    "[default: 2 for files from 64 MiB on, where there are two processors]",
 )
 @cluster_options
 @click.option(

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 _LARGE = 64 << 20
 """Bytes of a file from which on a second process pays."""
-_SHARES = 2
-"""Reading takes about half as long as following the flows: more processes would wait for it."""
 
 
 class AnewError(Exception):
@@ -154,7 +152,7 @@ def works_ahead(file: Input, jobs: int | None) -> bool:
 
 def shares_of(jobs: int | None) -> int:
     """Into how many shares the flows of a file are divided that another process reads."""
-    return _SHARES if jobs is None else max(jobs - 1, 1)
+    return max((jobs or 2) - 1, 1)
 
 
 def read_sorted(source: Opened, seam: Seam, front: Front, before: int) -> Iterator[Portion]:

@@ -59,8 +59,8 @@ def analyze(
 
     ``client`` and ``server`` are what is known of the machines at the two ends; ``only`` says what of the
     results is in the report; with ``all_flows`` it has the flows without a finding as well. ``jobs`` is how
-    many processes work, None: two or three for large files, where this process may use two processors. The
-    answer is the same. Of more than ``max_flows`` open flows those that were silent longest are let go.
+    many processes work, None: two for large files, where this process may use two processors. The answer is
+    the same. Of more than ``max_flows`` open flows those that were silent longest are let go.
     ``logs`` are paths, ``-``, single lines or iterables of lines: the report's ``log`` says which flow
     explains each line.
     With ``dissection`` tshark is asked what the programs of the flows that are told of had said; with
