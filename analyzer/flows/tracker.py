@@ -182,8 +182,13 @@ class Tracker:
         return list(zip(ends, summaries(summary_rows(slots)), strict=True))
 
     def finish(self) -> list[FlowEnd]:
-        """The capture is over: the last word about every flow handed out and still open."""
-        return [*self._sweep(), *self._ends(self._table.live(), self._clock, closed=False)]
+        """The capture is over: the last word about every flow handed out and still open.
+
+        What is kept of open flows is let go: what follows needs room, too.
+        """
+        ended = [*self._sweep(), *self._ends(self._table.live(), self._clock, closed=False)]
+        self._table, self._quiet, self._strays = FlowTable(), QuietRows(), {}
+        return ended
 
     def take_summaries(self) -> list[SummaryRows]:
         """What is kept of all flows that ended since the last time, clean or not, in any order."""

@@ -18,7 +18,13 @@ def take(rows: Records, index: NDArray[Any]) -> Records:
 
 
 def joined(parts: Sequence[Records]) -> Records:
-    """The rows of all parts, at least one, one after the other: ``np.concatenate(parts)`` of one type."""
+    """The rows of all parts, at least one, one after the other: ``np.concatenate(parts)`` of one type.
+
+    Where all but one are empty it is that one itself.
+    """
+    parts = [rows for rows in parts if len(rows)] or parts[:1]
+    if len(parts) == 1:
+        return parts[0]
     dtype = parts[0].dtype
     return np.concatenate([rows.view(f"V{dtype.itemsize}") for rows in parts]).view(dtype)
 

@@ -198,11 +198,17 @@ class Services:
         """The moments of that kind, folded or not, or all services, to be found by these columns."""
         self._join()
         if (kind, names) not in self._keyed:
-            rows = self._services[0]
-            if kind is not None:
-                rows = where(self._moments[0], self._moments[0]["kind"] == kind)
+            rows = self._services[0] if kind is None else self._of_kind(kind)
             self._keyed[kind, names] = _Keyed.of(rows, names)
         return self._keyed[kind, names]
+
+    def _of_kind(self, kind: int) -> NDArray[np.void]:
+        """The moments of that kind, copied once at most: there is one for each second of each client."""
+        known = (keyed.rows for (one, _), keyed in self._keyed.items() if one == kind)
+        rows = next(known, None)
+        if rows is None:
+            rows = where(self._moments[0], self._moments[0]["kind"] == kind)
+        return rows
 
     def _join(self) -> None:
         """All in one array each; of services, of which there are few, one row."""
