@@ -1,4 +1,7 @@
-"""Entry point of the command. Ctrl-C ends it quietly from the beginning, also while modules are imported."""
+"""Entry point of the command. Ctrl-C ends it quietly from the beginning, also while modules are imported.
+
+What ends it otherwise (SIGTERM, a terminal that is closed) lets it remove what it has not finished.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,14 @@ def main() -> None:
     sys.unraisablehook = _cannot_be_raised
     if is_ours:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number and signal.getsignal(number) is signal.SIG_DFL:  # else the caller has it ignored
+            signal.signal(number, _leave)
     try:
         command()
+    except _Ended as error:
+        sys.exit(error.status)
     finally:
         if is_ours:
             signal.signal(signal.SIGINT, _quit)
@@ -30,6 +39,18 @@ def main() -> None:
 def _quit(*_: object) -> None:
     os.write(2, _QUIT[0])
     os._exit(_QUIT[1])
+
+
+class _Ended(BaseException):
+    """A signal ended the command; ``status`` is that of a shell whose program was ended by it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.status = 128 + number
+
+
+def _leave(number: int, _: object) -> None:
+    raise _Ended(number)
 
 
 def _cannot_be_raised(what: sys.UnraisableHookArgs) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -163,3 +165,17 @@ def test_files_are_written_though_nobody_reads_stdout(tmp_path: Path) -> None:
         os.close(writing)
     assert (done.returncode, done.stderr) == (1, b"")
     assert json.loads(path.read_text())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_what_is_not_finished_is_removed_when_it_is_ended(name: str, tmp_path: Path) -> None:
+    number = signal.Signals[name]
+    command = [sys.executable, "-m", "analyzer", "analyze", "-", "-o", f"json={tmp_path / 'report.json'}"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as started:
+        while not list(tmp_path.iterdir()):  # it is there once the capture is being read
+            assert started.poll() is None
+            time.sleep(0.02)
+        started.send_signal(number)
+        _, said = started.communicate(timeout=30)
+    assert (started.returncode, said, list(tmp_path.iterdir())) == (128 + number, b"", [])
