@@ -79,7 +79,9 @@ def inputs(names: Sequence[Named], decoder: str = "") -> tuple[list[Input], list
             found.append(_given(given, f" {number}" if len(names) > 1 else ""))
             continue
         name = fspath(given)
-        if is_url(name):
+        if not name:
+            found.append(Input(name, error=_NAMELESS))
+        elif is_url(name):
             found.extend(_remote(name, notes))
         elif name != PATH and _is_directory(name):
             found.extend(_in_directory(name, notes))
@@ -215,6 +217,11 @@ def _matching(name: str, notes: list[str]) -> Iterator[Input]:
             yield from _in_directory(path, notes)
         else:
             yield Input(path, size=_size(path) or 0)
+
+
+_NAMELESS = UserError(
+    "no-such-file", '""', "this is no name of a file", "is it a variable of the shell that is not set?"
+)
 
 
 def _no_match(name: str) -> UserError:

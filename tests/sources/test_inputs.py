@@ -68,6 +68,12 @@ def test_a_pattern_that_the_shell_left_alone(tmp_path: Path) -> None:
     assert missing.error.reference == "no-such-file"
 
 
+def test_an_empty_name_is_no_directory() -> None:
+    (nothing,) = inputs([""])[0]
+    assert nothing.error
+    assert nothing.error.what == "this is no name of a file"
+
+
 def test_a_file_whose_name_looks_like_a_pattern(tmp_path: Path) -> None:
     capture(tmp_path / "a[1].pcap")
     capture(tmp_path / "a1.pcap")
