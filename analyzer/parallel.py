@@ -231,7 +231,7 @@ def _make(
     with suppress(*_GONE):  # then a taker is gone
         try:
             _hand_over(items, memory, pipes)
-        except (EOFError, OSError):
+        except _GONE:
             raise
         except Exception as error:
             pipes[0].send((_FAILED, None, None, error))

@@ -44,7 +44,28 @@ import json, sys
 from analyzer.pipeline.files import analyze
 from analyzer.reports.json_report import as_plain
 
-print(json.dumps(as_plain(analyze(sys.argv[1], jobs=int(sys.argv[2]), max_flows=5000, max_frames=1000))))
+path, (jobs, flows, frames) = sys.argv[1], map(int, sys.argv[2:])
+print(json.dumps(as_plain(analyze(path, jobs=jobs, max_flows=flows, max_frames=frames))))
+"""
+
+_NO_ROOM = """
+import errno, json, multiprocessing, os, sys
+from analyzer.pipeline.files import analyze
+from analyzer.reports.json_report import as_plain
+
+path, (jobs, flows, most) = sys.argv[1], map(int, sys.argv[2:])
+fork, made = os.fork, []
+
+def some():
+    made.append(1)
+    if len(made) > most:
+        assert len(multiprocessing.active_children()) <= most
+        raise OSError(errno.EAGAIN, "no room")
+    return fork()
+
+os.fork = some
+print(json.dumps(as_plain(analyze(path, jobs=jobs, max_flows=flows))))
+assert not multiprocessing.active_children()
 """
 
 _SHRINKS = """
@@ -157,9 +178,22 @@ def test_captures_of_several_batches_give_the_same_report(mix: str, tmp_path: Pa
 def test_where_too_many_flows_are_open_those_go_that_one_process_lets_go(tmp_path: Path) -> None:
     path = tmp_path / "made.pcap"
     generate(path, plan("synflood", 20_000, None, 1, 60.0))
-    told = [run(_FLOOD, str(path), jobs) for jobs in ("1", "2", "3")]
+    told = [run(_FLOOD, str(path), jobs, "5000", "1000") for jobs in ("1", "2", "3")]
     assert len(set(told)) == 1
     assert "were let go" in told[0]
+
+
+def test_whichever_share_has_too_many_flows_first_all_is_read_anew(tmp_path: Path) -> None:
+    [path] = rotation(random.Random(7), tmp_path, 12, 1, serial=False, spoilt="")
+    told = {run(_FLOOD, path, jobs, "17", "1") for jobs in ("1", "5", "5", "4")}
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("most", [0, 1, 2, 3])
+def test_where_there_is_no_room_for_processes_fewer_do_it(most: int, tmp_path: Path) -> None:
+    path = tmp_path / "made.pcap"
+    generate(path, plan("synflood", 300_000, None, 1, 60.0))
+    assert run(_NO_ROOM, str(path), "3", "20000", str(most)) == run(_NO_ROOM, str(path), "1", "20000", "0")
 
 
 def test_a_file_that_shrinks_while_it_is_mapped_is_read_anew(tmp_path: Path) -> None:

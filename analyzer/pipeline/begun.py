@@ -110,6 +110,10 @@ class Begun:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process; may be called more than once."""
         self._ahead.close()
         self.source.close()
 

@@ -99,10 +99,13 @@ def analyze(
                 made.series(members)
             return made
 
-        try:
-            return reading(jobs, begun)
-        except AnewError as error:
-            return reading(error.jobs, None)
+        how, first = jobs, begun
+        while True:
+            try:
+                return reading(how, first)
+            except AnewError as error:
+                how, first = error.jobs, None
+            engines.clear()  # and with them all that the reading before had kept
 
     return reported(
         captures,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -119,22 +119,20 @@ class Reading:
     @contextmanager
     def _watching(self, joined: _Joined) -> Iterator[None]:
         """Says so where one of the other processes is killed; where it goes wrong none of them is left."""
-        alive = True
-        try:
-            yield
-            alive = False
-        except KilledError:
-            if joined.begun and joined.begun.lost_its_file():
-                raise AnewError(jobs=1) from None
-            if joined.shares:
-                with suppress(KilledError):
-                    joined.shares.check()
-            what = "a process that read it was killed: by the system for want of memory, or by somebody"
-            hint = "--jobs 1 reads it without other processes."
-            raise UserError("reader-killed", joined.captures[-1].path, what, hint) from None
-        finally:
-            if joined.shares and alive:
-                joined.shares.close()
+        with ExitStack() as left:
+            left.callback(joined.close)
+            try:
+                yield
+            except KilledError:
+                if joined.shares:
+                    with suppress(KilledError):
+                        joined.shares.check()
+                if joined.begun and joined.begun.lost_its_file():
+                    raise AnewError(jobs=1) from None
+                what = "a process that read it was killed: by the system for want of memory, or by somebody"
+                hint = "--jobs 1 reads it without other processes."
+                raise UserError("reader-killed", joined.captures[-1].path, what, hint) from None
+            left.pop_all()
 
     def _ahead(self, index: int, source: Opened, joined: _Joined) -> Begun | None:
         """Have the file read by another process, where that pays."""
@@ -161,8 +159,7 @@ class Reading:
     def _finish(self, joined: _Joined) -> None:
         with self._watching(joined):
             self.found.append((joined.first, joined.finish(partial(self._messages, joined))))
-        if joined.shares:
-            joined.shares.close()
+        joined.close()
         engine = joined.judging
         engine.add_to(self.totals)
         self.services.merge(engine.services)
@@ -245,6 +242,13 @@ class _Joined:
             yield portion.taken
         if begun:
             self.seam, engine.front = begun.seam, begun.front
+
+    def close(self) -> None:
+        """End the other processes; may be called more than once."""
+        if self.shares:
+            self.shares.close()
+        if self.begun:
+            self.begun.close()
 
     @property
     def judging(self) -> Engine | Shares:

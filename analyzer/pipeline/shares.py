@@ -20,7 +20,7 @@ from analyzer.flows.legs import ELSEWHERE, ToldLegs, Twins
 from analyzer.model.finding import FlowResult
 from analyzer.model.report import Totals
 from analyzer.model.summary import LegRows, Summary
-from analyzer.parallel import Beside, received, send
+from analyzer.parallel import Beside, KilledError, received, send
 from analyzer.pipeline.begun import AnewError, Begun
 from analyzer.pipeline.engine import Engine, ReadMessages
 from analyzer.pipeline.found import Found
@@ -91,9 +91,18 @@ class Shares:
         self.check()
 
     def check(self) -> None:
-        """Raise what another process has raised by now."""
+        """Raise what another process has raised by now; KilledError where they only say that one is gone.
+
+        Where one of them ends, so does the process that reads, and then all the others.
+        """
+        gone: KilledError | None = None
         for other in self._others:
-            other.check()
+            try:
+                other.check()
+            except KilledError as error:
+                gone = error
+        if gone:
+            raise gone
 
     def finish(self, read: ReadMessages) -> list[FlowResult]:
         """As of Engine."""
