@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
 from typing import Any
 
@@ -72,9 +72,15 @@ def _said(task: Task, error: BaseException) -> UserError:
 
 
 def _do(place: str, task: Task) -> Any:
-    """What a worker runs."""
+    """What a worker runs.
+
+    Polars takes Ctrl-C for itself, although a worker ignores it: the task is done again, until who started
+    the worker ends it.
+    """
     use_without_scapy("a worker")
-    return perform(Store(place), _job(place), task)
+    while True:
+        with suppress(KeyboardInterrupt):
+            return perform(Store(place), _job(place), task)
 
 
 @lru_cache(maxsize=1)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import itemgetter
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from analyzer.flows.legs import ToldLegs
+from analyzer.logs.open import LogSource
 from analyzer.matching.load import load_rules, rules_folder
 from analyzer.matching.match import Matcher
+from analyzer.model.application import Dissection
 from analyzer.model.blocks import MAX_FRAMES
 from analyzer.model.capture import Capture
 from analyzer.model.filter import EVERYTHING, Filter
@@ -28,10 +30,6 @@ from analyzer.verdicts.choose import choose
 from analyzer.verdicts.incidents import incidents
 from analyzer.verdicts.services import Services
 from analyzer.verdicts.twice import Twice
-
-if TYPE_CHECKING:
-    from analyzer.logs.open import LogSource
-    from analyzer.model.application import Dissection
 
 
 def analyze(
