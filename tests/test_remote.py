@@ -164,7 +164,7 @@ def test_what_came_before_a_failure_is_kept(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert re.search(rf"{url}/a.pcap: byte \d+: reading stopped: ", done.stderr)
     (capture,) = json.loads(done.stdout)["captures"]
-    assert 35_000 < capture["packets"] < 40_000
+    assert 20_000 < capture["packets"] < 40_000  # of the last request, what had come when it failed
 
 
 @pytest.mark.parametrize(
