@@ -88,7 +88,7 @@ class FindsTwins:
         order = np.lexsort([every["number"], every["hash"]])
         every = take(every, order)
         near = _near(every)
-        head = np.maximum.accumulate(np.where(near, 0, np.arange(len(every))))
+        head = _heads(near)
         for name in ("first", "first_key"):
             every[name] = every[name][head]
         fresh = near & (order >= len(self._recent))
@@ -99,7 +99,7 @@ class FindsTwins:
 
     def _noted(self, columns: PacketColumns, keys: NDArray[np.uint64]) -> Records:
         """The SYNs among the rows that may be one packet with one before them, or with one that follows."""
-        rows = _syns(columns, np.zeros(0, np.int64))
+        rows = _syns(columns)
         hashes = _hashes(columns, rows)
         chosen = _is_twice(np.concatenate([self._recent["hash"], hashes]))[len(self._recent) :]
         clock = np.maximum(columns.clock[rows], self._clock)
@@ -191,7 +191,7 @@ def syns(columns: PacketColumns, keys: NDArray[np.uint64], begin: int) -> Record
 
     ``keys`` uint64 (n,) are those of the rows. Others cannot be: nothing passes a NAT more slowly.
     """
-    rows = _syns(columns, np.zeros(0, np.int64))
+    rows = _syns(columns)
     hashes = _hashes(columns, rows)
     chosen = _is_twice(hashes)
     clock = columns.clock[rows]
@@ -208,17 +208,18 @@ def twins(every: Records) -> list[Twin]:
     """Of SYN rows, those that another flow showed first."""
     every = take(every, np.lexsort([every["number"], every["hash"]]))
     near = _near(every)
-    head = np.maximum.accumulate(np.where(near, 0, np.arange(len(every))))
+    head = _heads(near)
     first = take(every, head)
     at = np.flatnonzero(near & (first["key"] != every["key"]))
     columns = (every["number"], every["key"], first["number"], first["key"])
     return list(zip(*(column[at].tolist() for column in columns), strict=True))
 
 
-def _syns(columns: PacketColumns, handed: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The rows that are a SYN by which a packet can be told: int64 (k,)."""
+def _syns(columns: PacketColumns, handed: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+    """The rows that are a SYN by which a packet can be told, but those that were handed over: int64 (k,)."""
     syn = (columns.flags & (Flag.SYN | Flag.ACK)) == Flag.SYN
-    syn[handed] = False
+    if handed is not None:
+        syn[handed] = False
     telling = (columns.seq != 0) & (columns.has_ts | (columns.ip_id != 0))  # made packets often have 0
     return np.flatnonzero(syn & ~columns.is_icmp & telling)
 
@@ -241,7 +242,7 @@ class Legs:
             order = np.lexsort([every["number"], every["hash"]])
             every = take(every, order)
             near = _near(every)
-            head = np.maximum.accumulate(np.where(near, 0, np.arange(len(every))))
+            head = _heads(near)
             for name in _FIRST:
                 every[name][:, 0] = every[name][head, 0]
             at = np.flatnonzero(
@@ -309,6 +310,11 @@ def _near(every: Records) -> NDArray[np.bool_]:
     for name in ("clock", "time"):
         near[1:] &= np.abs(every[name][1:] - every[name][:-1]) < LEG_NS
     return near
+
+
+def _heads(near: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Of rows as of ``_near``, the first one of those that are the same SYN: int64 (n,)."""
+    return np.maximum.accumulate(np.where(near, 0, np.arange(len(near))))
 
 
 def _legs(rows: Records) -> LegRows:
