@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 
 import click
@@ -19,3 +20,11 @@ def complain(message: object) -> None:
 def drop_output() -> None:
     """Nobody reads stdout any more; Python would complain once more when it closes it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def columns() -> int:
+    """Columns of the terminal that stderr is; what stdout is, is another matter."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError):  # it is none, or was replaced
+        return shutil.get_terminal_size().columns

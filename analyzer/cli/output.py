@@ -106,6 +106,25 @@ def opened(targets: Sequence[Target], inputs: Sequence[str] = ()) -> Iterator[Ou
         yield Outputs([(target.known, _open(target, inputs, files)) for target in targets])
 
 
+@contextmanager
+def new_folders(places: Sequence[tuple[str, str]]) -> Iterator[None]:
+    """Make directories: beside each the option that names it. Those that stay empty are removed again.
+
+    Raises UserError, before any work is done, where one cannot be made or written, or holds something.
+    """
+    from analyzer.reports.new_folder import NewFolder
+
+    with ExitStack() as undo:
+        made: dict[str, str] = {}
+        for where, path in places:
+            place = os.path.realpath(path)
+            if place in made:
+                raise UserError("two-outputs", f"{made[place]} {where}", "each needs a directory of its own")
+            made[place] = where
+            undo.callback(NewFolder(Path(path), where).give_up)
+        yield
+
+
 def _refuse_double(targets: Sequence[Target]) -> None:
     seen: dict[str, str] = {}
     for target in targets:
