@@ -41,7 +41,9 @@ if TYPE_CHECKING:
 
 
 @click.command("analyze", context_settings={"max_content_width": 80})
-@click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...", type=click.Path(path_type=str))
+@click.argument(
+    "captures", nargs=-1, required=True, metavar="CAPTURE...", type=click.Path(readable=False, path_type=str)
+)
 @output_option(FORMATS | COPIES | FOLDERS)
 @filter_options
 @host_options

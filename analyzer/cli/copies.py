@@ -14,8 +14,7 @@ import click
 from analyzer.cli.messages import complain
 from analyzer.cli.output import Outputs, Target, refuse_url
 from analyzer.cli.progress import Progress
-from analyzer.errors import UserError
-from analyzer.reports.new_folder import unwritable
+from analyzer.errors import UserError, unwritable
 
 if TYPE_CHECKING:
     from analyzer.model.picture import Picture

@@ -22,6 +22,14 @@ def drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def in_one_place() -> bool:
+    """Whether stdout and stderr are one terminal, or one file: what is in both is read twice."""
+    try:
+        return os.path.sameopenfile(sys.stdout.fileno(), sys.stderr.fileno())
+    except (OSError, ValueError):  # one of them was replaced
+        return False
+
+
 def columns() -> int:
     """Columns of the terminal that stderr is; what stdout is, is another matter."""
     try:

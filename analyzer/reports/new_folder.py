@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from analyzer.errors import UserError
+from analyzer.errors import UserError, unwritable
 
 
 class NewFolder:
@@ -36,8 +36,3 @@ class NewFolder:
         with suppress(OSError):
             for folder in self._made:
                 folder.rmdir()
-
-
-def unwritable(where: str, error: OSError) -> UserError:
-    """What is said where something cannot be written."""
-    return UserError("unwritable", where, f"cannot be written: {error.strerror or error}")

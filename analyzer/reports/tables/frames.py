@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analyzer import __version__
-from analyzer.errors import UserError
-from analyzer.reports.new_folder import NewFolder, unwritable
+from analyzer.errors import UserError, unwritable
+from analyzer.reports.new_folder import NewFolder
 from analyzer.reports.tables.schema import (
     BETWEEN,
     BOOL,
