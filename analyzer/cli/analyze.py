@@ -21,6 +21,7 @@ from analyzer.cli.copies import (
 )
 from analyzer.cli.filter_options import filter_options
 from analyzer.cli.host_options import host_options
+from analyzer.cli.memory import keep_freed
 from analyzer.cli.messages import complain
 from analyzer.cli.numbers import Whole
 from analyzer.cli.output import Target, new_folders, opened, output_option
@@ -189,6 +190,7 @@ def _begun(captures: Sequence[str], decoder: str, jobs: int | None, cluster: Clu
     """The only capture, if a process of its own pays that reads it while the rules are loaded."""
     from analyzer.pipeline.begun import begin
 
+    keep_freed()
     return None if cluster else begin(captures, decoder=decoder, jobs=jobs)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from analyzer.cli.host_options import host_options
+from analyzer.cli.memory import keep_freed
 from analyzer.cli.messages import complain
 from analyzer.cli.numbers import Whole
 from analyzer.cli.output import refuse_url
@@ -72,6 +73,7 @@ def command(
     from analyzer.reports.tables.export import Export
     from analyzer.reports.tables.frames import Folder
 
+    keep_freed()
     form, folder = to
     if form not in ("parquet", "csv"):
         raise UserError("unknown-format", f"--to {form}", "there is no such kind of table", "parquet or csv")

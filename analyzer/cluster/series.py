@@ -26,7 +26,7 @@ from analyzer.flows.keys import flow_keys
 from analyzer.flows.legs import LEG_NS, SYN, twins
 from analyzer.flows.neighbours import Neighbours
 from analyzer.model.capture import Capture
-from analyzer.model.columns import PacketColumns, Undecoded
+from analyzer.model.columns import PacketColumns, Undecoded, after
 from analyzer.model.finding import FlowResult
 from analyzer.model.records import Records
 from analyzer.pipeline.found import Found
@@ -320,7 +320,7 @@ def _group(job: Job, course: _Course, captures: list[Capture]) -> Steps[tuple[Gr
     neighbours = Neighbours()
     for unit in units:
         found.counts.take(unit.mapped.counts)
-        neighbours.add(unit.mapped.neighbours)
+        neighbours.add(after(unit.mapped.neighbours, unit.portion.before, unit.portion.clock))
         if unit.late is not None:
             found.counts.undecoded[Undecoded.LATER_FRAGMENT] -= len(unit.late)
     read = [file for file in files if file.pieces]

@@ -16,6 +16,7 @@ Rows = NDArray[np.void]
 
 _LINKS = {1: (14, 12), 113: (16, 14), 276: (20, 0)}
 """Size of the link's header and where its EtherType stands: Ethernet, Linux cooked v1 and v2."""
+_ETHERNET = _LINKS[1][1]
 _ARP, _IPV6, _VLAN = 0x0806, 0x86DD, 0x8100
 _ARP_HEADER = np.dtype(
     [
@@ -38,7 +39,8 @@ _ND_HEADER = np.dtype(
         ("hops", "u1"),
         ("sender_hi", ">u8"),
         ("sender_lo", ">u8"),
-        ("receiver", "V16"),
+        ("receiver", "u1"),
+        ("receiver_rest", "V15"),
         ("type", "u1"),
         ("code", "u1"),
         ("rest", "V6"),
@@ -48,12 +50,17 @@ _ND_HEADER = np.dtype(
 )
 _ICMPV6, _LAST_HOP = 58, 255
 _SOLICITATION, _ADVERTISEMENT = 135, 136
+_MULTICAST = 0xFF
+"""The first byte of such IPv6 addresses."""
 
 NOBODY = np.zeros(0, NEIGHBOUR)
 
 
-def read(block: FrameBlock, index: NDArray[np.int64]) -> Rows:
-    """What these frames of the block ask and answer, NEIGHBOUR rows in file order; ``index`` int64 (k,)."""
+def read(block: FrameBlock, index: NDArray[np.int64], clock: NDArray[np.int64]) -> Rows:
+    """What these frames of the block ask and answer, NEIGHBOUR rows in file order; ``index`` int64 (k,).
+
+    ``clock`` is the block's, of all its frames: int64 (frames,).
+    """
     if not len(index):
         return NOBODY
     spans = Spans.of(block).take(index)
@@ -64,22 +71,33 @@ def read(block: FrameBlock, index: NDArray[np.int64]) -> Rows:
         for rows in _of_link(block, spans.take(part), *layout)
     ]
     rows = np.concatenate([NOBODY, *found])
-    return rows[np.argsort(rows["frame"], kind="stable")]
+    rows = rows[np.argsort(rows["frame"], kind="stable")]
+    rows["clock"] = clock[rows["frame"] - block.first_number]
+    return rows
 
 
 def _of_link(block: FrameBlock, spans: Spans, size: int, ethertype: int) -> tuple[Rows, Rows]:
+    to_all = _to_all(spans) if ethertype == _ETHERNET else np.ones(len(spans), np.bool_)
     kinds = spans.gather(">u2", ahead=ethertype).astype(np.uint16)
     at = spans.at + size
     tagged = kinds == _VLAN
     kinds = np.where(tagged, gather(spans.buffer, ">u2", at + 2).astype(np.uint16), kinds)
     spans = spans.moved(at + 4 * tagged)
-    arp = spans.take(np.flatnonzero(kinds == _ARP))
-    discovery = spans.take(np.flatnonzero(kinds == _IPV6))
-    return _arp(block, arp), _discovery(block, discovery)
+    arp, discovery = np.flatnonzero(kinds == _ARP), np.flatnonzero(kinds == _IPV6)
+    return _arp(block, spans.take(arp), to_all[arp]), _discovery(block, spans.take(discovery))
 
 
-def _arp(block: FrameBlock, spans: Spans) -> Rows:
-    """Requests, but those that announce or probe an own address (RFC 5227); and replies."""
+def _to_all(spans: Spans) -> NDArray[np.bool_]:
+    """Whether the Ethernet address of the receiver is that of a group."""
+    first: NDArray[np.uint8] = spans.gather("u1").astype(np.uint8)
+    return (first & 1).astype(np.bool_)
+
+
+def _arp(block: FrameBlock, spans: Spans, to_all: NDArray[np.bool_]) -> Rows:
+    """Requests, but those that announce or probe an own address (RFC 5227); and replies.
+
+    A request to one host asks whether that is still there: what is to be sent does not wait for it.
+    """
     header = spans.gather(_ARP_HEADER)
     plain = ~spans.lack(_ARP_HEADER.itemsize)
     plain &= (header["protocol"] == _IPV4_OVER_6_BYTES[0]) & (header["sizes"] == _IPV4_OVER_6_BYTES[1])
@@ -88,16 +106,17 @@ def _arp(block: FrameBlock, spans: Spans) -> Rows:
     rows = _rows(block, spans, 4, asks)
     rows["asker_lo"] = np.where(asks, header["sender"], 0)
     rows["target_lo"] = np.where(asks, header["target"], header["sender"])
-    kept: Rows = rows[plain & ((asks & foreign) | (header["operation"] == _REPLY))]
+    kept: Rows = rows[plain & ((asks & foreign & to_all) | (header["operation"] == _REPLY))]
     return kept
 
 
 def _discovery(block: FrameBlock, spans: Spans) -> Rows:
-    """Solicitations, but those that look for a double of an own address; and advertisements."""
+    """Solicitations to all, but those that look for a double of an own address; and advertisements."""
     header = spans.gather(_ND_HEADER)
     plain = ~spans.lack(_ND_HEADER.itemsize) & (header["next"] == _ICMPV6) & (header["hops"] == _LAST_HOP)
     asks = header["type"] == _SOLICITATION
     foreign = (header["sender_hi"] != 0) | (header["sender_lo"] != 0)
+    foreign &= header["receiver"] == _MULTICAST
     rows = _rows(block, spans, 6, asks)
     for half in ("hi", "lo"):
         rows[f"asker_{half}"] = np.where(asks, header[f"sender_{half}"], 0)
@@ -109,7 +128,6 @@ def _discovery(block: FrameBlock, spans: Spans) -> Rows:
 def _rows(block: FrameBlock, spans: Spans, version: int, asks: NDArray[np.bool_]) -> Rows:
     rows = np.zeros(len(spans), NEIGHBOUR)
     rows["frame"] = spans.index + block.first_number
-    rows["time"] = block.times[spans.index]
     rows["version"] = version
     rows["asks"] = asks
     return rows

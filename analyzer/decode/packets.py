@@ -113,7 +113,7 @@ def _columns(
         clock_end=int(running[-1]) if len(running) else 0,
         undecoded=rejects.counts(),
         shortened=shortened,
-        neighbours=neighbours.read(block, rejects.index_of(Undecoded.OTHER_PROTOCOL)),
+        neighbours=neighbours.read(block, rejects.index_of(Undecoded.OTHER_PROTOCOL), running),
         number=index + block.first_number,
         time=time,
         clock=clock,

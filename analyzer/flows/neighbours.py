@@ -2,77 +2,159 @@
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from ipaddress import ip_address
 
 from analyzer.data import load
 from analyzer.model.flow import address_text
+from analyzer.model.neighbour import Asked
 from analyzer.model.records import Records
+from analyzer.model.times import utc
 
 _KEPT = 4096
 """Pairs of who asks and for whom, at most: a scan of a network asks for every address in it."""
+_KEPT_QUESTIONS = 1 << 18
+"""Questions that are kept of all of them together."""
 _TOLD = 3
 _RULES = load("profiles/linux")["neighbour"]
 _TRIES: int = _RULES["tries"]
-_APART_NS = round(_RULES["interval_s"] * 2.5 * 10**9)
-"""What comes later is another attempt."""
+_STEP_NS = round(_RULES["interval_s"] * 10**9)
+_APART_NS, _COPY_NS = _STEP_NS * 3 // 2, _STEP_NS // 2
+"""What comes later is another attempt; what comes sooner is no other try, but a copy, or somebody else's."""
 
 Address = tuple[int, int, int]
 """IP version and both halves."""
 
 
 @dataclass(slots=True)
-class _Asked:
-    """Questions in a row of one host for another; ``most`` in any row so far. Times in nanoseconds."""
+class _Questions:
+    """What one host asked of another: times (nanoseconds, the capture's clock) and frames, and where the
+    attempt that goes on begins. Attempts that are over stay only where they failed."""
 
-    count: int = 0
-    last: int = 0
-    most: int = 0
+    times: array[int] = field(default_factory=lambda: array("q"))
+    frames: array[int] = field(default_factory=lambda: array("q"))
+    begin: int = 0
+
+    def cut(self, length: int) -> int:
+        """Keep so many; how many are gone."""
+        gone = len(self.times) - length
+        del self.times[length:], self.frames[length:]
+        self.begin = length
+        return gone
+
+    def end(self, answered: int | None) -> int:
+        """The attempt is over, by an answer at that time or not; how many questions are forgotten."""
+        count = len(self.times) - self.begin
+        if answered is not None and count and answered - self.times[-1] < _STEP_NS:
+            count = (count - 1) // _TRIES * _TRIES  # the last tries were not in vain
+        return self.cut(self.begin + (count if count >= _TRIES else 0))
 
 
 class Neighbours:
-    """Counts the questions that nobody answered, over all blocks of a capture."""
+    """Knows the questions that nobody answered, over all blocks of a capture."""
 
     def __init__(self) -> None:
-        self._asked: dict[Address, dict[Address, _Asked]] = {}
-        self._pairs = 0
+        self._by_target: dict[Address, dict[Address, _Questions]] = {}
+        self._by_asker: dict[Address, dict[Address, _Questions]] = {}
+        self._pairs = self._questions = 0
+        self._swept = 0
 
     def add(self, rows: Records) -> None:
         """The next ones, NEIGHBOUR rows (k,)."""
-        for _, time, version, asks, asker_hi, asker_lo, target_hi, target_lo in rows.tolist():
+        for frame, clock, version, asks, asker_hi, asker_lo, target_hi, target_lo in rows.tolist():
             target = (version, target_hi, target_lo)
             if asks:
-                self._asks((version, asker_hi, asker_lo), target, time)
+                asker = (version, asker_hi, asker_lo)
+                self._answers(asker, clock)  # who asks is there
+                self._asks(asker, target, clock, frame)
             else:
-                for asked in self._asked.get(target, {}).values():
-                    asked.count = 0
+                self._answers(target, clock)
 
-    def _asks(self, asker: Address, target: Address, time: int) -> None:
-        askers = self._asked.setdefault(target, {})
-        if asker not in askers:
-            if self._pairs >= _KEPT:
+    def in_vain(self, asker: str, since: int, until: int) -> list[Asked]:
+        """Whom that address asked in vain between these times, both left out, as often as the kernel does.
+
+        Nothing later on the capture's clock counts, although it may be known.
+        """
+        address = ip_address(asker)
+        key = (address.version, int(address) >> 64, int(address) & (1 << 64) - 1)
+        found = []
+        for target, questions in self._by_asker.get(key, {}).items():
+            part = slice(bisect_right(questions.times, since), bisect_left(questions.times, until))
+            if part.stop - part.start >= _TRIES:
+                times, frames = questions.times[part], questions.frames[part]
+                found.append(Asked(address_text(*target), tuple(times), tuple(frames)))
+        return found
+
+    def _answers(self, target: Address, clock: int) -> None:
+        for asker, questions in list(self._by_target.get(target, {}).items()):
+            self._questions -= questions.end(clock)
+            if not questions.times:
+                self._forget(asker, target)
+
+    def _asks(self, asker: Address, target: Address, clock: int, frame: int) -> None:
+        questions = self._by_asker.get(asker, {}).get(target) or self._new(asker, target, clock)
+        if questions is None or self._questions >= _KEPT_QUESTIONS:
+            return
+        if questions.times and len(questions.times) > questions.begin:
+            apart = clock - questions.times[-1]
+            if apart < _COPY_NS:
                 return
-            self._pairs += 1
-            askers[asker] = _Asked()
-        asked = askers[asker]
-        asked.count = asked.count + 1 if time - asked.last <= _APART_NS else 1
-        asked.last = time
-        asked.most = max(asked.most, asked.count)
+            if apart > _APART_NS:
+                self._questions -= questions.end(None)
+        questions.times.append(clock)
+        questions.frames.append(frame)
+        self._questions += 1
+
+    def _new(self, asker: Address, target: Address, clock: int) -> _Questions | None:
+        if self._pairs >= _KEPT and not self._sweep(clock):
+            return None
+        self._pairs += 1
+        questions = _Questions()
+        self._by_target.setdefault(target, {})[asker] = questions
+        self._by_asker.setdefault(asker, {})[target] = questions
+        return questions
+
+    def _sweep(self, clock: int) -> bool:
+        """Forget who asked too seldom to have failed; whether there is room then."""
+        if clock - self._swept >= _APART_NS:
+            self._swept = clock
+            for target, askers in list(self._by_target.items()):
+                for asker, questions in list(askers.items()):
+                    if clock - questions.times[-1] > _APART_NS:
+                        self._questions -= questions.end(None)
+                        if not questions.times:
+                            self._forget(asker, target)
+        return self._pairs < _KEPT
+
+    def _forget(self, asker: Address, target: Address) -> None:
+        self._pairs -= 1
+        for table, key, other in ((self._by_target, target, asker), (self._by_asker, asker, target)):
+            del table[key][other]
+            if not table[key]:
+                del table[key]
 
     def problems(self) -> Iterator[str]:
         """Whom nobody could reach, as sentences."""
         silent = [
-            (target, asker, asked.most)
-            for target, askers in self._asked.items()
-            for asker, asked in askers.items()
-            if asked.most >= _TRIES
+            (target, asker, questions)
+            for target, askers in self._by_target.items()
+            for asker, questions in askers.items()
+            if len(questions.times) >= _TRIES
         ]
-        for target, asker, most in silent[:_TOLD]:
-            what = "ARP" if target[0] == 4 else "neighbour discovery"
-            yield (
-                f"{address_text(*target)} did not answer {what}, which {address_text(*asker)} tried {most} "
-                f"times in a row: a connect() from there to it, or through it as a router, fails with "
-                f"{_RULES['errno']} on Linux, before or after a SYN"
-            )
+        for target, asker, questions in silent[:_TOLD]:
+            yield _sentence(address_text(*target), address_text(*asker), target[0], questions)
         if len(silent) > _TOLD:
             yield f"{len(silent) - _TOLD} more addresses did not answer ARP or neighbour discovery either"
+
+
+def _sentence(target: str, asker: str, version: int, questions: _Questions) -> str:
+    what = "ARP" if version == 4 else "neighbour discovery"
+    return (
+        f"{target} did not answer {what}: {asker} asked {len(questions.times)} times, a second apart, from "
+        f"{utc(questions.times[0])} on. If {asker} runs Linux, a program there that called connect() to "
+        f"{target}, or to a host behind it, got {_RULES['errno']} ({_RULES['says']}) {_RULES['gives_up_s']} "
+        "s after the first question, whether or not the capture holds a SYN"
+    )

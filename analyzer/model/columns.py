@@ -74,7 +74,7 @@ class Undecoded(IntEnum):
 NEIGHBOUR = np.dtype(
     [
         ("frame", "i8"),
-        ("time", "i8"),
+        ("clock", "i8"),
         ("version", "u1"),
         ("asks", "?"),
         ("asker_hi", "u8"),
@@ -83,8 +83,8 @@ NEIGHBOUR = np.dtype(
         ("target_lo", "u8"),
     ]
 )
-"""ARP or neighbour discovery: ``asker`` asks for ``target``, or ``target`` answers (``asker`` is 0). The
-frame's number, nanoseconds, addresses as in PacketColumns."""
+"""ARP or neighbour discovery: ``asker`` asks all for ``target``, or ``target`` answers (``asker`` is 0).
+The frame's number, clock (nanoseconds) and addresses as in PacketColumns."""
 
 
 def _nobody() -> NDArray[np.void]:
@@ -164,15 +164,25 @@ class PacketColumns:
         columns["clock"] = columns["time"] if self.clock is self.time else self.clock.take(index)
         return replace(self, **columns)
 
+    def part(self, begin: int, end: int) -> PacketColumns:
+        """The rows from one place to another, nothing copied."""
+        columns: dict[str, Any] = {
+            name: getattr(self, name)[begin:end] for name in ROW_FIELDS if name != "clock"
+        }
+        columns["clock"] = columns["time"] if self.clock is self.time else self.clock[begin:end]
+        return replace(self, **columns)
+
     def halves(self) -> tuple[PacketColumns, PacketColumns]:
-        """The rows, two at least, as of two blocks; what is counted of all frames is told by the second."""
+        """The rows, two at least, as of two blocks; what is counted of all frames is told by the second.
+
+        Who asks for whom is told by the first, as it may matter to its rows.
+        """
         half = len(self) // 2
-        first, second = self.take(np.arange(half)), self.take(np.arange(half, len(self)))
+        first, second = self.part(0, half), self.part(half, len(self))
         nothing = np.zeros_like(self.undecoded)
         clock = int(first.clock[-1])
-        return replace(
-            first, packets=0, clock_end=clock, undecoded=nothing, shortened=0, neighbours=_nobody()
-        ), second
+        first = replace(first, packets=0, clock_end=clock, undecoded=nothing, shortened=0)
+        return first, replace(second, neighbours=_nobody())
 
 
 ROW_FIELDS = tuple(
@@ -218,10 +228,25 @@ def joined(parts: Sequence[PacketColumns]) -> PacketColumns:
         clock_end=max(part.clock_end for part in parts),
         undecoded=np.sum([part.undecoded for part in parts], axis=0),
         shortened=sum(part.shortened for part in parts),
-        neighbours=np.concatenate([part.neighbours for part in parts]),
+        neighbours=_joined_neighbours(parts),
         clock=_joined_clock(parts, columns["time"]),
         **columns,
     )
+
+
+def _joined_neighbours(parts: Sequence[PacketColumns]) -> NDArray[np.void]:
+    ends = np.maximum.accumulate([0, *(part.clock_end for part in parts)]).tolist()
+    return np.concatenate([after(part.neighbours, 0, end) for part, end in zip(parts, ends, strict=False)])
+
+
+def after(neighbours: NDArray[np.void], frames: int, clock: int) -> NDArray[np.void]:
+    """NEIGHBOUR rows (k,), where so many frames and that clock stand before those they were decoded with."""
+    if not len(neighbours):
+        return neighbours
+    moved = neighbours.copy()
+    moved["frame"] += frames
+    moved["clock"] = np.maximum(moved["clock"], clock)
+    return moved
 
 
 def _joined_clock(parts: Sequence[PacketColumns], times: NDArray[np.int64]) -> NDArray[np.int64]:

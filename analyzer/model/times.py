@@ -1,6 +1,8 @@
-"""Lengths of time, and how often something was, as people read them."""
+"""Moments, lengths of time, and how often something was, as people read them."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
 
 
 def duration(time: int) -> str:
@@ -19,3 +21,8 @@ def duration(time: int) -> str:
 def times(number: int) -> str:
     """``once``, ``twice``, ``3 times``."""
     return {1: "once", 2: "twice"}.get(number, f"{number:,} times")
+
+
+def utc(time: int) -> str:
+    """Nanoseconds since the epoch as date and time of day."""
+    return datetime.fromtimestamp(time // 10**9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -22,6 +22,7 @@ from analyzer.flows.values import flow_of
 from analyzer.matching.match import Matcher
 from analyzer.messages import Weighed, depends_on_payload, weigh
 from analyzer.model.blocks import FrameBlock, Source
+from analyzer.model.columns import after
 from analyzer.model.event import Doubt, Event, Withdrawn
 from analyzer.model.finding import Finding, FlowResult, LadderLine, News
 from analyzer.model.flow import CLIENT, MAX_FLOWS, SERVER, Flow, FlowEnd, Kind
@@ -176,7 +177,7 @@ class Engine:
         counts.packets += ordered.rows.packets
         counts.undecoded += ordered.rows.undecoded
         counts.shortened += ordered.rows.shortened
-        self._neighbours.add(ordered.rows.neighbours)
+        self._neighbours.add(after(ordered.rows.neighbours, 0, self._tracker.clock))
         tracked = self._tracker.follow(ordered)
         for flow in tracked.flows:
             self._watch(flow)

@@ -61,7 +61,35 @@ def test_who_answers_is_not_told_of(scenario: str) -> None:
 @pytest.mark.parametrize("max_frames", [1, 2, 1000])
 def test_three_questions_in_a_row_are_a_failure(max_frames: int, tmp_path: Path) -> None:
     [problem] = told(questions(), tmp_path, max_frames)
-    assert "10.9.0.254 did not answer ARP, which 10.9.0.1 tried 3 times in a row" in problem
+    assert "10.9.0.254 did not answer ARP: 10.9.0.1 asked 3 times" in problem
+
+
+def test_what_a_program_got_is_said(tmp_path: Path) -> None:
+    [problem] = told(questions(), tmp_path)
+    assert "2026-11-28 15:12:51 UTC" in problem
+    assert "got EHOSTUNREACH (No route to host) 3.1 s after the first question" in problem
+
+
+def test_copies_of_one_question_are_no_further_ones(tmp_path: Path) -> None:
+    first, _, _ = questions()
+    assert told([first, later(first, 0.0001), later(first, 0.0002)], tmp_path) == []
+
+
+def test_a_question_to_one_host_alone_asks_whether_it_is_still_there(tmp_path: Path) -> None:
+    alone = [f._replace(data=b"\x02\0\0\0\0\x77" + f.data[6:]) for f in questions()]
+    assert told(alone, tmp_path) == []
+
+
+def test_an_answer_to_the_last_question_is_in_time(tmp_path: Path) -> None:
+    every = questions()
+    assert told([*every, answer_to(every[-1])], tmp_path) == []
+
+
+def test_who_asks_is_there_itself(tmp_path: Path) -> None:
+    first, second, third = questions()
+    body = second.data
+    back = body[:28] + body[38:42] + body[32:38] + body[28:32]
+    assert told([first, second._replace(data=back), third], tmp_path) == []
 
 
 def test_two_questions_are_not(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from analyzer.model.event import Doubt, KeepaliveTimeout, ProbesUnanswered, ProbeView, ZeroWindow
 from analyzer.model.flow import SIDES, Segment, Totals
 from analyzer.model.socket import Step
+from analyzer.model.times import utc
 from analyzer.sockets.machine import ShadowSocket
 from analyzer.sockets.pair import COPY_NS, Pair
 from analyzer.sockets.probes import (
@@ -20,7 +21,6 @@ from analyzer.sockets.probes import (
     window_is_closed,
 )
 from analyzer.sockets.retries import SECOND, Run
-from analyzer.sockets.stories.retransmissions import utc
 
 
 class Probes:

@@ -6,12 +6,12 @@ RFC 6298 section 5; Linux tcp_retransmit_timer().
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from analyzer.model.event import Doubt, Event, Retransmission, RetransmissionTimeout, RetryView
 from analyzer.model.flow import SIDES, Kind, Segment
 from analyzer.model.seq import add, distance
 from analyzer.model.socket import Step
+from analyzer.model.times import utc
 from analyzer.sockets.machine import ShadowSocket, what_is_sent
 from analyzer.sockets.pair import COPY_NS, Pair
 from analyzer.sockets.probes import WINDOW
@@ -208,8 +208,3 @@ def _is_told(run: Run) -> bool:
 
 def _run_key(socket: ShadowSocket, run: Run, name: str) -> str:
     return f"{name} {SIDES[socket.side]} {run.what} {run.seq} {run.first_time}"
-
-
-def utc(time: int) -> str:
-    """Nanoseconds since the epoch as date and time of day."""
-    return datetime.fromtimestamp(time // SECOND, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
