@@ -111,7 +111,7 @@ def total(run: CheckRun) -> str:
     """The whole call in a line."""
     unread = sum(capture.report is None for capture in run.captures)
     failed = sum(not capture.passed for capture in run.captures) - unread
-    parts = [f"{failed} failed"] if failed else []
-    parts += [f"{unread} could not be read"] if unread else []
+    parts = [f"{unread} could not be read"] if unread else []
+    parts += [f"{failed} failed"] if failed else []
     told = "all passed" if run.passed else ", ".join(parts)
     return f"{count(len(run.captures), 'capture')} checked: {told}"

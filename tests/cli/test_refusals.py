@@ -60,10 +60,7 @@ def closed(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setattr(os, "scandir", looks)
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [("analyze", "DIR"), ("check", "DIR"), ("check", "ABOVE"), ("live", "--once", "--follow", "DIR")],
-)
+@pytest.mark.parametrize("line", ["analyze DIR", "check DIR", "check ABOVE", "live --once --follow DIR"])
 def test_a_directory_that_may_not_be_read_is_not_missing(
     capsys: Capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
 ) -> None:
