@@ -20,7 +20,9 @@ from analyzer.model.host import Host
 
 
 @click.command("export", context_settings={"max_content_width": 80})
-@click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...", type=click.Path(path_type=str))
+@click.argument(
+    "captures", nargs=-1, required=True, metavar="CAPTURE...", type=click.Path(readable=False, path_type=str)
+)
 @click.option(
     "--to",
     "to",

@@ -49,7 +49,7 @@ rule_dir_option = click.option(
     "folders",
     multiple=True,
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=click.Path(readable=False, path_type=Path),
     help="Load your own rules from here as well; may be given several times.",
 )
 """The first of the options alone, as a command's parameter ``folders``."""
