@@ -20,3 +20,8 @@ class UserError(Exception):
     def __str__(self) -> str:
         message = f"{self.where}: {self.what}" if self.where else self.what
         return f"{message}\nhint: {self.hint}" if self.hint else message
+
+
+def unwritable(where: str, error: OSError) -> UserError:
+    """What is said where something cannot be written; ``where`` is the option or file that names it."""
+    return UserError("unwritable", where, f"cannot be written: {error.strerror or error}")

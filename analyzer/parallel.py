@@ -14,7 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,18 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
 Arrays = Mapping[str, NDArray[Any]]
+
+
+class Item(NamedTuple):
+    """Arrays, (n,) each, that are to be handed over in this order, int64 (n,), or as they are; and the rest.
+
+    The rest is pickled.
+    """
+
+    arrays: Arrays
+    rest: Any
+    order: NDArray[np.int64] | None = None
+
 
 SLOTS = 3
 """Items that are made ahead."""
@@ -56,13 +68,13 @@ def processors() -> int:
 class Ahead:
     """Items that a process of its own makes from now on, some of them before they are asked for.
 
-    ``items`` is not to be used any more. Of each the second value is pickled. The arrays, (n,) each, are
+    ``items`` is not to be used any more. Of each it gives the arrays, in order, and the rest. The arrays are
     valid until the next item is asked for. What the other process raises is raised here; so is KilledError
     where it was killed. ``close`` ends it; so does iterating to the end. With several ``takers`` each item is
     given to all: to this process, and to those that are made of it and call ``taken_by``.
     """
 
-    def __init__(self, items: Iterator[tuple[Arrays, Any]], takers: int = 1) -> None:
+    def __init__(self, items: Iterator[Item], takers: int = 1) -> None:
         self._memory = mmap.mmap(-1, SLOTS * ROOM)
         pairs = [_pipe() for _ in range(takers)]
         self._pipes = [ours for ours, _ in pairs]
@@ -219,7 +231,7 @@ def _work(work: Callable[[Connection], None], theirs: Connection, pipe: Connecti
 
 
 def _make(
-    items: Iterator[tuple[Arrays, Any]],
+    items: Iterator[Item],
     memory: mmap.mmap,
     theirs: Sequence[Connection],
     pipes: Sequence[Connection],
@@ -237,16 +249,16 @@ def _make(
             pipes[0].send((_FAILED, None, None, error))
 
 
-def _hand_over(items: Iterator[tuple[Arrays, Any]], memory: mmap.mmap, pipes: Sequence[Connection]) -> None:
+def _hand_over(items: Iterator[Item], memory: mmap.mmap, pipes: Sequence[Connection]) -> None:
     holders = [0] * SLOTS  # who may still read it, by slot
-    for arrays, rest in items:
+    for arrays, rest, order in items:
         slot = None
         if sum(map(_room, {id(values): values for values in arrays.values()}.values())) <= ROOM:
             while (returned := _returned(pipes, wait_for=0 not in holders)) is not None:
                 holders[returned] -= 1
             slot = holders.index(0)
             holders[slot] = len(pipes)
-        told = arrays if slot is None else _put(memory, slot, arrays)
+        told = _ordered(arrays, order) if slot is None else _put(memory, slot, arrays, order)
         for pipe in pipes:
             pipe.send((_ITEM, slot, told, rest))
     for pipe in reversed(pipes):  # the first taker is the one that ends this process
@@ -277,7 +289,14 @@ def _room(values: NDArray[Any]) -> int:
     return -(-_stored(values).nbytes // _ALIGNED) * _ALIGNED
 
 
-def _put(memory: mmap.mmap, slot: int, arrays: Arrays) -> Layout:
+def _ordered(arrays: Arrays, order: NDArray[np.int64] | None) -> Arrays:
+    if order is None:
+        return arrays
+    taken = {id(values): values.take(order) for values in arrays.values()}  # the same array twice stays one
+    return {name: taken[id(values)] for name, values in arrays.items()}
+
+
+def _put(memory: mmap.mmap, slot: int, arrays: Arrays, order: NDArray[np.int64] | None) -> Layout:
     layout: Layout = []
     free = slot * ROOM
     places: dict[int, int] = {}
@@ -286,7 +305,11 @@ def _put(memory: mmap.mmap, slot: int, arrays: Arrays) -> Layout:
         at = places.setdefault(id(values), free)
         layout.append((name, values.dtype.str, at, len(stored), len(values)))
         if at == free:
-            np.frombuffer(memory, values.dtype, len(stored), at)[:] = stored
+            place = np.frombuffer(memory, values.dtype, len(stored), at)
+            if order is None or stored is not values:
+                place[:] = stored
+            else:
+                values.take(order, out=place, mode="clip")  # which needs no copy of them
             free += _room(values)
     return layout
 

@@ -108,22 +108,29 @@ from analyzer import parallel
 
 def items():
     for number in range(5):
-        yield {"a": np.full(number * 3, number, np.uint16), "b": np.arange(number * 3)}, number
+        arrays = {"a": np.full(number * 3, number, np.uint16), "b": np.arange(number * 3)}
+        yield parallel.Item(arrays, number)
+
+def backwards(count):
+    values = np.arange(count)
+    one = np.ndarray((count,), np.uint8, b"7", strides=(0,))
+    arrays = {"a": values, "b": values.astype(np.uint8), "c": one, "d": values}
+    yield parallel.Item(arrays, count, values[::-1])
 
 def large():
-    yield {"a": np.arange(parallel.ROOM // 8 + 1)}, "large"
+    yield parallel.Item({"a": np.arange(parallel.ROOM // 8 + 1)}, "large")
 
 def broken():
-    yield {}, 1
+    yield parallel.Item({}, 1)
     raise ValueError("broken")
 
 def killed():
-    yield {}, 1
+    yield parallel.Item({}, 1)
     os.kill(os.getpid(), signal.SIGKILL)
 
 def endless():
     while True:
-        yield {}, os.getpid()
+        yield parallel.Item({}, os.getpid())
 """
 
 
@@ -219,6 +226,18 @@ for arrays, number in parallel.Ahead(items()):
     print(number)
 """
     assert run(_ITEMS + code).split() == ["0", "1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 1000, "parallel.ROOM // 8 + 1"])
+def test_arrays_arrive_in_the_order_that_is_asked_for(count: int | str) -> None:
+    code = f"""
+for arrays, number in parallel.Ahead(backwards({count})):
+    assert (arrays["a"] == np.arange(number)[::-1]).all() and arrays["a"].dtype == np.int64
+    assert (arrays["b"] == arrays["a"].astype(np.uint8)).all() and arrays["b"].dtype == np.uint8
+    assert arrays["c"].tobytes() == b"7" * number and arrays["d"] is arrays["a"]
+    print(number == {count})
+"""
+    assert run(_ITEMS + code).split() == ["True"]
 
 
 def test_an_item_that_the_shared_memory_cannot_hold_arrives_too() -> None:

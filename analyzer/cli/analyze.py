@@ -21,12 +21,13 @@ from analyzer.cli.copies import (
 )
 from analyzer.cli.filter_options import filter_options
 from analyzer.cli.host_options import host_options
+from analyzer.cli.memory import keep_freed
 from analyzer.cli.messages import complain
 from analyzer.cli.numbers import Whole
-from analyzer.cli.output import Target, opened, output_option
+from analyzer.cli.output import Target, new_folders, opened, output_option
 from analyzer.cli.progress import Progress
 from analyzer.cli.rule_options import RuleOptions, rule_options
-from analyzer.cli.tables import apart, write_folders
+from analyzer.cli.tables import apart, place, write_folders
 from analyzer.errors import UserError
 from analyzer.model.filter import Filter
 from analyzer.model.flow import MAX_FLOWS
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
 
 
 @click.command("analyze", context_settings={"max_content_width": 80})
-@click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...", type=click.Path(path_type=str))
+@click.argument(
+    "captures", nargs=-1, required=True, metavar="CAPTURE...", type=click.Path(readable=False, path_type=str)
+)
 @output_option(FORMATS | COPIES | FOLDERS)
 @filter_options
 @host_options
@@ -152,6 +155,8 @@ def command(
     with (
         _begun(captures, read_by, jobs, cluster) or nullcontext() as first,
         opened(outputs, captures) as reports,
+        new_folders(_places(folders, carve)),
+        Progress() as progress,
     ):
         rules = chosen.load()
         only = replace(only, rules=rules.names)
@@ -166,11 +171,14 @@ def command(
         if cluster:
             report = analyzed(cluster, captures, hosts=hosts, **common)
         else:
-            report = _here(captures, hosts, jobs=jobs, decoder=read_by, begun=first, **common)
-        shown = draw(report) if any("pictures" in target.known.options for target in outputs) else {}
+            common |= {"jobs": jobs, "decoder": read_by, "begun": first, "progress": progress.show}
+            report = _here(captures, hosts, **common)
+        has_pictures = any("pictures" in target.known.options for target in outputs)
+        shown = draw(report, progress) if has_pictures else {}
+        progress.end()
         reports.write(report, group=group, pictures=shown, rules=rules.rules)
-        write_copies(reports, report)
-        write_carved(carve, report, key)
+        write_copies(reports, report, progress)
+        write_carved(carve, report, key, progress)
         write_folders(folders, report)
     damaged = [capture.damage for capture in report.captures if capture.damage]
     for damage in damaged:
@@ -182,6 +190,7 @@ def _begun(captures: Sequence[str], decoder: str, jobs: int | None, cluster: Clu
     """The only capture, if a process of its own pays that reads it while the rules are loaded."""
     from analyzer.pipeline.begun import begin
 
+    keep_freed()
     return None if cluster else begin(captures, decoder=decoder, jobs=jobs)
 
 
@@ -189,5 +198,10 @@ def _here(captures: Sequence[str], hosts: tuple[Host, Host], **options: Any) -> 
     """The report, made by this process. Raises UserError."""
     from analyzer.pipeline.files import analyze
 
-    with Progress() as progress:
-        return analyze(*captures, client=hosts[0], server=hosts[1], progress=progress.show, **options)
+    return analyze(*captures, client=hosts[0], server=hosts[1], **options)
+
+
+def _places(folders: Sequence[Target], carve: str | None) -> list[tuple[str, str]]:
+    """The directories that are to be written, each beside the option that names it."""
+    places = [(place(target), target.path) for target in folders]
+    return [*places, (f"--carve {carve}", carve)] if carve is not None else places

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from analyzer.cli.host_options import host_options
-from analyzer.cli.messages import complain
-from analyzer.cli.output import Target, opened, output_option
+from analyzer.cli.messages import complain, in_one_place
+from analyzer.cli.output import Target, opened, output_option, refuse_url, replaced
+from analyzer.cli.progress import Progress
+from analyzer.cli.refusals import refuse_what_is_no_file
 from analyzer.cli.rule_options import RuleOptions, rule_options
 from analyzer.errors import UserError
 from analyzer.model.filter import EVERYTHING, Filter
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from analyzer.model.checked import Checked, CheckRun
     from analyzer.model.report import Report
     from analyzer.model.rule import Rule
+    from analyzer.pipeline.again import Progress as Show
 
 EXIT_FINDINGS = 1
 """Something counts: a problem, or an expectation that was not met."""
@@ -41,7 +45,13 @@ _FOLDER = "expect.yaml"
 
 
 @click.command("check", context_settings={"max_content_width": 80})
-@click.argument("captures", nargs=-1, required=True, metavar="CAPTURE|DIR...", type=click.Path(path_type=str))
+@click.argument(
+    "captures",
+    nargs=-1,
+    required=True,
+    metavar="CAPTURE|DIR...",
+    type=click.Path(readable=False, path_type=str),
+)
 @output_option(CHECK_FORMATS)
 @host_options
 @rule_options
@@ -86,20 +96,30 @@ def command(
       errnoscope check captures/ -o text -o junit=report.xml
       errnoscope check trace.pcap --update
     """
-    _refuse_what_is_no_file(options)
+    _refuse_missing_files(options)
+    _refuse_together(options)
     paths = find_captures(captures)
+    if options["update"]:
+        _refuse_unwritable_places(paths)
     loaded = chosen.load()
     rules, only = loaded.rules, Filter(rules=loaded.names)
     judge = _judge(rules, options)
-    with opened(outputs, paths) as reports:
-        run = check(paths, rules, judge, _expectations(rules, options["expect"]), only=only, hosts=hosts)
+    written = options["write_baseline"]
+    with (
+        opened(outputs, paths) as reports,
+        replaced(f"--write-baseline {written}", Path(written)) if written else nullcontext() as baseline,
+    ):
+        expected = _expectations(rules, options["expect"])
+        with Progress() as progress:
+            run = check(paths, rules, judge, expected, only=only, hosts=hosts, progress=progress.show)
         if options["update"]:
             run = _updated(run, rules, judge)
-        if options["write_baseline"]:
-            run = _with_baseline(run, judge, options["write_baseline"])
+        if baseline:
+            run = _with_baseline(run, judge, written, baseline)
         reports.write(run)
+    is_said = in_one_place() and any(t.format == "text" and not t.path for t in outputs)
     for capture in run.captures:
-        if capture.error:
+        if capture.error and not is_said:
             complain(capture.error)
     return 2 if run.unreadable else 0 if run.passed else EXIT_FINDINGS
 
@@ -112,24 +132,47 @@ _INPUTS = {
 """Options that name a file to be read, and where one is to be had."""
 
 
-def _refuse_what_is_no_file(options: Mapping[str, Any]) -> None:
+def _refuse_missing_files(options: Mapping[str, Any]) -> None:
     """Raises UserError before anything is analyzed."""
     for name, hint in _INPUTS.items():
         path = options[name]
-        if path and not Path(path).is_file():
-            what = "this is no file" if Path(path).exists() else "there is no such file"
-            raise UserError("no-such-file", f"--{name} {path}", what, hint)
+        if path:
+            refuse_what_is_no_file(f"--{name} {path}", path, hint)
+
+
+def _refuse_together(options: Mapping[str, Any]) -> None:
+    """Raises UserError where one option would leave another one without effect."""
+    if not options["update"]:
+        return
+    for name, what in (
+        ("expect", "--update writes a file for each capture, which takes the place of --expect"),
+        ("write_baseline", "each of the two says of everything that was found that it may be so"),
+    ):
+        if options[name]:
+            option = f"--{name.replace('_', '-')}"
+            raise UserError("one-at-a-time", f"--update {option}", what, "leave one of the two out.")
+
+
+def _refuse_unwritable_places(paths: Iterable[str]) -> None:
+    """Raises UserError where a file of expectations could not be written beside its capture."""
+    for path in paths:
+        refuse_url(f"--update {path}", path)
+        file = _own_file(path)
+        place = file if file.exists() else file.parent
+        if place.exists() and not os.access(place, os.W_OK):
+            hint = "copy the captures to where you may write."
+            raise UserError("unwritable", f"--update {file}", "this cannot be written", hint)
 
 
 def find_captures(names: Iterable[str]) -> list[str]:
     """The captures that files and directories stand for, each once; raises UserError if there is none."""
     found: dict[str, None] = {}
     for name in names:
-        if not Path(name).is_dir():
+        if not os.path.isdir(name):  # noqa: PTH112  (Path's raises where a directory cannot be entered)
             found[name] = None
             continue
-        inside = [path for path in sorted(Path(name).rglob("*")) if _CAPTURE.fullmatch(path.name)]
-        found.update(dict.fromkeys(str(path) for path in inside if path.is_file()))
+        inside = _captures_in(name)
+        found.update(dict.fromkeys(inside))
         if not inside:
             hint = "a directory is searched for *.pcap, *.pcapng and *.cap, also compressed; name others"
             raise UserError("no-capture", name, "there is no capture in this directory", hint)
@@ -140,6 +183,18 @@ def find_captures(names: Iterable[str]) -> list[str]:
     return list(once.values())
 
 
+def _captures_in(folder: str) -> list[str]:
+    """Those below a directory. Raises UserError where one of them cannot be opened: nothing passes unseen."""
+
+    def stop(error: OSError) -> None:
+        hint = "run as its owner, or have it made readable."
+        what = "this directory cannot be opened"
+        raise UserError("no-permission", str(error.filename), what, hint) from error
+
+    files = (Path(root, name) for root, _, names in os.walk(folder, onerror=stop) for name in names)
+    return [str(path) for path in sorted(files) if _CAPTURE.fullmatch(path.name) and path.is_file()]
+
+
 def check(
     paths: Sequence[str],
     rules: Sequence[Rule],
@@ -148,6 +203,7 @@ def check(
     *,
     only: Filter = EVERYTHING,
     hosts: tuple[Host, Host] = (DEFAULT_HOST, DEFAULT_HOST),
+    progress: Show | None = None,
 ) -> CheckRun:
     """Analyze and judge each capture; one that cannot be read is an error of its own.
 
@@ -156,21 +212,32 @@ def check(
     ``only`` is what counts, ``hosts`` what is known of client and server.
     """
     from analyzer.model.checked import Checked
+    from analyzer.pipeline.again import size_of
     from analyzer.pipeline.files import analyze
     from analyzer.pipeline.parts import parts
 
-    def read(*names: str) -> Report:
-        return analyze(*names, rules=rules, client=hosts[0], server=hosts[1], only=only)
+    def read(*names: str, before: int = 0, size: int = 0, doing: str = "reading") -> Report:
+        def show(done: int, _: int, also: str = "", /) -> None:
+            if progress and not also:  # a file that is read again on the way has no bar of its own
+                progress(before + done, size, doing)
+
+        return analyze(*names, rules=rules, client=hosts[0], server=hosts[1], only=only, progress=show)
 
     expected = {path: expectations(path) for path in paths}  # what is wrong in them is said before any work
     reports: dict[str, Report] = {}
     errors: dict[str, UserError] = {}
+    size, before = size_of(paths), 0
     for path in paths:
         try:
-            reports[path] = read(path)
+            reports[path] = read(path, before=before, size=size)
         except UserError as error:
             errors[path] = error
-    rotated = parts(reports, lambda names: read(*names)) if len(reports) > 1 else {}
+        before += size_of([path])
+
+    def together(names: Sequence[str]) -> Report:
+        return read(*names, size=size_of(names), doing="reading together")
+
+    rotated = parts(reports, together) if len(reports) > 1 else {}
     checked: list[Checked] = []
     for path in paths:
         if path in errors:
@@ -270,7 +337,7 @@ def _updated(run: CheckRun, rules: Sequence[Rule], judge: Judge) -> CheckRun:
     return judge.run(checked, rules)
 
 
-def _with_baseline(run: CheckRun, judge: Judge, path: str) -> CheckRun:
+def _with_baseline(run: CheckRun, judge: Judge, path: str, out: TextIO) -> CheckRun:
     """Write what counts, and what an older baseline knew and is still there; judge by that."""
     from analyzer.checks.baseline import as_json, read_baseline
     from analyzer.model.checked import Standing
@@ -283,7 +350,7 @@ def _with_baseline(run: CheckRun, judge: Judge, path: str) -> CheckRun:
         if problem.standing in (Standing.NEW, Standing.KNOWN)
     ]
     text = as_json(counted)
-    Path(path).write_text(text, encoding="utf-8")
+    out.write(text)
     complain(f"wrote {path}: {count(len({problem.key for problem in counted}), 'problem')}")
     written = read_baseline(text, path)
     captures = [replace(capture, problems=written.mark(capture.problems)) for capture in run.captures]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analyzer.cli.numbers import Whole
+from analyzer.cli.refusals import without_effect
 from analyzer.errors import UserError
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _refuse_without_engine(scheduler: str, work: str, *, resume: bool, shards: i
     given = {"--scheduler": scheduler, "--work": work, "--resume": resume, "--shards": shards}
     for name, value in given.items():
         if value:
-            raise UserError("no-cluster", name, "this says how many processes work", "add --engine dask.")
+            raise without_effect(name, "--engine dask")
 
 
 def _refuse_bad_places(scheduler: str, work: str) -> None:

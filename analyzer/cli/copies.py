@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from analyzer.cli.messages import complain
 from analyzer.cli.output import Outputs, Target, refuse_url
-from analyzer.errors import UserError
+from analyzer.cli.progress import Progress
+from analyzer.errors import UserError, unwritable
 
 if TYPE_CHECKING:
     from analyzer.model.picture import Picture
@@ -39,15 +41,11 @@ def refuse_what_cannot_be_copied(targets: Sequence[Target], captures: Sequence[s
 
 
 def refuse_what_cannot_be_carved(folder: str | None, captures: Sequence[str]) -> None:
-    """The folder must be new or empty, the captures files. Raises UserError."""
+    """The captures must be files, the folder no URL. Raises UserError."""
     if folder is None:
         return
-    where, path = f"--carve {folder}", Path(folder)
+    where = f"--carve {folder}"
     refuse_url(where, folder)
-    if path.exists() and not path.is_dir():
-        raise UserError("not-a-directory", where, "this is no directory", "name a new one, or an empty one")
-    if path.is_dir() and any(path.iterdir()):
-        raise UserError("not-empty", where, "there is something in this directory", "name a new one")
     for capture in captures:
         if capture == "-" or (
             Path(capture).exists() and not (Path(capture).is_file() or Path(capture).is_dir())
@@ -79,8 +77,8 @@ def key_of(folder: str | None, *, anonymize: bool) -> bytes | None:
     return bytes.fromhex(given)
 
 
-def write_carved(folder: str | None, report: Report, key: bytes | None = None) -> None:
-    """Write the failing flows into files of their own, and an index. Raises UserError.
+def write_carved(folder: str | None, report: Report, key: bytes | None, progress: Progress) -> None:
+    """Write the failing flows into files of their own, and an index; say what was written. Raises UserError.
 
     With a ``key`` they have other addresses, in names and texts too, and no payload.
     """
@@ -88,22 +86,22 @@ def write_carved(folder: str | None, report: Report, key: bytes | None = None) -
         return
     from analyzer.pipeline.copying import Pseudonyms, carve
     from analyzer.reports.anonymous import anonymous
-    from analyzer.reports.carve_index import INDEX, carvings, index_text
+    from analyzer.reports.carve_index import INDEX, carvings, index_text, written
 
     path, names = Path(folder), Pseudonyms(key) if key else None
     sources = [capture.path for capture in report.captures]
     report = anonymous(report, names.text) if names else report
     try:
-        path.mkdir(parents=True, exist_ok=True)
         carved = carvings(report, path)
-        packets = carve(sources, carved, names)
+        packets = carve(sources, carved, names, progress=progress.show)
         (path / INDEX).write_text(index_text(report, carved, packets), encoding="utf-8")
     except OSError as error:
-        what = f"cannot be written: {error.strerror or error}"
-        raise UserError("unwritable", f"--carve {folder}", what) from error
+        raise unwritable(f"--carve {folder}", error) from error
+    progress.end()
+    complain(f"{folder}: {written(report, packets)}")
 
 
-def draw(report: Report) -> dict[int, Picture]:
+def draw(report: Report, progress: Progress) -> dict[int, Picture]:
     """The packets of flows that are worth a picture, by the ``id()`` of each result; of pipes none."""
     if not all(Path(capture.path).is_file() for capture in report.captures):
         return {}
@@ -111,12 +109,12 @@ def draw(report: Report) -> dict[int, Picture]:
     from analyzer.reports.groups import worth_a_picture
 
     try:
-        return pictures(report, worth_a_picture(report))
+        return pictures(report, worth_a_picture(report), progress=progress.show)
     except UserError:  # only tshark can read it, or it is gone: what was kept is shown
         return {}
 
 
-def write_copies(reports: Outputs, report: Report) -> None:
+def write_copies(reports: Outputs, report: Report, progress: Progress) -> None:
     """Write the annotated copies of the capture that the report is of.
 
     Raises UserError where a pattern has turned out to stand for several.
@@ -128,4 +126,4 @@ def write_copies(reports: Outputs, report: Report) -> None:
         from analyzer.pipeline.copying import annotate
         from analyzer.reports.comments import comments
 
-        annotate(report.captures[0].path, comments(report), out)
+        annotate(report.captures[0].path, comments(report), out, progress=progress.show)

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from analyzer.cli.host_options import host_options
+from analyzer.cli.memory import keep_freed
 from analyzer.cli.messages import complain
 from analyzer.cli.numbers import Whole
 from analyzer.cli.output import refuse_url
@@ -19,7 +20,9 @@ from analyzer.model.host import Host
 
 
 @click.command("export", context_settings={"max_content_width": 80})
-@click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...", type=click.Path(path_type=str))
+@click.argument(
+    "captures", nargs=-1, required=True, metavar="CAPTURE...", type=click.Path(readable=False, path_type=str)
+)
 @click.option(
     "--to",
     "to",
@@ -70,6 +73,7 @@ def command(
     from analyzer.reports.tables.export import Export
     from analyzer.reports.tables.frames import Folder
 
+    keep_freed()
     form, folder = to
     if form not in ("parquet", "csv"):
         raise UserError("unknown-format", f"--to {form}", "there is no such kind of table", "parquet or csv")

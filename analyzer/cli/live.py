@@ -25,6 +25,7 @@ from analyzer.cli.host_options import host_options
 from analyzer.cli.messages import complain
 from analyzer.cli.numbers import Number, Whole
 from analyzer.cli.output import Target, opened, output_option
+from analyzer.cli.refusals import without_effect
 from analyzer.cli.rule_options import RuleOptions, rule_options
 from analyzer.errors import UserError
 from analyzer.metrics.child import Exporter
@@ -72,10 +73,9 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 @click.option(
     "--quiet",
     type=Number(min=0),
-    default=QUIET,
-    show_default=True,
     metavar="SECONDS",
-    help="With --follow: the newest file is finished when it has not changed for so long.",
+    help="With --follow: the newest file is finished when it has not changed for so long. "
+    f"[default: {QUIET:g}]",
 )
 @click.option("-D", "--list-interfaces", is_flag=True, help="List the interfaces.")
 @click.option("-c", "--count", type=Whole(min=1), help="End after so many packets.")
@@ -84,9 +84,7 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
     "-s",
     "--snapshot-length",
     type=Whole(min=0),
-    default=SNAPLEN,
-    show_default=True,
-    help="Bytes that are kept of each frame; 0: all.",
+    help=f"Bytes that are kept of each frame; 0: all. [default: {SNAPLEN}]",
 )
 @click.option("-w", "--write", metavar="FILE", help="Keep the packets in this pcap file.")
 @click.option("-C", "megabytes", type=Whole(min=1), help="A new file after so many megabytes.")
@@ -116,11 +114,11 @@ def command(
     follow: str | None,
     state: str | None,
     once: bool,
-    quiet: float,
+    quiet: float | None,
     list_interfaces: bool,
     count: int | None,
     duration: float | None,
-    snapshot_length: int,
+    snapshot_length: int | None,
     write: str | None,
     megabytes: int | None,
     seconds: int | None,
@@ -153,22 +151,39 @@ def command(
         for name in interface_names():
             click.echo(printable(name))
         return 0
-    if follow is None and (state or once):
-        option = "--state" if state else "--once"
-        raise UserError("no-follow", option, "is for files that are followed", "add --follow DIR")
-    if follow is not None:
-        given = {"-i": interfaces, "FILTER": filter_words, "-c": count, "-w": write, "--app": dissection}
-        given |= {"--write-failures": failures}
+    of_files = {"--state": state, "--once": once or None, "--quiet": quiet}
+    if follow is None:
+        _refuse_without_follow(of_files)
+    else:
+        given: dict[str, object] = {
+            "-i": interfaces,
+            "FILTER": filter_words,
+            "-c": count,
+            "-s": snapshot_length,
+            "-w": write,
+        }
+        given |= {"-C": megabytes, "-G": seconds, "-W": files}
+        given |= {"--write-failures": failures, "--app": dissection}
         _refuse_beside_follow(given)
         stop = _Stop(duration)
         with _ended_by_signals(stop):
             return followed(
-                Wish(follow, state, once, quiet, verbose, metrics), stop, outputs, only, hosts, chosen
+                Wish(follow, state, once, QUIET if quiet is None else quiet, verbose, metrics),
+                stop,
+                outputs,
+                only,
+                hosts,
+                chosen,
             )
     interfaces, expression = _sources(interfaces, filter_words)
+    if not interfaces and snapshot_length is not None:
+        hint = "give it to whoever captures: tcpdump -s LENGTH -U -w - | errnoscope live -"
+        raise UserError("snaplen-of-pipe", "-s", "what comes through a pipe was captured already", hint)
+    whole = not interfaces  # as far as whoever captured it left it so
+    length = 0 if whole else SNAPLEN if snapshot_length is None else snapshot_length
     rules = chosen.load()
     only = replace(only, rules=rules.names)
-    wanted = Wanted(interfaces, expression, snapshot_length, count, _keep(write, megabytes, seconds, files))
+    wanted = Wanted(interfaces, expression, length, count, _keep(write, megabytes, seconds, files))
     stop = _Stop(duration)
     with opened(outputs) as reports, _ended_by_signals(stop), ExitStack() as undo:
         exporter = undo.enter_context(Exporter(metrics)) if metrics else None
@@ -192,10 +207,17 @@ def command(
     return 2 if damage else 0
 
 
+def _refuse_without_follow(given: Mapping[str, object]) -> None:
+    """What is for files that are followed only. Raises UserError."""
+    for option, value in given.items():
+        if value is not None:
+            raise without_effect(option, "--follow DIR")
+
+
 def _refuse_beside_follow(given: Mapping[str, object]) -> None:
     """What is for packets of interfaces and pipes only. Raises UserError."""
     for option, value in given.items():
-        if value:
+        if value is not None and value != ():
             what = "is for a capture of this process, not for files that are followed"
             raise UserError("not-with-follow", option, what, "leave one of the two out")
 

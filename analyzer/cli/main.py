@@ -98,7 +98,7 @@ def run(arguments: list[str] | None = None) -> int:
         drop_output()  # its reader has seen enough
         return 0
     except OSError as error:
-        complain(f"{error.filename or 'stdout'}: {error.strerror or error}")
+        complain(f"{error.filename or 'stdout'}: {error.strerror or error}{_hint(error)}")
         if not error.filename:
             drop_output()
         return EXIT_BAD
@@ -111,6 +111,13 @@ def run(arguments: list[str] | None = None) -> int:
         )
         return EXIT_BAD
     return result if isinstance(result, int) else 0
+
+
+def _hint(error: OSError) -> str:
+    """What to do where something is not permitted; empty for what is plain."""
+    if not isinstance(error, PermissionError):
+        return ""
+    return "\nhint: run as whoever may use it and the directories above, or have them made accessible."
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 
 import click
@@ -19,3 +20,19 @@ def complain(message: object) -> None:
 def drop_output() -> None:
     """Nobody reads stdout any more; Python would complain once more when it closes it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def in_one_place() -> bool:
+    """Whether stdout and stderr are one terminal, or one file: what is in both is read twice."""
+    try:
+        return os.path.sameopenfile(sys.stdout.fileno(), sys.stderr.fileno())
+    except (OSError, ValueError):  # one of them was replaced
+        return False
+
+
+def columns() -> int:
+    """Columns of the terminal that stderr is; what stdout is, is another matter."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError):  # it is none, or was replaced
+        return shutil.get_terminal_size().columns

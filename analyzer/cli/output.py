@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, NamedTuple, TextIO, TypeVar, cast
 import click
 
 from analyzer.cli.messages import drop_output
-from analyzer.errors import UserError
+from analyzer.errors import UserError, unwritable
 from analyzer.reports.formats import FORMATS, Format, writer
 
 Command = TypeVar("Command", bound=Any)
@@ -106,6 +106,25 @@ def opened(targets: Sequence[Target], inputs: Sequence[str] = ()) -> Iterator[Ou
         yield Outputs([(target.known, _open(target, inputs, files)) for target in targets])
 
 
+@contextmanager
+def new_folders(places: Sequence[tuple[str, str]]) -> Iterator[None]:
+    """Make directories: beside each the option that names it. Those that stay empty are removed again.
+
+    Raises UserError, before any work is done, where one cannot be made or written, or holds something.
+    """
+    from analyzer.reports.new_folder import NewFolder
+
+    with ExitStack() as undo:
+        made: dict[str, str] = {}
+        for where, path in places:
+            place = os.path.realpath(path)
+            if place in made:
+                raise UserError("two-outputs", f"{made[place]} {where}", "each needs a directory of its own")
+            made[place] = where
+            undo.callback(NewFolder(Path(path), where).give_up)
+        yield
+
+
 def _refuse_double(targets: Sequence[Target]) -> None:
     seen: dict[str, str] = {}
     for target in targets:
@@ -121,14 +140,23 @@ def _refuse_double(targets: Sequence[Target]) -> None:
 def _open(target: Target, inputs: Sequence[str], files: ExitStack) -> TextIO:
     if not target.path:
         return sys.stdout
-    path = Path(target.path)
-    where = f"-o {target.format}={target.path}"
-    try:
-        if any(Path(name).exists() and path.exists() and path.samefile(name) for name in inputs):
-            raise UserError("output-is-input", where, "this is one of the captures that are read")
-        return files.enter_context(_replaced(path))
-    except OSError as error:
-        raise UserError("unwritable", where, f"cannot be written: {error.strerror or error}") from error
+    return files.enter_context(replaced(f"-o {target.format}={target.path}", Path(target.path), inputs))
+
+
+@contextmanager
+def replaced(where: str, path: Path, inputs: Sequence[str] = ()) -> Iterator[TextIO]:
+    """A file that takes the place of ``path`` once it is whole; ``where`` is the option that names it.
+
+    Raises UserError, before any work is done, where it cannot be written or is one of the ``inputs``.
+    """
+    with ExitStack() as file:
+        try:
+            if any(Path(name).exists() and path.exists() and path.samefile(name) for name in inputs):
+                raise UserError("output-is-input", where, "this is one of the captures that are read")
+            out = file.enter_context(_replaced(path))
+        except OSError as error:
+            raise unwritable(where, error) from error
+        yield out
 
 
 @contextmanager

@@ -8,26 +8,48 @@ from typing import Any
 
 import click
 
+from analyzer.cli.messages import columns
+
 _FROM = 64 << 20
 """Bytes of input from which on progress is shown."""
 
+_BESIDE, _WIDEST = 25, 36
+"""Columns that a bar leaves to what stands beside it (percentage, time left), and those that it has."""
+
 
 class Progress(ExitStack):
-    """Shows how much of all files was read, once it is told of enough."""
+    """Shows how much of all files was read, once it is told of enough; a bar for each thing that is done."""
 
     def __init__(self) -> None:
         super().__init__()
         self._wanted = sys.stderr.isatty()
         self._bar: Any = None
-        self._read = 0
+        self._doing = ""
+        self._done = 0
 
-    def show(self, read: int, size: int) -> None:
-        """So many bytes of all files were read."""
-        if self._bar is None and self._wanted and size >= _FROM:
-            bar = click.progressbar(
-                length=size, label="reading", file=sys.stderr, update_min_steps=size // 200
-            )
-            self._bar = self.enter_context(bar)
-        if self._bar is not None:
-            self._bar.update(read - self._read)
-            self._read = read
+    def end(self) -> None:
+        """Something else is written to the terminal now."""
+        self.close()
+        self._doing = ""
+
+    def show(self, done: int, size: int, doing: str = "reading") -> None:
+        """So many bytes of all files were read, for what is being done with them."""
+        if not self._wanted or (self._bar is None and size < _FROM):
+            return
+        if doing != self._doing:
+            self.end()
+            self._bar, self._doing, self._done = self.enter_context(_bar(doing, size)), doing, 0
+        self._bar.update(done - self._done)
+        self._done = done
+
+
+def _bar(doing: str, size: int) -> Any:
+    """A bar that leaves none of its lines too long for the terminal."""
+    width = columns() - len(doing) - _BESIDE
+    return click.progressbar(
+        length=size,
+        label=doing,
+        file=sys.stderr,
+        width=max(1, min(_WIDEST, width)),
+        update_min_steps=max(1, size // 200),
+    )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from analyzer.model.rule import Rule
+if TYPE_CHECKING:
+    from analyzer.model.rule import Rule
 
 
 class Chosen(NamedTuple):
@@ -48,7 +49,7 @@ rule_dir_option = click.option(
     "folders",
     multiple=True,
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=click.Path(readable=False, path_type=Path),
     help="Load your own rules from here as well; may be given several times.",
 )
 """The first of the options alone, as a command's parameter ``folders``."""

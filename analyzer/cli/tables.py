@@ -15,17 +15,18 @@ if TYPE_CHECKING:
 
 
 def apart(outputs: Sequence[Target]) -> tuple[list[Target], list[Target]]:
-    """The outputs that are files, and those that are folders. Raises UserError where one has no name."""
+    """The outputs that are files, and those that are folders.
+
+    Raises UserError where one has no name, or what writes tables is not installed.
+    """
     folders = [target for target in outputs if target.format in FOLDERS]
     for target in folders:
         if not target.path:
             what, hint = "the tables are files in a folder", f"-o {target.format}=DIR"
             raise UserError("no-folder", f"-o {target.format}", what, hint)
-        path, where = Path(target.path), f"-o {target.format}={target.path}"
-        if path.exists() and not path.is_dir():
-            raise UserError("not-a-directory", where, "this is no directory", "name a new one.")
-        if path.is_dir() and any(path.iterdir()):
-            raise UserError("not-empty", where, "there is something in this directory", "name a new one.")
+        from analyzer.reports.tables.frames import refuse_without_polars
+
+        refuse_without_polars(place(target))
     return [target for target in outputs if target.format not in FOLDERS], folders
 
 
@@ -34,4 +35,9 @@ def write_folders(folders: Sequence[Target], report: Report) -> None:
     for target in folders:
         from analyzer.reports.tables.export import write_report
 
-        write_report(report, Path(target.path), f"-o {target.format}={target.path}")
+        write_report(report, Path(target.path), place(target))
+
+
+def place(target: Target) -> str:
+    """The option that names a target, as messages have it."""
+    return f"-o {target.format}={target.path}"

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @click.command("view", context_settings={"max_content_width": 80})
-@click.argument("captures", nargs=-1, metavar="CAPTURE...", type=click.Path(path_type=str))
+@click.argument("captures", nargs=-1, metavar="CAPTURE...", type=click.Path(readable=False, path_type=str))
 @click.option(
     "-i", "--interface", "interfaces", multiple=True, metavar="NAME", help="Browse what happens there now."
 )

@@ -24,6 +24,16 @@ class Sorted:
     keys: NDArray[np.uint64]
     forward: NDArray[np.bool_]
 
+    @classmethod
+    def of(cls, arrays: Mapping[str, NDArray[Any]], rest: Mapping[str, Any]) -> Sorted:
+        """What ``Keyed.parts`` gave, once the arrays are in order."""
+        columns: dict[str, Any] = {name: arrays[name] for name in ROW_FIELDS}
+        return cls(PacketColumns(**rest, **columns), arrays["keys"], arrays["forward"])
+
+    def part(self, begin: int, end: int) -> Sorted:
+        """The rows from one place to another, nothing copied."""
+        return Sorted(self.rows.part(begin, end), self.keys[begin:end], self.forward[begin:end])
+
     def alone(self) -> Sorted:
         """The rows, without what stands beside them of all frames: somebody else counts it.
 
@@ -46,9 +56,9 @@ class Keyed:
     forward: NDArray[np.bool_]
     order: NDArray[np.int64]
 
-    def sorted(self, begin: int = 0, end: int | None = None) -> Sorted:
-        """All rows, or those that stand at these places of the order."""
-        order = self.order[begin:end]
+    def sorted(self) -> Sorted:
+        """The rows in that order."""
+        order = self.order
         return Sorted(self.rows.take(order), self.keys.take(order), self.forward.take(order))
 
     def ends(self, shares: int) -> list[int]:
@@ -57,19 +67,13 @@ class Keyed:
         return [0, *ends.tolist(), len(self.keys)]
 
     def parts(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """All arrays with one value a row, and the rest; ``of`` puts them together again."""
+        """All arrays with one value a row, not in order yet, and the rest, for ``Sorted.of``."""
         columns = {name: getattr(self.rows, name) for name in ROW_FIELDS}
         rest = {entry.name: getattr(self.rows, entry.name) for entry in fields(PacketColumns)}
         return (
-            {"keys": self.keys, "forward": self.forward, "order": self.order, **columns},
+            {"keys": self.keys, "forward": self.forward, **columns},
             {name: value for name, value in rest.items() if name not in columns},
         )
-
-    @classmethod
-    def of(cls, arrays: Mapping[str, NDArray[Any]], rest: Mapping[str, Any]) -> Keyed:
-        """What ``parts`` gave."""
-        columns: dict[str, Any] = {name: arrays[name] for name in ROW_FIELDS}
-        return cls(PacketColumns(**rest, **columns), arrays["keys"], arrays["forward"], arrays["order"])
 
 
 def keyed(columns: PacketColumns, seed: np.uint64 | None = None) -> Keyed:

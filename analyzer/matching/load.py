@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import string
 from collections.abc import Iterable, Sequence
@@ -17,10 +18,10 @@ from analyzer.matching.diagnostics import Diagnostic, DiagnosticsError, did_you_
 from analyzer.matching.yaml_lines import KeyPath, YamlFile, load_yaml
 from analyzer.model.event import EVENTS, Event, type_of, variables
 from analyzer.model.flow import SIDES
+from analyzer.model.host import SYSTEMS
 from analyzer.model.rule import (
     CALLS,
     RESULTS,
-    SYSTEMS,
     Evidence,
     Expectation,
     Outcome,
@@ -98,6 +99,9 @@ def _rule_files(folder: Path, shown: str, hint: str) -> dict[Path, str]:
     """The rule files of a folder, and what they are called in messages."""
     if not folder.is_dir():
         raise UserError("no-rules", str(folder), "there is no such folder", hint)
+    if not os.access(folder, os.R_OK | os.X_OK):
+        what, hint = "this folder cannot be opened", "run as its owner, or have it made readable."
+        raise UserError("no-permission", str(folder), what, hint)
     files = sorted(folder.glob("*.yaml"))
     if not files:
         misnamed = next(folder.glob("*.yml"), None)

@@ -23,7 +23,8 @@ class Capture:
     ``problems`` are sentences about what this capture cannot show. ``damage`` is set where reading had to
     stop before the end because the bytes make no sense; what was read before it counts. ``format`` is empty
     where it could not be opened. ``carries_on`` is the index of the capture that it carries on, as the next
-    file of a rotation does: the two are judged as one. Of many ``comments`` the first are kept.
+    file of a rotation does: the two are judged as one. Of many ``comments`` the first are kept. In the
+    file ``kept`` the frames of a stream were kept, or those of what failed; empty where there is none.
     """
 
     path: str
@@ -38,3 +39,4 @@ class Capture:
     carries_on: int | None = None
     comments: list[Comment] = field(default_factory=list)
     comments_left_out: int = 0
+    kept: str = ""

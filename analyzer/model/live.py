@@ -17,6 +17,11 @@ class Keep:
     seconds: int = 0
     files: int = 0
 
+    @property
+    def in_one_file(self) -> bool:
+        """Whether all of it is in the file of this name."""
+        return not (self.megabytes or self.seconds)
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:

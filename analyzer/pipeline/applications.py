@@ -15,6 +15,7 @@ from analyzer.model.application import Dissection, Message
 from analyzer.model.capture import Capture
 from analyzer.model.finding import FlowResult
 from analyzer.model.flow import CLIENT, SERVER
+from analyzer.pipeline.again import Again, Progress, size_of
 from analyzer.pipeline.problems import counted
 from analyzer.sources.carved import CarvedFile
 from analyzer.sources.dissection import dissect
@@ -39,7 +40,10 @@ class Place(NamedTuple):
 
 
 def with_messages(
-    results: Sequence[FlowResult], captures: Sequence[Capture], wanted: Dissection
+    results: Sequence[FlowResult],
+    captures: Sequence[Capture],
+    wanted: Dissection,
+    progress: Progress | None = None,
 ) -> tuple[list[FlowResult], list[str]]:
     """The results with what was said, and what could not be looked at, as sentences.
 
@@ -59,13 +63,17 @@ def with_messages(
         return list(results), problems
     with tempfile.TemporaryDirectory(prefix="errnoscope-") as folder:
         path = Path(folder, "flows.pcapng")
-        places = _carved(path, results, chosen, captures)
-        told, cut = with_messages_of(path, places, results, wanted)
+        places = _carved(path, results, chosen, captures, progress)
+        told, cut = with_messages_of(path, places, results, wanted, progress)
         return told, problems + cut
 
 
 def with_messages_of(
-    path: Path, places: Sequence[Place], results: Sequence[FlowResult], wanted: Dissection
+    path: Path,
+    places: Sequence[Place],
+    results: Sequence[FlowResult],
+    wanted: Dissection,
+    progress: Progress | None = None,
 ) -> tuple[list[FlowResult], list[str]]:
     """The results with what was said in a capture whose frames are those of ``places``, in that order.
 
@@ -73,6 +81,8 @@ def with_messages_of(
     """
     messages: dict[int, list[Message]] = {}
     for found in dissect(path, wanted):
+        if progress:
+            progress(found.frame, len(places), "asking tshark")
         index, capture, number, cut = places[found.frame - 1]
         if index >= 0:
             side = CLIENT if found.port == results[index].flow.client.port else SERVER
@@ -100,23 +110,29 @@ def _is_file(result: FlowResult, captures: Sequence[Capture]) -> bool:
 
 
 def _carved(
-    path: Path, results: Sequence[FlowResult], chosen: Sequence[int], captures: Sequence[Capture]
+    path: Path,
+    results: Sequence[FlowResult],
+    chosen: Sequence[int],
+    captures: Sequence[Capture],
+    progress: Progress | None,
 ) -> list[Place]:
     """Write the frames of these flows; where each of them comes from, in their order."""
     places: list[Place] = []
     file = CarvedFile(path, "")
     summaries = [summary for index in chosen if (summary := results[index].summary)]
-    for capture in sorted({number for index in chosen for number in results[index].captures}):
-        for place in _copied(file, Members(summaries), captures[capture].path, capture):
+    numbers = sorted({number for index in chosen for number in results[index].captures})
+    again = Again(size_of(captures[number].path for number in numbers), "picking", progress)
+    for number in numbers:
+        for place in _copied(file, Members(summaries), captures[number].path, number, again):
             places.append(place._replace(flow=chosen[place.flow]))
     file.flush()
     return places
 
 
-def _copied(file: CarvedFile, members: Members, path: str, capture: int) -> Iterator[Place]:
+def _copied(file: CarvedFile, members: Members, path: str, capture: int, again: Again) -> Iterator[Place]:
     with open_capture(path, capture) as source:
         fragments = Fragments()
-        for block in source.blocks():
+        for block in again.blocks(source):
             owners = {
                 number: flow
                 for flow, numbers in members.of(decode(block, fragments))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from analyzer.flows.keys import Keyed, Sorted, share_of_keys
 from analyzer.flows.legs import NO_TWINS, FindsTwins, Twin, Twins
 from analyzer.model.blocks import MAX_FRAMES, FrameBlock
 from analyzer.model.capture import Capture
-from analyzer.parallel import Ahead, Arrays, can_fork, processors
+from analyzer.parallel import Ahead, Item, can_fork, processors
 from analyzer.pipeline.front import BATCH_ROWS, Front
 from analyzer.sources.inputs import Input, Named, inputs, open_input
 from analyzer.sources.remote import is_url
@@ -76,22 +76,22 @@ class Begun:
         self.shares = shares
         self._ahead = Ahead(self._made(before), shares)
 
-    def _made(self, before: int) -> Iterator[tuple[Arrays, Any]]:
+    def _made(self, before: int) -> Iterator[Item]:
         finds = FindsTwins()
         for keyed, taken in read_keyed(self.source, self.seam, self.front, before):
             arrays, rest = keyed.parts()
             twins = [NO_TWINS]
             if self.shares > 1:
                 twins = _shared_out(finds.find(keyed.rows, keyed.keys), self.shares)
-            yield arrays, (rest, taken, keyed.ends(self.shares), twins)
-        yield {}, (self.source.capture, self.seam, self.front)
+            yield Item(arrays, (rest, taken, keyed.ends(self.shares), twins), keyed.order)
+        yield Item({}, (self.source.capture, self.seam, self.front))
 
     def portions(self, share: int = 0) -> Iterator[Portion]:
         """The rows of a share: of the first in this process, of each other one in a process made of it."""
         for arrays, rest in self._ahead if share == 0 else self._ahead.taken_by(share):
             if arrays:
                 values, taken, ends, twins = rest
-                ordered = Keyed.of(arrays, values).sorted(ends[share], ends[share + 1])
+                ordered = Sorted.of(arrays, values).part(ends[share], ends[share + 1])
                 yield Portion(ordered if share == 0 else ordered.alone(), taken, twins[share])
             elif share == 0:
                 capture, self.seam, self.front = rest

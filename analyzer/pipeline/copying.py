@@ -13,6 +13,7 @@ from analyzer.flows.members import Members
 from analyzer.model.blocks import FrameBlock
 from analyzer.model.carving import Carving
 from analyzer.model.comments import Comments
+from analyzer.pipeline.again import Again, Progress, size_of
 from analyzer.sources.annotated import write_annotated
 from analyzer.sources.carved import CarvedFile, frame_bytes
 from analyzer.sources.open import open_capture
@@ -20,16 +21,22 @@ from analyzer.sources.open import open_capture
 __all__ = ["Pseudonyms", "annotate", "carve"]
 
 
-def annotate(capture: str, comments: Comments, out: BinaryIO) -> None:
+def annotate(capture: str, comments: Comments, out: BinaryIO, *, progress: Progress | None = None) -> None:
     """Write a copy of the capture as pcapng, with the comments; up to where it is damaged, if it is.
 
     Raises UserError where it cannot be opened, OSError where ``out`` cannot be written.
     """
     with open_capture(capture, 0) as source:
-        write_annotated(source, comments, out)
+        write_annotated(source, comments, out, Again(size_of([capture]), "copying", progress).blocks)
 
 
-def carve(captures: Sequence[str], carvings: Sequence[Carving], names: Pseudonyms | None = None) -> list[int]:
+def carve(
+    captures: Sequence[str],
+    carvings: Sequence[Carving],
+    names: Pseudonyms | None = None,
+    *,
+    progress: Progress | None = None,
+) -> list[int]:
     """Read the captures of a report once more, and write each flow into its file; how many packets each has.
 
     With ``names`` frames are made anonymous (decode.anonymous). All flows have a summary. Raises UserError
@@ -37,10 +44,12 @@ def carve(captures: Sequence[str], carvings: Sequence[Carving], names: Pseudonym
     """
     files = [CarvedFile(carving.path, carving.whole) for carving in carvings]
     members = Members([carving.result.summary for carving in carvings if carving.result.summary])
-    for index in sorted({index for carving in carvings for index in carving.result.captures}):
+    indices = sorted({index for carving in carvings for index in carving.result.captures})
+    again = Again(size_of(captures[index] for index in indices), "carving", progress)
+    for index in indices:
         with open_capture(captures[index], index) as source:
             fragments = Fragments()
-            for block in source.blocks():
+            for block in again.blocks(source):
                 begins: dict[int, int] | None = None
                 for flow, numbers in members.of(decode(block, fragments)):
                     texts = carvings[flow].comments

@@ -20,10 +20,11 @@ from analyzer.model.host import DEFAULT_HOST, Host
 from analyzer.model.report import Report, Totals
 from analyzer.model.rule import Rule
 from analyzer.model.seen import Seeing
+from analyzer.pipeline.again import Progress
 from analyzer.pipeline.begun import AnewError, Begun, batch_rows
 from analyzer.pipeline.engine import Engine
 from analyzer.pipeline.logs import explained, opened_logs
-from analyzer.pipeline.reading import Progress, Reading
+from analyzer.pipeline.reading import Reading
 from analyzer.sources.inputs import Input, Named, inputs
 from analyzer.sources.series import series
 from analyzer.verdicts.choose import choose
@@ -116,6 +117,7 @@ def analyze(
         dissection=dissection,
         decoder=decoder,
         named=begun.named if begun else None,
+        progress=progress,
     )
 
 
@@ -148,6 +150,7 @@ def reported(
     dissection: Dissection | None = None,
     decoder: str = "",
     named: tuple[list[Input], list[str]] | None = None,
+    progress: Progress | None = None,
 ) -> Report:
     """The report of captures that ``read`` reads, with so many rules; the rest is as for ``analyze``."""
     log_files = opened_logs(logs)
@@ -166,7 +169,7 @@ def reported(
     if dissection:
         from analyzer.pipeline.applications import with_messages
 
-        told, unread = with_messages(told, reading.captures, dissection)
+        told, unread = with_messages(told, reading.captures, dissection, progress)
         notes = [*notes, *unread]
     return Report(
         captures=tuple(reading.captures),

@@ -19,22 +19,30 @@ from analyzer.model.finding import FlowResult
 from analyzer.model.flow import Flow, Kind
 from analyzer.model.picture import Picture
 from analyzer.model.report import Report
+from analyzer.pipeline.again import Again, Progress, size_of
 from analyzer.sockets.shadow import ShadowFlow
 from analyzer.sources.open import open_capture
 from analyzer.verdicts.picture import Painter
 from analyzer.verdicts.places import Places
 
 
-def pictures(report: Report, wanted: Sequence[FlowResult]) -> dict[int, Picture]:
+def pictures(
+    report: Report, wanted: Sequence[FlowResult], *, progress: Progress | None = None
+) -> dict[int, Picture]:
     """The packets of these flows of the report, by the ``id()`` of each result; of long flows a part.
 
     What was not read from a file has none. Raises UserError where a capture cannot be opened any more.
     """
     found: dict[int, Picture] = {}
-    for chain in chains(report.captures):
-        own = [result for result in wanted if result.summary and result.flow.capture in chain]
-        if own:
-            found |= _Drawing(report, chain, own).pictures()
+    parts = [
+        (chain, own)
+        for chain in chains(report.captures)
+        if (own := [result for result in wanted if result.summary and result.flow.capture in chain])
+    ]
+    read = [report.captures[index].path for chain, _ in parts for index in chain]
+    again = Again(size_of(read), "drawing", progress)
+    for chain, own in parts:
+        found |= _Drawing(report, chain, own, again).pictures()
     return found
 
 
@@ -59,10 +67,13 @@ def _same(flow: Flow) -> _Same:
 class _Drawing:
     """Draws some flows of one capture, which may be in several files."""
 
-    def __init__(self, report: Report, chain: Sequence[int], wanted: Sequence[FlowResult]) -> None:
+    def __init__(
+        self, report: Report, chain: Sequence[int], wanted: Sequence[FlowResult], again: Again
+    ) -> None:
         self._captures = report.captures
         self._hosts = report.hosts
         self._chain = chain
+        self._again = again
         self._members = Members([result.summary for result in wanted if result.summary])
         self._wanted: dict[_Same, int] = {_same(result.flow): id(result) for result in wanted}
         self._tracker = ShownTracker()
@@ -83,7 +94,7 @@ class _Drawing:
             self._places.add(index, before)
             fragments = Fragments()
             with open_capture(self._captures[index].path, index) as source:
-                for block in source.blocks():
+                for block in self._again.blocks(source):
                     counted = replace(block, first_number=block.first_number + before)
                     columns = decode(counted, fragments)
                     own = self._members.rows(columns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -16,6 +16,7 @@ from analyzer.model.report import Totals
 from analyzer.model.seen import Seeing
 from analyzer.model.summary import Summary
 from analyzer.parallel import KilledError
+from analyzer.pipeline.again import Again, Progress
 from analyzer.pipeline.begun import AnewError, Begun, counted_on, read_sorted, shares_of, works_ahead
 from analyzer.pipeline.engine import Engine, ReadMessages
 from analyzer.pipeline.messages import Heard, MessageReader
@@ -28,9 +29,6 @@ from analyzer.verdicts.twice import Twice
 
 if TYPE_CHECKING:
     from analyzer.pipeline.begun import Opened
-
-Progress = Callable[[int, int], None]
-"""Told how many bytes of the files were read, and how many they have."""
 
 
 class MakesEngines(Protocol):
@@ -171,10 +169,12 @@ class Reading:
         """Read the files once more, for what both ends of these flows said."""
         reader = MessageReader(flows)
         problems = joined.captures[0].problems
+        size = sum(self._files[index].size for index, _ in joined.places())
+        again = Again(size, "reading again", self._progress)
         for index, before in joined.places():
             try:
                 with open_input(self._files[index], index) as source:
-                    reader.take(counted_on(block, before) for block in source.blocks())
+                    reader.take(counted_on(block, before) for block in again.blocks(source))
             except UserError as error:
                 problems.append(f"{not_again(len(flows))} ({error.what})")
                 return {}

@@ -64,6 +64,8 @@ def watch(
         if kept:
             kept.told(chosen(engine.take_news(), only, capture.first or 0))
             kept.close()
+            if failures and not capture.kept:
+                capture.kept = failures
             capture.problems.extend(kept.problems)
         told, left_out = choose(flows, only, capture.first or 0)
         if kept and dissection:

@@ -15,7 +15,7 @@ from analyzer.model.report import Report
 from analyzer.reports.comments import flow_comments
 from analyzer.reports.groups import groups
 from analyzer.reports.printable import printable
-from analyzer.reports.words import headline, moment, result_name
+from analyzer.reports.words import count, headline, moment, result_name
 
 OF_A_KIND = 100
 """Flows of one kind of failure that get a file; the others look like them."""
@@ -65,14 +65,30 @@ def _whole(report: Report, result: FlowResult) -> str:
 def index_text(report: Report, carved: Sequence[Carving], packets: Sequence[int]) -> str:
     """What is in the folder, as a JSON document."""
     places = {id(result): index for index, result in enumerate(report.flows)}
-    failed = sum(bool(result.verdicts) for result in report.flows)
     files = [
         _entry(carving, places[id(carving.result)], count)
         for carving, count in zip(carved, packets, strict=True)
     ]
-    left_out = failed - len(files)
-    document = {"schema": "errnoscope.carved/1", "files": files, "alike_and_left_out": left_out}
+    document = {
+        "schema": "errnoscope.carved/1",
+        "files": files,
+        "alike_and_left_out": _left_out(report, packets),
+    }
     return json.dumps(document, indent=2) + "\n"
+
+
+def written(report: Report, packets: Sequence[int]) -> str:
+    """What is in the folder, as a sentence."""
+    if not packets:
+        return f"nothing failed: only {INDEX} was written"
+    told = f"{count(len(packets), 'capture')} of {count(sum(packets), 'packet')} and {INDEX} were written"
+    left_out = _left_out(report, packets)
+    return f"{told}; {count(left_out, 'connection')} that failed alike left out" if left_out else told
+
+
+def _left_out(report: Report, packets: Sequence[int]) -> int:
+    """Failing flows that got no file."""
+    return sum(bool(result.verdicts) for result in report.flows) - len(packets)
 
 
 def _entry(carving: Carving, place: int, packets: int) -> dict[str, Any]:

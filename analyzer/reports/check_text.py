@@ -37,8 +37,10 @@ def _run(run: CheckRun) -> Iterable[str]:
 
 
 def _capture(capture: Checked) -> Iterable[str]:
-    if capture.error:
-        yield from _lines(f"{printable(capture.error.where)}: {printable(capture.error.what)}", "  ")
+    if error := capture.error:
+        where = "" if error.where == capture.path else f"{printable(error.where)}: "
+        yield from _lines(f"{where}{printable(error.what)}", "  ")
+        yield from _lines(f"hint: {printable(error.hint)}", "  ") if error.hint else ()
     groups = words.grouped(capture.new)
     for problem, number in groups[:_SHOWN]:
         yield from _problem(problem, number)
@@ -52,7 +54,14 @@ def _capture(capture: Checked) -> Iterable[str]:
 
 
 def _problem(problem: Problem, number: int) -> Iterable[str]:
-    yield f"  {problem.severity.value:<7}  {words.line(problem)}"
+    severity = f"  {problem.severity.value:<7}  "
+    parts = words.line_parts(problem)
+    first, last = words.BETWEEN.join(parts), ""
+    if len(severity) + len(first) > WIDTH:
+        first, last = words.BETWEEN.join(parts[:-1]), parts[-1]
+    yield severity + first
+    if last:
+        yield " " * len(severity) + last
     yield from _lines(f"{words.sentence(problem)} {words.why(problem)}", " " * 11)
     yield f"{' ' * 11}{words.sure(problem)}, {words.frames(problem)}{words.more(number)}"
 

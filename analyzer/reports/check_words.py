@@ -9,6 +9,9 @@ from analyzer.model.checked import Checked, CheckRun, Problem, Standing
 from analyzer.reports.printable import printable
 from analyzer.reports.words import count, headline
 
+BETWEEN = "  "
+"""What stands between the parts of a line."""
+
 SEVERITIES = ("error", "warning", "info")
 
 _STANDINGS = {
@@ -27,8 +30,13 @@ def got(problem: Problem) -> str:
 
 def line(problem: Problem) -> str:
     """A problem in a line: what, where, which rule."""
+    return BETWEEN.join(line_parts(problem))
+
+
+def line_parts(problem: Problem) -> tuple[str, str, str]:
+    """What a line of it says."""
     flow = problem.flow.flow
-    return f"{got(problem)}  {flow.client} -> {flow.server}  {problem.rule}"
+    return got(problem), f"{flow.client} -> {flow.server}", problem.rule
 
 
 def sentence(problem: Problem) -> str:
@@ -101,6 +109,9 @@ def outcome(capture: Checked) -> str:
 
 def total(run: CheckRun) -> str:
     """The whole call in a line."""
-    failed = sum(not capture.passed for capture in run.captures)
-    checked = f"{count(len(run.captures), 'capture')} checked"
-    return f"{checked}: {failed} failed" if failed else f"{checked}: all passed"
+    unread = sum(capture.report is None for capture in run.captures)
+    failed = sum(not capture.passed for capture in run.captures) - unread
+    parts = [f"{unread} could not be read"] if unread else []
+    parts += [f"{failed} failed"] if failed else []
+    told = "all passed" if run.passed else ", ".join(parts)
+    return f"{count(len(run.captures), 'capture')} checked: {told}"

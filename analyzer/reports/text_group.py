@@ -177,9 +177,11 @@ def _said(result: FlowResult) -> Iterable[str]:
 
 def _look(capture: Capture, flow: Flow) -> str:
     shown = f"-Y '{display_filter(flow)}'"
-    if capture.format == "packets" or not Path(capture.path).exists():  # a pipe, an interface
+    is_stream = capture.format == "packets" or not Path(capture.path).exists()  # a pipe, an interface
+    path = capture.kept if is_stream else capture.path
+    if not path:
         return f"wireshark FILE {shown}   # nothing was kept of it, unless by -w FILE"
-    return f"wireshark {shlex.quote(printable(capture.path))} {shown}"
+    return f"wireshark {shlex.quote(printable(path))} {shown}"
 
 
 def _more(report: Report, group: Group, most: int | None) -> Iterable[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO
 
 import numpy as np
 
+from analyzer.model.blocks import FrameBlock
 from analyzer.model.comments import Comments
 from analyzer.sources.pcap_file import SECOND, PcapRecords, PcapSource
 from analyzer.sources.pcapng_blocks import (
@@ -31,8 +32,13 @@ _LONGEST = 60_000
 _UNKNOWN_LENGTH = b"\xff" * 8  # of a section (section "Section Header Block")
 
 
-def write_annotated(source: CaptureSource, comments: Comments, out: BinaryIO) -> None:
-    """Copy what can be read of the source to ``out``.
+def write_annotated(
+    source: CaptureSource,
+    comments: Comments,
+    out: BinaryIO,
+    read: Callable[[CaptureSource], Iterator[FrameBlock]] = CaptureSource.blocks,
+) -> None:
+    """Copy what can be read of the source, by ``read``, to ``out``.
 
     Blocks of pcapng are copied byte for byte, unknown ones too, but for those that get a comment, behind the
     ones that they have; a section with a comment states no length any more. Records of pcap become enhanced
@@ -43,7 +49,7 @@ def write_annotated(source: CaptureSource, comments: Comments, out: BinaryIO) ->
         source.tap = _from_pcap(source, comments, out)
     else:
         source.tap = _PcapngCopy(comments, out)
-    for _ in source.blocks():
+    for _ in read(source):
         pass
 
 

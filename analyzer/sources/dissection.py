@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from analyzer.data import load
@@ -44,12 +45,20 @@ def dissect(path: Path, wanted: Dissection) -> Iterator[Dissected]:
     """
     tshark(OPTION)
     command = [sys.executable, "-m", __name__, str(path), json.dumps(asdict(wanted))]
-    child = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no shell
-    if child.returncode:
-        said = child.stderr.strip().splitlines() or ["it ended without a word"]
-        raise UserError("tshark-failed", OPTION, f"tshark failed: {said[-1]}")
-    for line in child.stdout.splitlines():
-        yield Dissected(**json.loads(line))
+    with (
+        TemporaryFile("w+") as errors,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as child,  # noqa: S603 - no shell
+    ):
+        try:
+            for line in child.stdout or ():
+                yield Dissected(**json.loads(line))
+        except BaseException:
+            child.kill()  # nobody waits for the rest
+            raise
+        if child.wait():
+            errors.seek(0)
+            said = errors.read().strip().splitlines() or ["it ended without a word"]
+            raise UserError("tshark-failed", OPTION, f"tshark failed: {said[-1]}")
 
 
 def _messages(path: str, wanted: Dissection) -> Iterator[Dissected]:
@@ -100,4 +109,4 @@ def _value(layer: Any, found: re.Match[str]) -> str:
 
 if __name__ == "__main__":
     for _message in _messages(sys.argv[1], Dissection(**json.loads(sys.argv[2]))):
-        print(json.dumps(asdict(_message)))
+        print(json.dumps(asdict(_message)), flush=True)

@@ -198,7 +198,7 @@ def beginning(one: Input) -> FrameBlock | None:
 def _is_directory(name: str) -> bool:
     try:
         return Path(name).is_dir()
-    except ValueError:  # a zero byte
+    except (OSError, ValueError):  # what it is cannot be seen from here; a zero byte
         return False
 
 
@@ -267,16 +267,19 @@ def _size(name: str) -> int | None:
 
 def _in_directory(name: str, notes: list[str]) -> list[Input]:
     """The captures below a directory; says in ``notes`` which files are none."""
-    unread: list[str] = []
+    unread: list[OSError] = []
     files = list(_files_in(name, unread))
+    if _is_closed(name, unread):
+        return [Input(name, error=_closed(name))]
     if unread:
-        notes.append(f"Directories that could not be opened: {', '.join(unread[:_NAMED])}.")
+        closed = ", ".join(str(error.filename) for error in unread[:_NAMED])
+        notes.append(f"Directories that could not be opened: {closed}.")
     return _captures(name, files, notes)
 
 
-def _files_in(name: str, unread: list[str]) -> Iterator[Input]:
-    """Every file below a directory that is not hidden; ``unread`` gets directories that cannot be opened."""
-    for root, folders, names in os.walk(name, onerror=lambda error: unread.append(str(error.filename))):
+def _files_in(name: str, unread: list[OSError]) -> Iterator[Input]:
+    """Every file below a directory that is not hidden; ``unread`` gets why a directory cannot be opened."""
+    for root, folders, names in os.walk(name, onerror=unread.append):
         folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
         for file in sorted(names):
             path = str(Path(root, file))
@@ -299,14 +302,27 @@ def listed(name: str) -> list[Input]:
         paths = sorted(glob.glob(name, recursive=True))  # noqa: PTH207  (Path's takes no absolute pattern)
         sizes = [(path, _size(path)) for path in paths]
         return [Input(path, size=size) for path, size in sizes if size is not None]
-    unread: list[str] = []
+    unread: list[OSError] = []
     files = list(_files_in(name, unread))
     if _size(name) is not None:
         what = "this is a file, and a directory or a pattern (in quotation marks) is followed"
         raise UserError("not-a-directory", name, what, f"to read it: errnoscope analyze {shlex.quote(name)}")
-    if name in unread or not _is_directory(name):
+    if _is_closed(name, unread):
+        raise _closed(name)
+    if not _is_directory(name):
         raise UserError("no-such-file", name, "there is no such directory", "look for a typing error in it.")
     return files
+
+
+def _is_closed(name: str, unread: Iterable[OSError]) -> bool:
+    """Whether this user may not look into that very directory."""
+    return any(isinstance(error, PermissionError) and error.filename == name for error in unread)
+
+
+def _closed(name: str) -> UserError:
+    """What is said of a directory that this user may not look into."""
+    hint = "run as its owner, or have it made readable."
+    return UserError("no-permission", name, "this directory cannot be opened", hint)
 
 
 def _captures(name: str, files: Sequence[Input], notes: list[str]) -> list[Input]:

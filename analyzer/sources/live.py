@@ -71,6 +71,7 @@ class LiveSource:
             if wanted.keep:
                 nanoseconds = not wanted.interfaces
                 self._keeper = Keeper(wanted.keep, wanted.snaplen, nanoseconds=nanoseconds)
+                self.capture.kept = wanted.keep.path if wanted.keep.in_one_file else ""
             undo.pop_all()
 
     def _opened(self, is_over: Callable[[], bool]) -> Stream:

@@ -8,10 +8,12 @@ from importlib import import_module
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 import analyzer
+from analyzer.reports import new_folder
 from tests import crowd
 from tests.captures import CAPTURES, capture_name, sample
 from tests.cli.test_cli import Capsys, told
@@ -42,7 +44,8 @@ def told_of(capture: Path) -> list[tuple[str, str, str]]:
 
 def test_one_failure(capsys: Capsys, tmp_path: Path) -> None:
     folder = tmp_path / "new" / "failed"
-    assert told(capsys, "analyze", FAILED, "--carve", folder, "-o", "json=/dev/null") == (0, "", "")
+    said = f"errnoscope: {folder}: 1 capture of 15 packets and index.json were written\n"
+    assert told(capsys, "analyze", FAILED, "--carve", folder, "-o", "json=/dev/null") == (0, "", said)
     (entry,) = index_of(folder)["files"]
     assert entry["file"] == "10.9.0.1-50835_10.9.1.2-8036_EPIPE_rst-after-fin.pcapng"
     assert entry["packets"] == 15
@@ -76,8 +79,9 @@ def test_each_of_many_flows_has_its_packets_only(capsys: Capsys, tmp_path: Path)
 
 def test_of_a_kind_only_some_get_a_file(capsys: Capsys, tmp_path: Path) -> None:
     capture = crowd.write(tmp_path / "outage.pcap", crowd.outage(130))
-    told(capsys, "analyze", capture, "--carve", tmp_path / "failed", "-o", "json=/dev/null")
+    _, _, err = told(capsys, "analyze", capture, "--carve", tmp_path / "failed", "-o", "json=/dev/null")
     index = index_of(tmp_path / "failed")
+    assert f"{index['alike_and_left_out']} connections that failed alike left out" in err
     assert len(index["files"]) + index["alike_and_left_out"] == 130
     assert index["alike_and_left_out"] > 0
 
@@ -86,7 +90,8 @@ def test_two_captures_and_a_clean_one(capsys: Capsys, tmp_path: Path) -> None:
     other = sample("icmp-host-unreachable-connect")
     told(capsys, "analyze", FAILED, CLEAN, other, "--carve", tmp_path / "a", "-o", "json=/dev/null")
     assert len(index_of(tmp_path / "a")["files"]) == 2
-    told(capsys, "analyze", CLEAN, "--carve", tmp_path / "b", "-o", "json=/dev/null")
+    _, _, err = told(capsys, "analyze", CLEAN, "--carve", tmp_path / "b", "-o", "json=/dev/null")
+    assert "nothing failed: only index.json was written" in err
     assert index_of(tmp_path / "b")["files"] == []
 
 
@@ -104,6 +109,37 @@ def test_nothing_is_written_over(capsys: Capsys, tmp_path: Path) -> None:
         assert status == 2
         assert what in err
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "file", "full"]
+
+
+@pytest.mark.parametrize("option", ["--carve", "-o"])
+def test_where_nothing_can_be_written_nothing_is_read(
+    capsys: Capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    monkeypatch.setattr("analyzer.cli.analyze._here", lambda *_, **__: pytest.fail("it was read"))
+    folder = tmp_path / "protected"
+    folder.mkdir()
+    forbidden = PermissionError(13, "Permission denied")
+    monkeypatch.setattr(new_folder, "TemporaryFile", Mock(side_effect=forbidden))
+    for name in ("", "made/for/it"):
+        path = folder / name
+        given = f"parquet={path}" if option == "-o" else str(path)
+        status, out, err = told(capsys, "analyze", FAILED, option, given)
+        assert (status, out) == (2, "")
+        assert err.endswith(f"{option} {given}: cannot be written: Permission denied\n")
+    assert list(folder.iterdir()) == []
+
+
+def test_a_directory_that_was_made_goes_with_the_report(capsys: Capsys, tmp_path: Path) -> None:
+    status, _, err = told(capsys, "analyze", tmp_path / "none.pcap", "--carve", tmp_path / "a" / "b")
+    assert (status, list(tmp_path.iterdir())) == (2, [])
+    assert "there is no such file" in err
+
+
+def test_two_kinds_of_files_need_two_directories(capsys: Capsys, tmp_path: Path) -> None:
+    folder = tmp_path / "one"
+    status, _, err = told(capsys, "analyze", FAILED, "--carve", folder, "-o", f"parquet={tmp_path}/./one")
+    assert (status, list(tmp_path.iterdir())) == (2, [])
+    assert "each needs a directory of its own" in err
 
 
 def anonymous(capsys: Capsys, folder: Path, *captures: Path) -> list[dict[str, Any]]:
@@ -178,7 +214,8 @@ def test_the_key_comes_from_the_environment(
         run = told(
             capsys, "analyze", FAILED, "--carve", tmp_path / name, "--anonymize", "-o", "json=/dev/null"
         )
-        assert run == (0, "", "")
+        said = f"errnoscope: {tmp_path / name}: 1 capture of 15 packets and index.json were written\n"
+        assert run == (0, "", said)
     one, other = ({p.name: p.read_bytes() for p in (tmp_path / name).iterdir()} for name in ("a", "b"))
     assert one == other
     monkeypatch.setenv("ERRNOSCOPE_ANONYMIZE_KEY", "secret")

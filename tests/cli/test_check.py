@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -311,3 +313,36 @@ def test_captures_of_one_moment_are_not_taken_for_a_rotation(capsys: Capsys, tmp
     captures = json.loads(told(capsys, "check", tmp_path, "-o", "json")[1])["captures"]
     assert [len(capture["problems"]) for capture in captures] == [1, 1, 1]
     assert {capture["carries_on"] for capture in captures} == {None}
+
+
+def test_an_error_is_said_once_where_both_go_to_one_place(tmp_path: Path) -> None:
+    line = [sys.executable, "-m", "analyzer", "check", str(tmp_path / "none.pcap")]
+    done = subprocess.run(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    assert (done.returncode, done.stdout.count("there is no such file")) == (2, 1)
+    assert "hint: look for a typing error in the path." in done.stdout
+    assert done.stdout.endswith("1 capture checked: 1 could not be read\n")
+    apart = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert apart.stdout == done.stdout
+    assert "there is no such file" in apart.stderr
+
+
+def test_lines_fit_a_terminal(capsys: Capsys) -> None:
+    _, out, _ = told(capsys, "check", *sorted(SAMPLES.glob("retransmission*/client.pcap")))
+    lines = [line for line in out.splitlines() if line.startswith("  ")]
+    assert any("[fd00:" in line for line in lines)
+    assert max(map(len, lines)) < 80
+
+
+def test_it_says_how_far_it_is(capsys: Capsys, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[tuple[int, int]] = []
+
+    def show(_: object, done: int, size: int, doing: str) -> None:
+        if doing == "reading":  # not what is read together once more, to see whether it is a rotation
+            shown.append((done, size))
+
+    monkeypatch.setattr("analyzer.cli.progress.Progress.show", show)
+    assert told(capsys, "check", folder)[0] == 1
+    size = sum(path.stat().st_size for path in folder.rglob("*.pcap"))
+    assert {of for _, of in shown} == {size}
+    assert [done for done, _ in shown] == sorted(done for done, _ in shown)
+    assert shown[-1] == (size, size)

@@ -104,3 +104,16 @@ def test_what_may_have_been_meant_without_i(
 ) -> None:
     assert run(["live", *words]) == 2
     assert expected in capsys.readouterr().err
+
+
+def test_what_was_kept_is_whole_and_named(tmp_path: Path) -> None:
+    """Frames of a pipe were cut by whoever captured them, if at all: no reader is to cut them once more."""
+    for option, name in (("-w", "kept.pcap"), ("--write-failures", "failed.pcapng")):
+        kept = tmp_path / name
+        with live("-", option, str(kept), "-o", "text", piped=True) as running:
+            running.send(DATA)
+            status, out, _ = running.end(None)
+        assert status == 0
+        assert f"wireshark {kept} -Y" in out
+    snaplen = int.from_bytes((tmp_path / "kept.pcap").read_bytes()[16:20], "little")
+    assert snaplen == 262_144

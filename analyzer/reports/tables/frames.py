@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analyzer import __version__
-from analyzer.errors import UserError
+from analyzer.errors import UserError, unwritable
+from analyzer.reports.new_folder import NewFolder
 from analyzer.reports.tables.schema import (
     BETWEEN,
     BOOL,
@@ -36,26 +37,16 @@ class Folder:
 
     def __init__(self, path: Path, form: str, where: str) -> None:
         """Raises UserError where Polars is missing, or the folder cannot be made or is not empty."""
-        self._polars = _polars(where)
+        refuse_without_polars(where)
+        import polars
+
+        self._polars: Any = polars
         self._path, self._form, self._where = path, form, where
         self._types = _types(self._polars)
         self._parts: dict[str, int] = {}
         self.rows: dict[str, int] = {}
         """How many were written of each table."""
-        self._made = [folder for folder in (path, *path.parents) if not folder.exists()]
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            taken = any(path.iterdir())
-        except OSError as error:
-            raise self._unwritable(error) from error
-        if taken:
-            raise UserError("not-empty", where, "there is something in this directory", "name a new one.")
-
-    def give_up(self) -> None:
-        """Remove the folder again where nothing was written into it."""
-        with suppress(OSError):
-            for folder in self._made:
-                folder.rmdir()
+        self.give_up = NewFolder(path, where).give_up
 
     def write(self, table: str, schema: Mapping[str, str], columns: Mapping[str, Any]) -> None:
         """Another file of this table: a column a name, an array or a list. Raises UserError."""
@@ -74,7 +65,7 @@ class Folder:
             self._write(frame, part, table, schema)
             part.replace(path)
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise unwritable(self._where, error) from error
 
     def ensure(self, table: str, schema: Mapping[str, str]) -> None:
         """A file without rows where there is none, so that every table can be read. Raises UserError."""
@@ -87,7 +78,7 @@ class Folder:
         try:
             (self._path / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise unwritable(self._where, error) from error
 
     def _series(self, name: str, values: Any, kind: str) -> polars.Series:
         """A column; times are numbers first, as Polars takes them."""
@@ -109,9 +100,6 @@ class Folder:
         except self._polars.exceptions.PolarsError as error:
             raise OSError(0, str(error)) from error
 
-    def _unwritable(self, error: OSError) -> UserError:
-        return UserError("unwritable", self._where, f"cannot be written: {error.strerror or error}")
-
 
 def _joined(polars: Any, schema: Mapping[str, str]) -> Sequence[Any]:
     """Lists as text, for CSV has none."""
@@ -126,13 +114,11 @@ def _only_where(polars: Any, schema: Mapping[str, str]) -> Sequence[Any]:
     return [polars.when(condition).then(name).alias(name) for name, condition in known.items()]
 
 
-def _polars(where: str) -> Any:
-    try:
-        import polars
-    except ImportError:
+def refuse_without_polars(where: str) -> None:
+    """Raises UserError where it is not installed; does not import it."""
+    if find_spec("polars") is None:
         what = "what writes tables is not installed"
-        raise UserError("missing-extra", where, what, "pip install 'errnoscope[tables]'") from None
-    return polars
+        raise UserError("missing-extra", where, what, "pip install 'errnoscope[tables]'")
 
 
 def _types(polars: Any) -> dict[str, Any]:
