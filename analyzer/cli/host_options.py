@@ -11,8 +11,7 @@ import click
 
 from analyzer.errors import UserError
 from analyzer.model.flow import SIDES
-from analyzer.model.host import AUTO, DEFAULT_HOST, Host, Version, system_of
-from analyzer.model.rule import SYSTEMS
+from analyzer.model.host import AUTO, DEFAULT_HOST, SYSTEMS, Host, Version, system_of
 
 
 class _Said(NamedTuple):

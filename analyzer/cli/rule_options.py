@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from analyzer.model.rule import Rule
+if TYPE_CHECKING:
+    from analyzer.model.rule import Rule
 
 
 class Chosen(NamedTuple):

@@ -38,12 +38,13 @@ def _tables() -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
 
     0 bytes: nothing can follow it; no bit: of this size it is none of those that are known.
     """
-    kind, size = np.divmod(np.arange(1 << 16), 256)
-    length = np.where(kind == _NOP, 1, np.where((kind != _END) & (size >= 2), size, 0))
-    bit = np.where((kind == _SACK) & (size >= 10) & (size % 8 == 2), Option.SACK, 0)
-    for known, (stated, value) in _SIZES.items():
-        bit[(kind == known) & (length > 0) & ((size == stated) | (stated is None))] = value
-    return length.astype(np.uint8), bit.astype(np.uint16)
+    length, bit = np.zeros((256, 256), np.uint8), np.zeros((256, 256), np.uint16)
+    length[_END + 1 :, 2:] = np.arange(2, 256)
+    length[_NOP] = 1
+    bit[_SACK, 10::8] = Option.SACK
+    for kind, (stated, value) in _SIZES.items():
+        bit[kind, slice(2, None) if stated is None else stated] = value
+    return length.ravel(), bit.ravel()
 
 
 _LENGTH, _BIT = _tables()

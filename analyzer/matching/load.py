@@ -18,10 +18,10 @@ from analyzer.matching.diagnostics import Diagnostic, DiagnosticsError, did_you_
 from analyzer.matching.yaml_lines import KeyPath, YamlFile, load_yaml
 from analyzer.model.event import EVENTS, Event, type_of, variables
 from analyzer.model.flow import SIDES
+from analyzer.model.host import SYSTEMS
 from analyzer.model.rule import (
     CALLS,
     RESULTS,
-    SYSTEMS,
     Evidence,
     Expectation,
     Outcome,

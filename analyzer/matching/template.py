@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from analyzer.errors import UserError
 from analyzer.matching.diagnostics import did_you_mean
 from analyzer.model.event import EVENTS
-from analyzer.model.rule import SYSTEMS, Rule, Sample
+from analyzer.model.host import SYSTEMS
+from analyzer.model.rule import Rule, Sample
 
 OWN_IDS = 900
 """Ids from here on are for rules that are not in the catalogue, so that its new ones never meet them."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
+SYSTEMS = ("linux", "freebsd", "macos", "windows")
+"""Operating systems that a host may run, and that a rule must speak of."""
 AUTO = "auto"
 """In place of a system: it is inferred for each flow, Linux where nothing tells it."""
 
@@ -18,7 +20,7 @@ def version_text(version: Version) -> str:
 
 
 class Host(NamedTuple):
-    """Its system, one of rule.SYSTEMS or AUTO, and settings that differ from the defaults: names and values.
+    """Its system, one of SYSTEMS or AUTO, and settings that differ from the defaults: names and values.
 
     Names and units are those of the system's profile in data/profiles; with AUTO they count where the end
     turns out to run a system that has them. ``version`` is the system's, empty for that which the profile
@@ -46,7 +48,7 @@ class Likeness(StrEnum):
 
 
 class System(NamedTuple):
-    """What one end of a flow is taken to run: one of rule.SYSTEMS, and why; ``version`` where it is known."""
+    """What one end of a flow is taken to run: one of SYSTEMS, and why; ``version`` where it is known."""
 
     name: str
     likeness: Likeness

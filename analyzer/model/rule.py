@@ -8,9 +8,6 @@ from enum import StrEnum
 
 from analyzer.model.event import Event
 
-SYSTEMS = ("linux", "freebsd", "macos", "windows")
-"""Operating systems that a rule must speak of."""
-
 CALLS = ("connect", "accept", "recv", "send", "so_error")
 """Calls whose outcome a rule states; ``so_error`` is getsockopt(SO_ERROR)."""
 

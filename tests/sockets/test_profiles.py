@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from analyzer.data import load
-from analyzer.model.rule import SYSTEMS
+from analyzer.model.host import SYSTEMS
 from analyzer.sockets.profiles import numbers, profile
 from analyzer.sockets.retries import SECOND, Run, gives_up_at, is_exhausted, next_timer
 

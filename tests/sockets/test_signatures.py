@@ -10,8 +10,8 @@ from analyzer.data import load
 from analyzer.decode.packets import decode
 from analyzer.model.columns import Flag, Layout
 from analyzer.model.flow import NOTHING, Segment
-from analyzer.model.host import Likeness
-from analyzer.model.rule import SYSTEMS, Evidence
+from analyzer.model.host import SYSTEMS, Likeness
+from analyzer.model.rule import Evidence
 from analyzer.sockets.signatures import layout, recognise
 from analyzer.sources.open import open_capture
 from tests.captures import sample
