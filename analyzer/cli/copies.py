@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,14 +92,24 @@ def write_carved(folder: str | None, report: Report, key: bytes | None, progress
     path, names = Path(folder), Pseudonyms(key) if key else None
     sources = [capture.path for capture in report.captures]
     report = anonymous(report, names.text) if names else report
-    try:
-        carved = carvings(report, path)
-        packets = carve(sources, carved, names, progress=progress.show)
-        (path / INDEX).write_text(index_text(report, carved, packets), encoding="utf-8")
-    except OSError as error:
-        raise unwritable(f"--carve {folder}", error) from error
+    carved = carvings(report, path)
+    with ExitStack() as undo:
+        undo.callback(_remove, [*(carving.path for carving in carved), path / INDEX])
+        try:
+            packets = carve(sources, carved, names, progress=progress.show)
+            (path / INDEX).write_text(index_text(report, carved, packets), encoding="utf-8")
+        except OSError as error:
+            raise unwritable(f"--carve {folder}", error) from error
+        undo.pop_all()
     progress.end()
     complain(f"{folder}: {written(report, packets)}")
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    """What was not finished."""
+    with suppress(OSError):
+        for path in paths:
+            path.unlink(missing_ok=True)
 
 
 def draw(report: Report, progress: Progress) -> dict[int, Picture]:

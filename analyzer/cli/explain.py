@@ -65,6 +65,9 @@ def command(words: tuple[str, ...], *, platform: str, output: str, folders: Sequ
         hint = did_you_mean(platform, known) or f"one of {', '.join(known)}"
         raise UserError("unknown-platform", f"--platform {platform}", "there is no such platform", hint)
     text = " ".join(words).strip()
+    if not text:
+        hint = "errnoscope explain ECONNRESET; a line of a log goes into quotation marks."
+        raise UserError("not-understood", "explain", "there is nothing to explain in it", hint)
     rules = load_rules(rules_folder(), folders)
     if text == "-":
         return _lines(sys.stdin, rules, platform, output)

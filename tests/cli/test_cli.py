@@ -116,11 +116,22 @@ def test_what_can_be_read_is_reported_beside_what_cannot(capsys: Capsys, tmp_pat
     [
         ([], "Usage: errnoscope"),
         (["analyse"], "did you mean `errnoscope analyze`?"),
-        (["--verbose"], "No such option '--verbose'"),
-        (["analyze"], "Missing argument 'CAPTURE...'"),
+        (
+            ["--verbose"],
+            "errnoscope: No such option '--verbose'. Did you mean '--version'?\nhint: `errnoscope --help`",
+        ),
+        (
+            ["analyze"],
+            "errnoscope: analyze: Missing argument 'CAPTURE...'\nhint: `errnoscope analyze --help`",
+        ),
         (["analyze", "--colour", "x"], "No such option '--colour'"),
         (["analyze", "-o", "xml", "x"], "there is no format `xml`"),
         (["explain"], "Missing argument 'WORD...'"),
+        (["explain", " "], "explain: there is nothing to explain in it\nhint: errnoscope explain ECONNRESET"),
+        (
+            ["export", "x", "--to", "csv"],
+            "export: Option '--to' requires 2 arguments\nhint: `errnoscope export",
+        ),
         (["analyze", "--group", "0", "x"], "'--group': '0' is no whole number from 1 on"),
         (["analyze", "--shards", "some", "x"], "'--shards': 'some' is no whole number from 1 to 4096"),
         (["live", "--duration", "-1", "-"], "'--duration': '-1' is no number from 0 on"),
