@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -96,13 +97,16 @@ def _several(text: str, rules: Sequence[Rule], platform: str) -> list[Told]:
 def _word(text: str, rules: Sequence[Rule], platform: str) -> Told | None:
     """A rule, an errno or another word that is looked up as it is; None if it is something else."""
     from analyzer.data import load
-    from analyzer.logs.errnos import by_text
+    from analyzer.logs.errnos import by_text, foreign
     from analyzer.reports.log_text import errno_lines, plain_errno, topic_lines
     from analyzer.reports.rule_text import plain_rule, rule_lines
 
     folded = text.casefold()
     for rule in rules:
         if folded in (rule.name, rule.id.casefold()):
+            if platform:
+                what, hint = "a rule says what each system does", "leave --platform out."
+                raise UserError("no-effect", f"--platform {platform}", what, hint)
             return plain_rule(rule), rule_lines(rule)
     known = load("errno")
     aliases = known["aliases"]["linux"]
@@ -111,30 +115,50 @@ def _word(text: str, rules: Sequence[Rule], platform: str) -> Told | None:
     if name not in known["errno"]:
         name = by_text(text)
     if name:
-        return plain_errno(name, rules), errno_lines(name, rules)
+        return plain_errno(name, rules), errno_lines(name, rules, platform)
     number = re.fullmatch(r"(?:os ?|wsa ?)?(?:error|errno)?[:=# ]*(\d{1,5})", folded)
     if number and (told := _number(int(number[1]), rules, platform)):
         return told
     for topic in load("errno_notes")["topics"]:
         if folded in map(str.casefold, topic["names"]):
             return {"topic": topic["title"], "text": topic["text"]}, topic_lines(topic)
-    return None
+    return _foreign(foreign(text))
 
 
 def _number(number: int, rules: Sequence[Rule], platform: str) -> Told | None:
     """What a number is, on each platform that has it."""
-    from analyzer.logs.errnos import by_number, platforms_of
-    from analyzer.reports.log_text import errno_lines, number_line, plain_errno
+    from analyzer.logs.errnos import by_number, foreign, own_platform, platforms_of
+    from analyzer.reports.layout import WIDTH, wrapped
+    from analyzer.reports.log_text import elsewhere_line, errno_lines, number_line, plain_errno
 
     everywhere = platforms_of(number)
-    if platform:
-        name = by_number(number, platform)
-        everywhere = {platform: name} if name else {}
+    if name := by_number(number, platform) if platform else "":
+        everywhere = {platform: name}
+    elif platform in ("", own_platform()) and (not everywhere or platform) and (name := foreign(number)):
+        return _foreign(name)
     if not everywhere:
         return None
+    if platform and not name:
+        line = elsewhere_line(number, platform, everywhere)
+    else:
+        here = {own_platform(): other} if not platform and (other := foreign(number)) else {}
+        line = number_line(number, everywhere | here)
     name = next(iter(everywhere.values()))
     plain = plain_errno(name, rules) | {"number": number, "platforms": everywhere}
-    return plain, [number_line(number, everywhere), "", *errno_lines(name, rules)]
+    return plain, [*wrapped(line, WIDTH), "", *errno_lines(name, rules)]
+
+
+def _foreign(name: str) -> Told | None:
+    """An errno of this machine's that is none of networks'; None if there is none."""
+    from analyzer.logs.errnos import own_number, own_platform
+    from analyzer.reports.log_text import FOREIGN, foreign_lines, plain_errno
+
+    if not name:
+        return None
+    number, platform = own_number(name), own_platform()
+    text = os.strerror(number)
+    plain = plain_errno(name, ()) | {"errno": True, "text": text, "numbers": {platform: number}}
+    return plain | {"host": FOREIGN}, foreign_lines(name, number, text, platform)
 
 
 def _line(text: str, rules: Sequence[Rule], platform: str) -> Told:
@@ -154,6 +178,10 @@ def _not_understood(text: str, rules: Sequence[Rule]) -> UserError:
     names = [*(rule.name for rule in rules), *load("errno")["errno"]]
     hint = "" if " " in text else did_you_mean(text, names)
     shown = text if len(text) <= 200 else f"{text[:200]} ..."
+    if text.isdecimal():
+        what = "no system that is known has an error of sockets with this number"
+        hint = "--platform NAME says where it is from; errnoscope explain ECONNRESET explains a name."
+        return UserError("not-understood", shown, what, hint)
     return UserError(
         "not-understood",
         shown,

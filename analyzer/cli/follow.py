@@ -10,9 +10,7 @@ from dataclasses import fields, replace
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, NamedTuple
 
-import click
-
-from analyzer.cli.messages import complain
+from analyzer.cli.messages import complain, say
 from analyzer.cli.output import Target, opened
 from analyzer.cli.rule_options import RuleOptions
 from analyzer.cli.state_file import StateFile
@@ -155,7 +153,7 @@ class _Speaker:
         self._exporter = exporter
         self._counted = Counted()
         if exporter:
-            click.echo(f"metrics: {exporter.address}", err=True)
+            say(f"metrics: {exporter.address}", err=True)
         self._shows_life, self._wraps = sys.stderr.isatty(), form == "text" and sys.stdout.isatty()
         self._is_shown = False
         self._complained: set[str] = set()
@@ -205,13 +203,13 @@ class _Speaker:
             self.clear()
             files, open_flows = len(following.captures), following.open_flows
             told = f"{count(files, 'file')} read, {count(open_flows, 'flow')} open; waiting for the next file"
-            click.echo(told[: _columns()], err=True, nl=False)
+            say(told[: _columns()], err=True, nl=False)
             self._is_shown = True
 
     def clear(self) -> None:
         """Something else is to be said."""
         if self._is_shown:
-            click.echo("\r\x1b[K", err=True, nl=False)
+            say("\r\x1b[K", err=True, nl=False)
             self._is_shown = False
 
     def _complain(self, problem: str) -> None:
@@ -223,7 +221,7 @@ class _Speaker:
         self.clear()
         if self._wraps:
             for line in text.decode(errors="replace").splitlines():
-                click.echo("\n".join(live_text.wrapped(line, _columns())))
+                say("\n".join(live_text.wrapped(line, _columns())))
         else:
             _say(text)
 

@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from time import monotonic
 from types import FrameType
+from typing import Any
 
 import click
 
@@ -22,7 +23,7 @@ from analyzer.cli.follow import Wish
 from analyzer.cli.follow import follow as followed
 from analyzer.cli.host_options import host_options
 from analyzer.cli.memory import give_freed_back
-from analyzer.cli.messages import complain
+from analyzer.cli.messages import complain, say
 from analyzer.cli.numbers import Number, Whole
 from analyzer.cli.output import Target, opened, output_option
 from analyzer.cli.refusals import without_effect
@@ -237,7 +238,7 @@ class _Screen:
         self._counted = Counted()
         self._counted_at = 0.0
         if exporter:
-            click.echo(f"metrics: {exporter.address}", err=True)
+            say(f"metrics: {exporter.address}", err=True)
         self._complaints: set[str] = set()
 
     def tell(self, news: Sequence[News], standing: Standing) -> None:
@@ -258,7 +259,7 @@ class _Screen:
             self._clear()
             self._shown_at = monotonic()
             width = shutil.get_terminal_size().columns - 1
-            click.echo(self._status.line(standing, self._shown_at)[:width], err=True, nl=False)
+            say(self._status.line(standing, self._shown_at)[:width], err=True, nl=False)
 
     def end(self, report: Report) -> None:
         """The report follows; what it takes back of the lines before it is said."""
@@ -267,14 +268,14 @@ class _Screen:
             for line in live_text.afterwards(self._status.failed, report):
                 self._say(printable(line))
             if self._report_follows:
-                click.echo()
+                say("")
 
     def _say(self, line: str) -> None:
         """A line; on a terminal none of its words is torn apart, elsewhere it stays one line for grep."""
         wraps = self._format == "text" and self._wraps
         lines = live_text.wrapped(line, shutil.get_terminal_size().columns - 1) if wraps else [line]
         for one in lines:
-            click.echo(one)
+            say(one)
 
     def _lines(self, changes: Sequence[Change]) -> Iterable[str]:
         if self._format == "text":
@@ -289,7 +290,7 @@ class _Screen:
 
     def _clear(self) -> None:
         if self._shown_at:
-            click.echo("\r\x1b[K", err=True, nl=False)
+            say("\r\x1b[K", err=True, nl=False)
 
 
 class _Stop:
@@ -298,11 +299,13 @@ class _Stop:
     def __init__(self, seconds: float | None) -> None:
         self._until = None if seconds is None else monotonic() + seconds
         self._asked = False
+        self.then: dict[int, Any] = {}
+        """What a second signal of a kind is left to."""
 
     def ask(self, number: int, _: FrameType | None) -> None:
-        """A signal: end it; a second one of the same kind does what it does to other programs."""
+        """A signal: end it, with the report."""
         self._asked = True
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        signal.signal(number, self.then[number])
 
     def __call__(self) -> bool:
         return self._asked or (self._until is not None and monotonic() >= self._until)
@@ -310,14 +313,24 @@ class _Stop:
 
 @contextmanager
 def _ended_by_signals(stop: _Stop) -> Iterator[None]:
-    """Signals that ask to end are heard, and as they were afterwards."""
+    """Signals that ask to end are heard, unless the caller has them ignored; as they were afterwards.
+
+    A second one ends it without the report, but for SIGHUP: where a terminal is closed two of them come, from
+    the kernel and from the shell.
+    """
     known = [number for name in _SIGNALS if (number := getattr(signal, name, None)) is not None]
-    before = {number: signal.signal(number, stop.ask) for number in known}
+    before = {number: signal.getsignal(number) for number in known}
+    before = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
+    hang_up = getattr(signal, "SIGHUP", None)
+    stop.then = {number: signal.SIG_IGN if number == hang_up else before[number] for number in before}
     try:
+        for number in before:
+            signal.signal(number, stop.ask)
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # a terminal that is closed stays so
+                signal.signal(number, handler)
 
 
 def _keep(path: str | None, megabytes: int | None, seconds: int | None, files: int | None) -> Keep | None:

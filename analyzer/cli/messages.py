@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
+from typing import TextIO
 
 import click
 
@@ -14,12 +16,25 @@ from analyzer.reports.printable import printable
 def complain(message: object) -> None:
     """One message of the command; a UserError's hint stays on a line of its own."""
     for number, line in enumerate(str(message).split("\n")):
-        click.echo(f"{'' if number else 'errnoscope: '}{printable(line)}", err=True)
+        say(f"{'' if number else 'errnoscope: '}{printable(line)}", err=True)
 
 
-def drop_output() -> None:
-    """Nobody reads stdout any more; Python would complain once more when it closes it."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def say(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Write to stdout or stderr; of a terminal that was closed meanwhile nothing is to be heard any more.
+
+    Raises OSError.
+    """
+    try:
+        click.echo(text, err=err, nl=nl)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        drop_output(sys.stderr if err else sys.stdout)
+
+
+def drop_output(stream: TextIO | None = None) -> None:
+    """Nobody reads stdout, or that stream, any more; Python would complain once more when it closes it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), (stream or sys.stdout).fileno())
 
 
 def in_one_place() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
@@ -72,7 +73,7 @@ class Outputs:
     def write(self, report: object, **options: object) -> None:
         """Write the report (what the formats' modules take) in every format, with the options it has.
 
-        Whose reader of stdout has seen enough gets the files all the same.
+        Whose reader of stdout has seen enough, or has closed the terminal, gets the files all the same.
         """
         for known, out in self._targets:
             if known.module:
@@ -80,8 +81,8 @@ class Outputs:
                 try:
                     writer(known)(report, out, **chosen)
                     out.flush()
-                except BrokenPipeError:
-                    if out is not sys.stdout:
+                except OSError as error:
+                    if out is not sys.stdout or error.errno not in (errno.EPIPE, errno.EIO):
                         raise
                     drop_output()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from analyzer.cli.rule_options import Chosen, RuleOptions, rule_options
@@ -119,22 +121,33 @@ def _new(name: str, event: str, chosen: RuleOptions) -> int:
 
 def _test(chosen: Chosen) -> int:
     from analyzer.cli.rule_samples import run_sample
-    from analyzer.matching.load import rules_folder
 
-    samples = rules_folder().parent / "samples"
+    captures = _captures()
     failed = passed = left_out = 0
     for rule in chosen.told:
         for sample in rule.samples:
-            if sample.capture and not samples.is_dir():
+            if sample.capture and not captures:
                 left_out += 1
                 continue
-            complaint = run_sample(rule, sample, chosen.rules, samples)
+            complaint = run_sample(rule, sample, chosen.rules, captures or Path())
             failed += bool(complaint)
             passed += not complaint
             if complaint:
                 click.echo(f"{rule.path}: {sample.name}\n{complaint}\n")
-    without = (
-        f", {left_out} left out (their captures are in a clone of the repository only)" if left_out else ""
-    )
-    click.echo(f"{passed} samples passed, {failed} failed{without}")
+    click.echo(f"{passed} samples passed, {failed} failed")
+    if left_out:
+        click.echo(
+            f"{left_out} left out: their captures are not installed. "
+            "They run in the directory of a clone of the repository."
+        )
     return 1 if failed else 0
+
+
+def _captures() -> Path | None:
+    """The captures of samples: beside the rules of a checkout, or of the clone that this is called in."""
+    from analyzer.matching.load import rules_folder
+
+    beside = [rules_folder().parent, Path()]
+    return next(
+        (at / "samples" for at in beside if (at / "samples").is_dir() and (at / "rules").is_dir()), None
+    )

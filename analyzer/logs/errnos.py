@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
 from functools import cache
 
 from analyzer.data import load
@@ -28,6 +31,30 @@ def guess(number: int) -> tuple[str, str]:
 def by_text(text: str) -> str:
     """The errno with this text (strerror), letters' case and a full stop aside; empty if there is none."""
     return _texts().get(text.strip().rstrip(".").casefold(), "")
+
+
+def foreign(word: str | int) -> str:
+    """An errno that this machine has and networks have not, by name, text or number; empty if it is none."""
+    name = errno.errorcode.get(word, "") if isinstance(word, int) else _own_names().get(word.casefold(), "")
+    return "" if name in load("errno")["errno"] else name
+
+
+def own_number(name: str) -> int:
+    """The number of an errno of this machine's."""
+    return next(number for number, known in errno.errorcode.items() if known == name)
+
+
+def own_platform() -> str:
+    """What this machine is; Python's errnos are those of the C runtime on Windows."""
+    own = {"linux": "linux", "darwin": "macos", "win32": "windows_crt"}
+    return own.get(sys.platform, sys.platform.rstrip("0123456789"))
+
+
+@cache
+def _own_names() -> dict[str, str]:
+    """Names and texts of this machine's errnos, in small letters."""
+    known = {os.strerror(number).casefold(): name for number, name in errno.errorcode.items()}
+    return known | {name.casefold(): name for name in errno.errorcode.values()}
 
 
 @cache

@@ -10,6 +10,8 @@ from analyzer.model.picture import Seen
 
 _WIDTH = 57
 _SHOWN = 14
+_DIGITS = 5
+"""Of a frame's number; longer ones take their room from the arrows."""
 
 
 Places = Set[tuple[int, int]]
@@ -24,7 +26,9 @@ def ladder_lines(result: FlowResult, deciding: Places, paths: Sequence[str]) -> 
     if not result.ladder:
         return []
     client, server = f"client {result.flow.client.address}", f"server {result.flow.server.address}"
-    lines = [f"  frame        s  {client}{server:>{max(_WIDTH - len(client), len(server) + 1)}}"]
+    more = more_digits(result.ladder)
+    width = max(_WIDTH - more - len(client), len(server) + 1)
+    lines = [f"{' ' * more}  frame        s  {client}{server:>{width}}"]
     previous, file = -1, -1
     several = len(result.captures) > 1
     for index in _chosen(result, deciding):
@@ -33,11 +37,11 @@ def ladder_lines(result: FlowResult, deciding: Places, paths: Sequence[str]) -> 
             lines.append(f"  {paths[capture]}")
             file = capture
         if previous >= 0 and index > previous + 1:
-            lines.append(f"{'...':>7}{'':11}{index - previous - 1} more")
-        lines.append(_line(result, index, deciding))
+            lines.append(f"{'...':>{7 + more}}{'':11}{index - previous - 1} more")
+        lines.append(_line(result, index, deciding, more))
         previous = index
     if previous < len(result.ladder) - 1:
-        lines.append(f"{'...':>7}{'':11}{len(result.ladder) - 1 - previous} more")
+        lines.append(f"{'...':>{7 + more}}{'':11}{len(result.ladder) - 1 - previous} more")
     lines.append(_LEGEND)
     return lines
 
@@ -65,15 +69,26 @@ def _chosen(result: FlowResult, deciding: Places) -> list[int]:
     return sorted(wanted)
 
 
-def _line(result: FlowResult, index: int, deciding: Places) -> str:
+def _line(result: FlowResult, index: int, deciding: Places, more: int) -> str:
     line = result.ladder[index]
     seconds = (line.time - result.flow.start) / 1e9
-    return ladder_line(line, seconds, decides=_place(result, line) in deciding)
+    return ladder_line(line, seconds, decides=_place(result, line) in deciding, more=more)
 
 
-def ladder_line(line: LadderLine | Seen, seconds: float, *, decides: bool, width: int = _WIDTH) -> str:
-    """A segment ``seconds`` after the begin of its flow, between two ends that are ``width`` apart."""
-    return f"{'*' if decides else ' '}{line.number:>6} {seconds:>8.3f}  {_arrow(line, width)}"
+def more_digits(lines: Sequence[LadderLine | Seen]) -> int:
+    """Digits that the longest frame number has more than there is room for."""
+    return max(0, len(str(max((line.number for line in lines), default=0))) - _DIGITS)
+
+
+def ladder_line(
+    line: LadderLine | Seen, seconds: float, *, decides: bool, width: int = _WIDTH, more: int = 0
+) -> str:
+    """A segment ``seconds`` after the begin of its flow, between two ends that are ``width`` apart.
+
+    They are nearer by ``more`` (``more_digits``).
+    """
+    number = f"{line.number:>{_DIGITS + 1 + more}}"
+    return f"{'*' if decides else ' '}{number} {seconds:>8.3f}  {_arrow(line, width - more)}"
 
 
 def _arrow(line: LadderLine | Seen, width: int) -> str:

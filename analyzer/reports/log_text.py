@@ -15,6 +15,10 @@ from analyzer.reports.printable import printable
 from analyzer.reports.words import call_name
 
 _PLATFORMS = {"linux": "Linux", "freebsd": "FreeBSD", "macos": "macOS", "windows": "Windows"}
+FOREIGN = (
+    "nothing that happens on a network makes connect(), accept(), recv() or send() of a TCP or UDP socket "
+    "return it: it comes from a file, a Unix socket, another process, or a wrong call"
+)
 _OTHER = {"OK", "EOF", "BLOCKS", "OWN"}
 _RULES = 8
 
@@ -67,21 +71,56 @@ def _result(result: str, reading: LogLine) -> str:
     return f"{load('errno_notes')['results'][result]['title']}, no errno"
 
 
-def errno_lines(name: str, rules: Sequence[Rule]) -> Iterable[str]:
-    """An errno in full: its numbers, and what makes it."""
+def errno_lines(name: str, rules: Sequence[Rule], platform: str = "") -> Iterable[str]:
+    """An errno in full: its numbers, or that of one platform, and what makes it."""
     entry = load("errno")["errno"][name]
     yield f"{name}: {entry['text']}"
     yield ""
     numbers: dict[int, list[str]] = {}
-    for platform, number in entry["numbers"].items():
-        numbers.setdefault(number, []).append(_platform(platform))
+    for known, number in entry["numbers"].items():
+        if platform in ("", known):
+            numbers.setdefault(number, []).append(_platform(known))
     told = "; ".join(f"{number} {', '.join(platforms)}" for number, platforms in numbers.items())
-    yield from labelled("number", told)
+    yield from labelled("number", told or _instead(name, platform))
     calls = load("errno_notes")["errno"].get(name, {}).get("calls", [])
     yield from labelled(
         "calls", ", ".join("any call" if call == "any" else call_name(call) for call in calls)
     )
     yield from _behind(name, rules, ())
+
+
+def _instead(name: str, platform: str) -> str:
+    """What is said of an errno that a platform does not have."""
+    known, winsock = load("errno")["errno"], load("errno")["winsock"]
+    told = f"none: {_platform(platform)} does not have it"
+    other = winsock["instead_of"].get(name) if platform == winsock["platform"] else None
+    if other is None:
+        return told
+    return f"{told}; {winsock['prefix']}{other} ({known[other]['numbers'][platform]}) stands for it"
+
+
+def foreign_lines(name: str, number: int, text: str, platform: str) -> Iterable[str]:
+    """An errno that no socket of TCP or UDP gives."""
+    yield f"{name}: {text}"
+    yield ""
+    yield from labelled("number", f"{number} {_platform(platform)}")
+    yield from labelled("calls", FOREIGN)
+    yield ""
+    yield from labelled("wire", "nothing: it never shows in a capture")
+    yield from labelled(
+        "do", "look which call gave it, and to what: the words before it in the line say so, or"
+    )
+    yield from labelled("", "strace -f -y -e trace=file,network,process -p PID", whole=True)
+
+
+def elsewhere_line(number: int, platform: str, platforms: dict[str, str]) -> str:
+    """What a number is that this platform does not have, and what number it has for that."""
+    name = next(iter(platforms.values()))
+    own = load("errno")["errno"][name]["numbers"].get(platform)
+    prefix = load("errno")["winsock"]["prefix"] if platform == load("errno")["winsock"]["platform"] else ""
+    there = f"where {prefix}{name} is {own}" if own else f"where there is no {name}"
+    line = number_line(number, platforms)
+    return f"{line}, and no error of sockets on {_platform(platform)}, {there}"
 
 
 def number_line(number: int, platforms: dict[str, str]) -> str:

@@ -83,8 +83,9 @@ def _one(report: Report, number: int, bold: Style) -> Iterable[str]:
     """One kind of failure."""
     found = groups(report)
     if not 1 <= number <= len(found):
-        there = f"there are 1 to {len(found)}" if found else "nothing failed"
-        raise UserError("no-such-group", f"--group {number}", f"no kind of failure has this number: {there}")
+        there = f"there are 1 to {len(found)}" if len(found) > 1 else "there is only 1"
+        what = f"no kind of failure has this number: {there if found else 'nothing failed'}"
+        raise UserError("no-such-group", f"--group {number}", what)
     yield from _captures(report)
     yield ""
     yield from full(report, found[number - 1], {}, bold, more=None)

@@ -19,7 +19,7 @@ from analyzer.errors import UserError
 from analyzer.model.finding import FlowResult, LadderLine
 from analyzer.model.flow import SIDES, Kind
 from analyzer.model.picture import Picture, Seen
-from analyzer.reports.ladder_text import ladder_line
+from analyzer.reports.ladder_text import ladder_line, more_digits
 from analyzer.reports.plot_text import LEGEND, Span, plot_lines, whole
 from analyzer.reports.printable import printable
 from analyzer.view.source import Browsed
@@ -99,16 +99,17 @@ class FlowScreen(Screen[None]):
         """The ladder; the cursor on the first segment that decides."""
         lines = self.query_one("#lines", OptionList)
         width = max(_NARROW, self.app.size.width - _LEFT - 3)
+        more = more_digits(self._lines)
         lines.clear_options()
-        lines.add_options([Option(self._line(line, width)) for line in self._lines])
+        lines.add_options([Option(self._line(line, width, more)) for line in self._lines])
         places = [index for index, line in enumerate(self._lines) if self._decides(line)]
         if self._lines:
             lines.highlighted = places[0] if places else 0
 
-    def _line(self, line: LadderLine | Seen, width: int) -> Text:
+    def _line(self, line: LadderLine | Seen, width: int, more: int) -> Text:
         seconds = (line.time - self._result.flow.start) / 1e9
         decides = self._decides(line)
-        text = ladder_line(line, seconds, decides=decides, width=width)
+        text = ladder_line(line, seconds, decides=decides, width=width, more=more)
         if isinstance(line, Seen) and line.skipped:
             text = f"{f'... {line.skipped:,} not shown':^{width + _LEFT - 2}}\n{text}"
         return Text(printable_lines(text), style=_style(line, decides=decides), no_wrap=True)

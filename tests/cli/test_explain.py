@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,12 +74,49 @@ def test_a_number_that_means_different_things(capsys: Capsys) -> None:
 
 
 def test_a_number_that_the_platform_does_not_have(capsys: Capsys) -> None:
-    status, out, err = told(capsys, "explain", "54", "--platform", "linux")
+    status, out, err = told(capsys, "explain", "111", "--platform", "windows")
+    assert (status, err) == (0, "")
+    first = "111 is ECONNREFUSED on Linux, and no error of sockets on Windows, where WSAECONNREFUSED is 10061"
+    assert " ".join(out.split("\n\n")[0].split()) == first
+    status, out, err = told(capsys, "explain", "9999", "--platform", "linux")
     assert (status, out) == (2, "")
-    assert "54: neither" in err
+    assert "9999: no system that is known has an error of sockets with this number" in err
     status, _, err = told(capsys, "explain", "54", "--platform", "mac")
     assert status == 2
     assert "did you mean `macos`?" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["ENOENT"], [str(errno.ENOENT)], [os.strerror(errno.ENOENT)], ["ENOENT", "--platform", "windows"]],
+)
+def test_an_errno_that_no_network_gives(capsys: Capsys, words: list[str]) -> None:
+    status, out, err = told(capsys, "explain", *words)
+    assert (status, err) == (0, "")
+    assert out.startswith(f"ENOENT: {os.strerror(errno.ENOENT)}\n")
+    assert "nothing that happens on a network makes connect()" in " ".join(out.split())
+    plain = json.loads(told(capsys, "explain", *words, "-o", "json")[1])
+    assert (plain["name"], list(plain["numbers"].values())) == ("ENOENT", [errno.ENOENT])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="numbers of Linux")
+def test_a_number_that_another_system_has_for_a_network(capsys: Capsys) -> None:
+    out = told(capsys, "explain", "54")[1]
+    assert "54 is ECONNRESET on Linux on alpha, Linux on sparc, FreeBSD, macOS; EXFULL on Linux" in " ".join(
+        out.split()
+    )
+    assert told(capsys, "explain", "54", "--platform", "linux")[1].startswith("EXFULL: ")
+
+
+def test_the_number_of_one_platform_alone(capsys: Capsys) -> None:
+    assert "   number   54 macOS\n" in told(capsys, "explain", "ECONNRESET", "--platform", "macos")[1]
+    out = told(capsys, "explain", "EPIPE", "--platform", "windows")[1]
+    assert "   number   none: Windows does not have it; WSAESHUTDOWN (10058) stands for it\n" in out
+    status, _, err = told(capsys, "explain", "rst-after-fin", "--platform", "windows")
+    assert (status, err.split("\n")[0]) == (
+        2,
+        "errnoscope: --platform windows: a rule says what each system does",
+    )
 
 
 @pytest.mark.parametrize("word", ["SIGPIPE", "141", "keepalive", "SO_KEEPALIVE", "GOAWAY", "accept"])

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from analyzer.cli.main import run
 from tests.captures import frames_of, record_offsets
-from tests.live.running import ROOT, live
+from tests.live.running import LIVE, ROOT, live
 from tests.sources.build import pcapng
 
 REFUSED = ROOT / "samples/connection-refused/client.pcap"
@@ -37,6 +41,46 @@ def test_a_signal_ends_it_with_the_report() -> None:
             status, rest, said = running.end(number)
         assert (status, said) == (0, "")
         assert "failed" in rest
+
+
+def test_a_closed_terminal_ends_it_with_the_report(tmp_path: Path) -> None:
+    """The kernel says so, and the shell once more; what is written to the terminal fails."""
+    ours, theirs = pty.openpty()
+    report = tmp_path / "report.json"
+    with subprocess.Popen(
+        [*LIVE, "-", "-o", f"json={report}"], stdin=subprocess.PIPE, stdout=theirs, stderr=theirs, cwd=ROOT
+    ) as running:
+        os.close(theirs)
+        assert running.stdin
+        running.stdin.write(DATA)
+        running.stdin.flush()
+        shown = b""
+        while b"connection-refused" not in shown:
+            shown += os.read(ours, 1 << 16)
+        os.close(ours)
+        for _ in range(20):
+            if running.poll() is None:
+                running.send_signal(signal.SIGHUP)
+                time.sleep(0.01)
+        assert running.wait(60) == 0
+    assert json.loads(report.read_text())["totals"]["tcp_flows"] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_what_the_caller_ignores_does_not_end_it() -> None:
+    """As nohup has it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with live("-", piped=True) as running:
+            running.send(DATA)
+            running.line_with("connection-refused")
+            running.process.send_signal(signal.SIGHUP)
+            assert not running.says("failed", 1.0)
+            status, rest, _ = running.end(None)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert status == 0
+    assert "failed" in rest
 
 
 def test_the_report_is_that_of_the_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
