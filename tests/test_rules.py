@@ -12,7 +12,8 @@ from analyzer.errors import UserError
 from analyzer.matching.load import load_rule, load_rules, rules_folder
 from analyzer.matching.match import Matcher
 from analyzer.model.event import EVENTS
-from analyzer.model.rule import SYSTEMS, Rule, Sample
+from analyzer.model.host import SYSTEMS
+from analyzer.model.rule import Rule, Sample
 from analyzer.pipeline.engine import Engine
 from analyzer.sources.transcript import TranscriptSource, parse
 

@@ -25,14 +25,13 @@ UNDECIDABLE = {
     "syn-ack-never-arrives-stopped": "the same, seen at the server as well",
     "udp-host-unreachable-recverr": "whether a program set IP_RECVERR is not on the wire",
     "accept-queue-full-syn-dropped": "SYNs that stop early may as well mean that the program itself gave up",
+    "next-hop-of-others-dead": "SYNs that stop early may as well mean that the program itself gave up",
     "next-hop-dead": "connect() fails before anything but ARP is on the wire",
     "next-hop-dead-ipv6": "connect() fails before anything but neighbour discovery is on the wire",
 }
 """Failures that their captures cannot show from any place, and why."""
 
-NOT_YET: dict[str, str] = {
-    "next-hop-dead-stale": "ARP in vain is told of as a problem of the capture alone",
-}
+NOT_YET: dict[str, str] = {}
 """Failures that are not found yet, and why."""
 
 BLIND = {

@@ -15,7 +15,7 @@ from analyzer.cluster.store import Store
 from analyzer.flows.keys import sort_by_flow
 from analyzer.flows.legs import Twins
 from analyzer.matching.match import Matcher
-from analyzer.model.columns import PacketColumns
+from analyzer.model.columns import PacketColumns, after
 from analyzer.model.finding import FlowResult
 from analyzer.model.summary import Summary
 from analyzer.pipeline.engine import Engine
@@ -101,6 +101,7 @@ def reduce_shard(store: Store, job: Job, name: str, course: Course) -> Reduced:
         if portion.late:
             late = pickle.loads(portion.late)  # noqa: S301  (our own)
             columns = late if columns is None else with_late(columns, late)
+        engine.note_neighbours(after(mapped.neighbours, portion.before, portion.clock))
         if columns is not None:
             _track(engine, columns)
     _track(engine, None)

@@ -212,7 +212,8 @@ class _Unit:
     @property
     def matters(self) -> bool:
         """Whether a shard may have to look at it: of a piece that nobody read nothing is in the store."""
-        return bool(self.mapped.rows) or self.portion.begins or self.late is not None
+        known = bool(self.mapped.rows) or len(self.mapped.neighbours) > 0
+        return known or self.portion.begins or self.late is not None
 
 
 class _Course:

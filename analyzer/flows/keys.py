@@ -35,9 +35,12 @@ class Sorted:
         return Sorted(self.rows.part(begin, end), self.keys[begin:end], self.forward[begin:end])
 
     def alone(self) -> Sorted:
-        """The rows, without what stands beside them of all frames: somebody else counts it."""
-        nothing, nobody = np.zeros_like(self.rows.undecoded), self.rows.neighbours[:0]
-        rows = replace(self.rows, packets=0, undecoded=nothing, shortened=0, neighbours=nobody)
+        """The rows, without what stands beside them of all frames: somebody else counts it.
+
+        But who asks for whose hardware address matters to all flows.
+        """
+        nothing = np.zeros_like(self.rows.undecoded)
+        rows = replace(self.rows, packets=0, undecoded=nothing, shortened=0)
         return Sorted(rows, self.keys, self.forward)
 
 

@@ -78,6 +78,8 @@ class Neighbours:
 
         Nothing later on the capture's clock counts, although it may be known.
         """
+        if not self._questions:
+            return []
         address = ip_address(asker)
         key = (address.version, int(address) >> 64, int(address) & (1 << 64) - 1)
         found = []

@@ -113,7 +113,7 @@ def _summary(rule: Rule, event: Event) -> str:
     if "{" in text or "}" in text:
         views = {name: getattr(event, name) for name in _views(event.name)}
         # Python's own formatting, in C, is ten times as fast
-        text = (_SENTENCE.vformat(text, (), views) if ":time}" in text else text.format(**views)).strip()
+        text = (_SENTENCE.vformat(text, (), views) if ":time" in text else text.format(**views)).strip()
     says = event.segment.says if isinstance(event, ResetReceived) else ""
     return f"{text} The reset says why: {says}.".strip() if says else text
 

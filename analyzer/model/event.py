@@ -61,6 +61,12 @@ class Doubt(StrEnum):
     NOT_READ = "that an answer was due is told by who spoke last, not by what was said"
     PAYLOAD_CUT = "not judged by what was said: the capture cut it short (-s 0 keeps all of it)"
     SERVER_ASKS = "the server spoke first: the client's last words may have been an answer themselves"
+    NEXT_HOP_GUESSED = "that the address asked for is its router is told by the time of the questions alone"
+    NEXT_HOP_BUSY = (
+        "that address was asked for before the next one was due: perhaps for other connections only"
+    )
+    ASKED_BEFORE = "the other end was asked for before the next one was due: not for this connection alone"
+    NO_LATER_ANSWER = "the capture ends before the last question could have been answered"
     MAYBE_CLOSED = "as many retransmissions as for a socket that its program had already closed"
 
 
@@ -199,6 +205,11 @@ class RetryView:
         "of such a SYN+ACK: how many segments of the client after its SYN were not acknowledged; else 0"
     )
     soft_errno: str = said("errno of an ICMP error kept since it was heard of; empty where there is none")
+    next_hop: str = said(
+        "address that its host asked for in vain (ARP, neighbour discovery) when the next one was due: the "
+        "other end's, or a router's; empty where there is none"
+    )
+    asked: int = said("how often it asked for that address since the last transmission; else 0")
     exhausted: bool = said("the system, with its default settings, does not try again after this one")
     stopped: bool = said("the next one was due and did not come: the system gave up")
     recovered: bool = said("acknowledged at last")

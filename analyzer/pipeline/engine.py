@@ -177,7 +177,7 @@ class Engine:
         counts.packets += ordered.rows.packets
         counts.undecoded += ordered.rows.undecoded
         counts.shortened += ordered.rows.shortened
-        self._neighbours.add(after(ordered.rows.neighbours, 0, self._tracker.clock))
+        self.note_neighbours(after(ordered.rows.neighbours, 0, self._tracker.clock))
         tracked = self._tracker.follow(ordered)
         for flow in tracked.flows:
             self._watch(flow)
@@ -190,6 +190,10 @@ class Engine:
         for flow_id in {segment.flow for segment in tracked.segments}:
             self._note_deadline(flow_id)
         self._pass_deadlines(self._tracker.clock)
+
+    def note_neighbours(self, rows: NDArray[np.void]) -> None:
+        """Who asks for whose hardware address in the next frames, NEIGHBOUR rows (k,)."""
+        self._neighbours.add(rows)
 
     @property
     def max_flows(self) -> int:
@@ -311,7 +315,7 @@ class Engine:
         ]
 
     def _watch(self, flow: Flow) -> None:
-        self._watched[flow.id] = _Watched(ShadowFlow(flow, *self._hosts))
+        self._watched[flow.id] = _Watched(ShadowFlow(flow, *self._hosts, self._neighbours.in_vain))
 
     def _take(self, watched: _Watched, told: Iterable[Event | Withdrawn]) -> None:
         for event in told:
@@ -341,6 +345,7 @@ class Engine:
             watched = self._watched.get(flow_id)
             if watched:
                 self._take(watched, watched.shadow.tick(clock))
+                self._note_deadline(flow_id)
 
     def _end(self, ends: Iterable[FlowEnd]) -> None:
         """Judge flows that ended, and keep the summaries of all."""

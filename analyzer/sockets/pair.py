@@ -20,6 +20,7 @@ from analyzer.model.event import (
 )
 from analyzer.model.flow import CLIENT, NOTHING, SERVER, Flow, Totals
 from analyzer.model.host import Host, Likeness
+from analyzer.model.neighbour import Asked, InVain, nobody_asked
 from analyzer.model.seq import distance
 from analyzer.model.socket import State, Step
 from analyzer.sockets.machine import Fatal, ShadowSocket
@@ -36,10 +37,11 @@ E = TypeVar("E", bound=Event)
 class Pair:
     """Both ends of a flow. ``totals``: what each had sent, by side, just before what is looked at now."""
 
-    __slots__ = ("_told", "flow", "sockets", "totals")
+    __slots__ = ("_in_vain", "_told", "flow", "sockets", "totals")
 
-    def __init__(self, flow: Flow, client: Host, server: Host) -> None:
+    def __init__(self, flow: Flow, client: Host, server: Host, in_vain: InVain = nobody_asked) -> None:
         self.flow = flow
+        self._in_vain = in_vain
         self.sockets = (ShadowSocket(CLIENT, client), ShadowSocket(SERVER, server))
         self.totals: tuple[Totals, Totals] = (NOTHING, NOTHING)
         self._told: list[Told] = []
@@ -69,6 +71,16 @@ class Pair:
     def sent(self, socket: ShadowSocket) -> tuple[Totals, Totals]:
         """What this end had sent, and what the other one had."""
         return self.totals[socket.side], self.totals[1 - socket.side]
+
+    def address(self, socket: ShadowSocket) -> str:
+        """The address of that end."""
+        return (self.flow.server if socket.side else self.flow.client).address
+
+    def asked_in_vain(self, socket: ShadowSocket, since: int, until: int) -> Sequence[Asked]:
+        """Whom the host of that end asked for in vain between these times; see InVain."""
+        if self.flow.tunnel:
+            return ()  # it has another address on its own network
+        return self._in_vain(self.address(socket), since, until)
 
     def round_trip(self, socket: ShadowSocket) -> int | None:
         """From the place of the capture to that end and back, as the handshake shows it."""

@@ -46,6 +46,8 @@ class RetrySchedule:
     syn_linear: int
     synack_retries: int
     orphan_retries: int
+    orphan_limit: float
+    """The same as ``data_limit`` of a socket that its program has closed."""
     data_retries: int = 0
     connect_limit: float = 0.0
     user_timeout: float = 0.0
@@ -55,6 +57,17 @@ class RetrySchedule:
     """Unanswered probes of a closed window after which the system gives up, at the next timer."""
     keepalive_probes: int = 0
     """The same, of keepalive probes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """How a system asks everybody for the hardware address of its next hop before it gives up.
+
+    ``step``: between two of its ``tries``, and after the last (nanoseconds).
+    """
+
+    tries: int
+    step: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +84,8 @@ class Profile:
     reset_checks: tuple[tuple[str, frozenset[str], str], ...]
     reset_at_last_ack: bool
     retry: RetrySchedule
+    questions: Questions | None = None
+    """None where it is not known how the system asks."""
 
     def icmp_effect(self, version: int, icmp_type: int, code: int) -> IcmpEffect:
         """What an ICMP (``version`` 4) or ICMPv6 (6) error does to the sender of the quoted packet."""
@@ -106,6 +121,7 @@ def profile(name: str, settings: tuple[tuple[str, float], ...] = (), version: Ve
         ),
         reset_at_last_ack=data["reset"].get("next_is") == "last_ack_sent",
         retry=_schedule(data["retry"]),
+        questions=_questions(data.get("neighbour")),
     )
 
 
@@ -119,6 +135,7 @@ def _schedule(retry: dict[str, Any]) -> RetrySchedule:
         syn_linear=retry["tcp_syn_linear_timeouts"],
         synack_retries=retry["synack_retries"],
         orphan_retries=retry["orphan_retries"],
+        orphan_limit=_model_time(retry["orphan_retries"], retry["rto_min_s"], retry["rto_max_s"]),
         data_retries=retry.get("data_retries", 0),
         connect_limit=retry.get("connect_limit_s", 0.0),
         user_timeout=retry.get("user_timeout_s", 0.0),
@@ -126,6 +143,12 @@ def _schedule(retry: dict[str, Any]) -> RetrySchedule:
         window_probes=retry.get("tcp_retries2", 0) or retry.get("data_retries", 0),
         keepalive_probes=retry.get("keepalive", {}).get("probes", 0),
     )
+
+
+def _questions(neighbour: dict[str, Any] | None) -> Questions | None:
+    if neighbour is None:
+        return None
+    return Questions(neighbour["tries"], round(neighbour["interval_s"] * 10**9))
 
 
 def _model_time(retries: int, base: float, most: float) -> float:

@@ -28,6 +28,7 @@ class Run:
     those after which the other end sent something before the next one, ``echoes`` those after which that was
     what it had sent before; ``length`` is the payload of the last one; ``last_interval``
     lies between the last two transmissions, ``first_interval`` between the first two.
+    ``next_hop``: what is due waits for that address, ``asked`` for so often.
     """
 
     what: str
@@ -42,6 +43,8 @@ class Run:
     numbers: tuple[int, ...] = ()
     length: int = 0
     echoes: int = 0
+    next_hop: str = ""
+    asked: int = 0
 
     def __post_init__(self) -> None:
         self.last = self.first_time
@@ -52,6 +55,7 @@ class Run:
         if self.count == 0:
             self.first_interval = self.last_interval
         self.count += 1
+        self.next_hop, self.asked = "", 0
         self.numbers = (*self.numbers[-(_KEPT_FRAMES - 1) :], number)
 
     @property

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from analyzer.model.columns import Flag
 from analyzer.model.flow import CLIENT, Flow, FlowEnd, Kind, Segment, Totals
 from analyzer.model.host import Host, System
+from analyzer.model.neighbour import InVain, nobody_asked
 from analyzer.model.seq import add
 from analyzer.model.socket import State, Step
 from analyzer.sockets.machine import ShadowSocket
@@ -26,8 +27,8 @@ class ShadowFlow:
 
     __slots__ = ("_answers", "_icmp", "_pair", "_probes", "_resets", "_retransmissions")
 
-    def __init__(self, flow: Flow, client: Host, server: Host) -> None:
-        self._pair = Pair(flow, client, server)
+    def __init__(self, flow: Flow, client: Host, server: Host, in_vain: InVain = nobody_asked) -> None:
+        self._pair = Pair(flow, client, server, in_vain)
         self._retransmissions = Retransmissions(self._pair)
         self._probes = Probes(self._pair)
         self._answers = Answers(self._pair)
@@ -79,7 +80,7 @@ class ShadowFlow:
         self._retransmissions.pass_deadlines(end.clock)
         self._catch_up((end.client, end.server))
         self._pair.heard_after_all()
-        self._retransmissions.finish()
+        self._retransmissions.finish(end)
         return self._pair.take_told()
 
     def _catch_up(self, totals: tuple[Totals, Totals]) -> None:

@@ -131,3 +131,60 @@ def test_many_are_counted(tmp_path: Path) -> None:
     problems = told(every, tmp_path)
     assert len(problems) == 4
     assert problems[-1].startswith("7 more addresses did not answer")
+
+
+STALE = frames_of(sample("next-hop-dead-peer-stale").read_bytes())
+"""SYNs to a neighbour that vanished, then questions for it."""
+
+
+def verdicts(frames: list[Frame], folder: Path) -> list[tuple[str, str]]:
+    """Rule and confidence of all verdicts."""
+    path = folder / "made.pcapng"
+    path.write_bytes(write_pcapng(frames))
+    report = analyze(path)
+    return [(v.rule, v.confidence.value) for flow in report.flows for v in flow.verdicts]
+
+
+def is_question(frame: Frame) -> bool:
+    return frame.data[12:14] == ARP and frame.data[:6] == b"\xff" * 6
+
+
+def test_questions_in_the_place_of_syns_are_a_verdict(tmp_path: Path) -> None:
+    assert verdicts(STALE, tmp_path) == [("next-hop-dead-during-connect", "certain")]
+
+
+def test_questions_of_another_host_are_none(tmp_path: Path) -> None:
+    """A mirror port shows those of all hosts."""
+    other = [
+        f._replace(data=f.data[:28] + bytes([10, 9, 0, 5]) + f.data[32:]) if is_question(f) else f
+        for f in STALE
+    ]
+    assert verdicts(other, tmp_path) == []
+
+
+def test_a_capture_that_ends_with_the_last_question_is_less_sure(tmp_path: Path) -> None:
+    last = max(place for place, frame in enumerate(STALE) if is_question(frame))
+    assert verdicts(STALE[: last + 1], tmp_path) == [("next-hop-dead-during-connect", "likely")]
+    assert verdicts(STALE[:last], tmp_path) == []
+
+
+def test_an_answer_to_the_last_question_in_time_is_no_verdict(tmp_path: Path) -> None:
+    last = max(place for place, frame in enumerate(STALE) if is_question(frame))
+    reply = answer_to(STALE[last])
+    assert verdicts([*STALE[: last + 1], reply, *STALE[last + 1 :]], tmp_path) == []
+
+
+def test_a_scan_of_the_network_changes_nothing(tmp_path: Path) -> None:
+    """Of a thousand addresses, each asked for twice, half a second apart: no more is kept of them."""
+    [first, *_] = [frame for frame in STALE if is_question(frame)]
+    scan = [
+        frame._replace(
+            data=frame.data[:38] + bytes([10, 9, 4 + number // 250, number % 250]),
+            time=frame.time + number * SECOND // 1000,
+        )
+        for number in range(1000)
+        for frame in (later(first, -8), later(first, -7.4))
+    ]
+    every = sorted([*STALE, *scan], key=lambda frame: frame.time)
+    assert verdicts(every, tmp_path) == [("next-hop-dead-during-connect", "certain")]
+    assert len(told(every, tmp_path)) == 1

@@ -34,6 +34,8 @@ class IcmpErrors:
             other.fatal.alike -= 1  # what could not be delivered is one of the resets
             if not other.fatal.alike:
                 self._pair.revive(other)
+        if socket.fatal and not socket.fatal.reset and self._is_own(segment, socket):
+            self._pair.revive(socket)  # its system still tried to send: no hardware address of its next hop
         effect = socket.profile.icmp_effect(segment.version, segment.icmp_type, segment.icmp_code)
         if self._pair.flow.protocol == "udp":
             self._datagram(socket, segment, effect, own)
@@ -55,6 +57,11 @@ class IcmpErrors:
             socket.soft_errno, socket.soft_time = effect.errno, segment.time
         if connecting and view.quotes_our_syn and effect.fatal:
             self._pair.end(socket, key, segment.time, 0, Step.GIVE_UP)
+
+    def _is_own(self, segment: Segment, socket: ShadowSocket) -> bool:
+        """The message is from the host of that end itself."""
+        reporter = address_text(segment.version, segment.reporter_hi, segment.reporter_lo)
+        return reporter == self._pair.address(socket)
 
     def _datagram(self, socket: ShadowSocket, segment: Segment, effect: IcmpEffect, own: Totals) -> None:
         """The first ICMP error of its kind for a datagram."""

@@ -7,23 +7,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from analyzer.model.event import Doubt, Event, Retransmission, RetransmissionTimeout, RetryView
-from analyzer.model.flow import SIDES, Kind, Segment
+from analyzer.model.event import Doubt, Event, Retransmission, RetransmissionTimeout
+from analyzer.model.flow import SIDES, FlowEnd, Kind, Segment
 from analyzer.model.seq import add, distance
 from analyzer.model.socket import Step
-from analyzer.model.times import utc
 from analyzer.sockets.machine import ShadowSocket, what_is_sent
 from analyzer.sockets.pair import COPY_NS, Pair
 from analyzer.sockets.probes import WINDOW
 from analyzer.sockets.retries import (
     SECOND,
     Run,
-    gives_up_at,
     is_exhausted,
     looks_orphaned,
     missing_at,
     next_timer,
 )
+from analyzer.sockets.stories.next_hops import NextHops
+from analyzer.sockets.stories.runs import retry_view, run_key
 
 _CROSSING_NS = SECOND // 2
 """A SYN-ACK that is sent again so shortly after its acknowledgement may have crossed that on the way."""
@@ -32,25 +32,30 @@ _CROSSING_NS = SECOND // 2
 class Retransmissions:
     """Runs of retransmissions, and of probes of a closed window, whose end would mean something."""
 
-    __slots__ = ("_pair",)
+    __slots__ = ("_next_hops", "_pair")
 
     def __init__(self, pair: Pair) -> None:
         self._pair = pair
+        self._next_hops = NextHops(pair)
 
     @property
     def deadline(self) -> int | None:
         """The next moment at which silence means something (nanoseconds since the epoch)."""
         due = [missing_at(run, socket.profile.retry) for socket, run in self._running()]
-        return min(due, default=None)
+        return min([*due, *self._next_hops.due], default=None)
 
     def pass_deadlines(self, clock: int) -> None:
         """The capture's clock has come this far: what was due and did not come was given up."""
         for socket, run in self._running():
-            if missing_at(run, socket.profile.retry) <= clock:
+            missing = missing_at(run, socket.profile.retry)
+            if missing <= clock:
+                self._next_hops.may_be_why(socket, run, missing)
                 self._pair.tell(self._gave_up(socket, run, stopped=True))
+        self._next_hops.pass_deadlines(clock)
 
-    def finish(self) -> None:
+    def finish(self, end: FlowEnd) -> None:
         """No more segments will come: what can only be given up now, and was not seen to be."""
+        self._next_hops.finish(self._running(), end)
         for socket, run in self._running():
             if is_exhausted(run, socket.profile.retry):
                 self._pair.tell(self._gave_up(socket, run, stopped=False))
@@ -70,8 +75,8 @@ class Retransmissions:
         run.again(segment.time, segment.number)
         run.length = segment.payload
         if _is_told(run):
-            view = self._view(run, sender, stopped=False)
-            key = _run_key(sender, run, "retry")
+            view = retry_view(self._pair, run, sender, stopped=False)
+            key = run_key(sender, run, "retry")
             self._pair.tell(
                 self._pair.event(Retransmission, sender, segment.time, run.frames, key, set(), retry=view)
             )
@@ -83,8 +88,8 @@ class Retransmissions:
                 continue
             run, socket.recovered = socket.recovered, None
             if _is_told(run):
-                self._pair.withdraw(_run_key(socket, run, "retry"))
-                view = self._view(run, socket, stopped=False, recovered=True)
+                self._pair.withdraw(run_key(socket, run, "retry"))
+                view = retry_view(self._pair, run, socket, stopped=False, recovered=True)
                 key = f"recovered {SIDES[socket.side]}"  # the last one stands for all of them
                 self._pair.tell(
                     self._pair.event(Retransmission, socket, time, run.frames, key, set(), retry=view)
@@ -107,7 +112,7 @@ class Retransmissions:
             return []  # as mostly
         live = [s for s in self._pair.sockets if not s.closed]
         return [
-            *((s, s.run) for s in live if s.run and s.run.count),
+            *((s, s.run) for s in live if s.run and s.run.count and not s.run.next_hop),
             *((s, s.probing) for s in live if s.probing and s.probing.what == WINDOW),
         ]
 
@@ -141,7 +146,7 @@ class Retransmissions:
         run = Run("syn-ack", segment.seq, server.syn_time, server.syn_number, server.synacks_in_vain - 1)
         run.again(segment.time, segment.number)
         view = replace(
-            self._view(run, server, stopped=False),
+            retry_view(self._pair, run, server, stopped=False),
             in_vain=run.count,
             ignored=1 + (sent.count + 1 if sent and sent.what == "data" else peer.payload > 0),
         )
@@ -163,48 +168,13 @@ class Retransmissions:
             doubts.add(Doubt.OWN_LIMIT)
             if looks_orphaned(run, schedule):
                 doubts.add(Doubt.MAYBE_CLOSED)
-        key = _run_key(socket, run, "timeout")
-        view = self._view(run, socket, stopped=stopped)
+        key = run_key(socket, run, "timeout")
+        view = retry_view(self._pair, run, socket, stopped=stopped)
         event = self._pair.event(RetransmissionTimeout, socket, time, frames, key, doubts, retry=view)
         self._pair.end(socket, key, time, 0, Step.GIVE_UP)
         return event
-
-    def _delivered(self, socket: ShadowSocket) -> int:
-        """Payload bytes of that end that were acknowledged, 0 where its first number is not known."""
-        own, peer = self._pair.sent(socket)
-        if socket.initial is None or not peer.has_ack or distance(own.seq_end, peer.ack) > 0:
-            return 0
-        return max(distance(add(socket.initial, 1), peer.ack), 0)
-
-    def _view(self, run: Run, socket: ShadowSocket, *, stopped: bool, recovered: bool = False) -> RetryView:
-        schedule = socket.profile.retry
-        end = gives_up_at(run, schedule)
-        return RetryView(
-            what=run.what,
-            count=run.count,
-            elapsed=run.elapsed / SECOND,
-            last_interval=run.last_interval / SECOND,
-            next_due=utc(next_timer(run, schedule)),
-            gives_up_at=utc(end),
-            gives_up_after=(end - run.first_time) / SECOND,
-            answered=run.answers * 2 > run.count and not socket.unheard,
-            unheard=socket.unheard or self._pair.other(socket).unheard,
-            echoed=run.echoes * 2 > run.count,
-            length=run.length,
-            delivered=self._delivered(socket),
-            in_vain=0,
-            ignored=0,
-            soft_errno=socket.soft_errno,
-            exhausted=is_exhausted(run, schedule),
-            stopped=stopped,
-            recovered=recovered,
-        )
 
 
 def _is_told(run: Run) -> bool:
     """One retransmission is everyday, but of a SYN."""
     return run.count > 1 or run.what == "syn"
-
-
-def _run_key(socket: ShadowSocket, run: Run, name: str) -> str:
-    return f"{name} {SIDES[socket.side]} {run.what} {run.seq} {run.first_time}"

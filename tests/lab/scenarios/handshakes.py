@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tests.lab.network import run
-from tests.lab.stage import STEP, Stage
+from tests.lab.stage import Stage
 
-from .registry import AT_THE_CLIENT, BEFORE_FILTER, SLOW_PATH, Play, scenario
+from .registry import BEFORE_FILTER, SLOW_PATH, Play, scenario
 
 CROSSING = 0.02
 
@@ -218,64 +218,3 @@ def hops_used_up(stage: Stage) -> None:
     text = LAST_HOP.replace("PORT", str(stage.port)).replace("RULE", rule)
     run(stage.network.command("middle", "nft", "-f", "-"), text)
     _refused(stage)
-
-
-# the next hop does not answer
-
-
-def _silence_router(stage: Stage) -> None:
-    """The router does not answer the client's questions for its address."""
-    stage.network.sysctl("middle", "net.ipv4.conf.rc.arp_ignore=8", "net.ipv4.conf.all.arp_ignore=8")
-
-
-@scenario(
-    "next-hop-dead",
-    "the router does not answer ARP: no SYN is ever sent",
-    captures=AT_THE_CLIENT,
-    seconds=6,
-)
-def next_hop_dead(stage: Stage) -> None:
-    _silence_router(stage)
-    stage.open()
-    stage.connect()
-    stage.client.run("so_error", "recv", "send", "close")
-
-
-@scenario(
-    "next-hop-dead-stale",
-    "the router is dead but still in the client's ARP table: SYNs go out, then ARP is asked in vain",
-    captures={"client": ("-e",)},
-    seconds=30,
-)
-def next_hop_stale(stage: Stage) -> None:
-    stage.network.sysctl("client", "net.ipv4.neigh.c0.delay_first_probe_time=1")
-    stage.filter("tcp dport PORT drop")
-    _silence_router(stage)
-    router = stage.addresses.router_to_client
-    run(
-        [
-            *("ip", "-n", stage.network.namespace("client"), "neigh", "replace", router),
-            *("lladdr", "02:00:00:00:00:77", "nud", "stale", "dev", "c0"),
-        ]
-    )
-    stage.open()
-    stage.connect(timeout=60)
-    stage.client.run("so_error", "recv", "send", "close")
-    stage.pause(STEP)
-
-
-@scenario(
-    "next-hop-dead-ipv6",
-    "the router does not answer neighbour solicitations: no SYN is ever sent; IPv6",
-    captures=AT_THE_CLIENT,
-    ipv6=True,
-    seconds=6,
-)
-def next_hop_dead_ipv6(stage: Stage) -> None:
-    stage.network.ip(
-        "client", f"link set c0 down\nlink set c0 up\naddr replace {stage.addresses.client}/64 dev c0 nodad\n"
-    )
-    stage.network.ip("client", "route replace default via fd00:9::77\n")
-    stage.open()
-    stage.connect()
-    stage.client.run("so_error", "recv", "send", "close")
