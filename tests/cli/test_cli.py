@@ -17,6 +17,7 @@ import pytest
 from analyzer import __version__
 from analyzer.cli.main import run
 from analyzer.matching.load import load_rules, rules_folder
+from tests import crowd
 from tests.captures import ROOT, record_offsets, sample
 
 COMMANDS = ("analyze", "check", "explain", "rules")
@@ -522,3 +523,12 @@ def test_rules_test_runs_the_samples(capsys: Capsys) -> None:
     status, out, err = told(capsys, "rules", "--test", "rst-after-fin")
     assert (status, err) == (0, "")
     assert re.fullmatch(r"\d+ samples passed, 0 failed\n", out)
+
+
+def test_what_was_let_go_is_said_beside_the_count(capsys: Capsys, tmp_path: Path) -> None:
+    capture = crowd.write(tmp_path / "crowd.pcap", crowd.crowd(50))
+    again = "TCP connections (some may be counted twice: see Doubt)"
+    _, out, _ = told(capsys, "analyze", capture, "--max-flows", "2")
+    assert again in " ".join(out.split("\n\n")[0].split())
+    assert "Doubt\n" in out
+    assert again not in " ".join(told(capsys, "analyze", capture)[1].split())
