@@ -28,17 +28,19 @@ KEY_VARIABLE = "ERRNOSCOPE_ANONYMIZE_KEY"
 def refuse_what_cannot_be_copied(targets: Sequence[Target], captures: Sequence[str]) -> None:
     """A copy needs one capture that can be read twice, and a place for bytes. Raises UserError."""
     for target in targets:
+        where = f"-o {target.format}{'=' * bool(target.path)}{target.path}"
+        if not target.known.for_people and not target.path and sys.stdout.isatty():
+            hint = f"-o {target.format}=FILE"
+            raise UserError(
+                "terminal", where, "stdout is a terminal, and this is not to be read in one", hint
+            )
         if target.known.module:
             continue
-        where = f"-o {target.format}{'=' * bool(target.path)}{target.path}"
         if len(captures) > 1:
             raise UserError("one-capture", where, "is a copy of one capture", "call it once for each of them")
         if not Path(captures[0]).is_file() and (captures[0] == "-" or Path(captures[0]).exists()):
             what = "the capture is read twice, so it must be a file"
             raise UserError("not-a-file", where, what, "save the stream first: tcpdump -w FILE")
-        if not target.path and sys.stdout.isatty():
-            hint = f"-o {target.format}=FILE"
-            raise UserError("terminal", where, "stdout is a terminal, and this is no text", hint)
 
 
 def refuse_what_cannot_be_carved(folder: str | None, captures: Sequence[str]) -> None:
