@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from analyzer.cli.memory import keep_freed
+from analyzer.cli.memory import give_freed_back, keep_freed
 
 _FAULTS = """
 import resource
@@ -35,7 +35,13 @@ def test_freed_memory_is_kept() -> None:
     assert _faults("keep_freed()") < 100
 
 
-def test_elsewhere_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "platform", "win32")  # where there is no library that None could stand for
-    monkeypatch.setattr("ctypes.CDLL", None)
+@pytest.mark.parametrize("library", [object(), None])
+def test_another_c_library_is_left_alone(library: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(_: None) -> object:
+        if library is None:  # as on Windows
+            raise TypeError
+        return library
+
+    monkeypatch.setattr("ctypes.CDLL", load)
     keep_freed()
+    give_freed_back()

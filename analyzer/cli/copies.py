@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,17 +28,19 @@ KEY_VARIABLE = "ERRNOSCOPE_ANONYMIZE_KEY"
 def refuse_what_cannot_be_copied(targets: Sequence[Target], captures: Sequence[str]) -> None:
     """A copy needs one capture that can be read twice, and a place for bytes. Raises UserError."""
     for target in targets:
+        where = f"-o {target.format}{'=' * bool(target.path)}{target.path}"
+        if not target.known.for_people and not target.path and sys.stdout.isatty():
+            hint = f"-o {target.format}=FILE"
+            raise UserError(
+                "terminal", where, "stdout is a terminal, and this is not to be read in one", hint
+            )
         if target.known.module:
             continue
-        where = f"-o {target.format}{'=' * bool(target.path)}{target.path}"
         if len(captures) > 1:
             raise UserError("one-capture", where, "is a copy of one capture", "call it once for each of them")
         if not Path(captures[0]).is_file() and (captures[0] == "-" or Path(captures[0]).exists()):
             what = "the capture is read twice, so it must be a file"
             raise UserError("not-a-file", where, what, "save the stream first: tcpdump -w FILE")
-        if not target.path and sys.stdout.isatty():
-            hint = f"-o {target.format}=FILE"
-            raise UserError("terminal", where, "stdout is a terminal, and this is no text", hint)
 
 
 def refuse_what_cannot_be_carved(folder: str | None, captures: Sequence[str]) -> None:
@@ -91,14 +94,24 @@ def write_carved(folder: str | None, report: Report, key: bytes | None, progress
     path, names = Path(folder), Pseudonyms(key) if key else None
     sources = [capture.path for capture in report.captures]
     report = anonymous(report, names.text) if names else report
-    try:
-        carved = carvings(report, path)
-        packets = carve(sources, carved, names, progress=progress.show)
-        (path / INDEX).write_text(index_text(report, carved, packets), encoding="utf-8")
-    except OSError as error:
-        raise unwritable(f"--carve {folder}", error) from error
+    carved = carvings(report, path)
+    with ExitStack() as undo:
+        undo.callback(_remove, [*(carving.path for carving in carved), path / INDEX])
+        try:
+            packets = carve(sources, carved, names, progress=progress.show)
+            (path / INDEX).write_text(index_text(report, carved, packets), encoding="utf-8")
+        except OSError as error:
+            raise unwritable(f"--carve {folder}", error) from error
+        undo.pop_all()
     progress.end()
     complain(f"{folder}: {written(report, packets)}")
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    """What was not finished."""
+    with suppress(OSError):
+        for path in paths:
+            path.unlink(missing_ok=True)
 
 
 def draw(report: Report, progress: Progress) -> dict[int, Picture]:

@@ -65,6 +65,9 @@ def command(words: tuple[str, ...], *, platform: str, output: str, folders: Sequ
         hint = did_you_mean(platform, known) or f"one of {', '.join(known)}"
         raise UserError("unknown-platform", f"--platform {platform}", "there is no such platform", hint)
     text = " ".join(words).strip()
+    if not text:
+        hint = "errnoscope explain ECONNRESET; a line of a log goes into quotation marks."
+        raise UserError("not-understood", "explain", "there is nothing to explain in it", hint)
     rules = load_rules(rules_folder(), folders)
     if text == "-":
         return _lines(sys.stdin, rules, platform, output)
@@ -173,10 +176,13 @@ def _line(text: str, rules: Sequence[Rule], platform: str) -> Told:
 
 def _not_understood(text: str, rules: Sequence[Rule]) -> UserError:
     from analyzer.data import load
+    from analyzer.logs.errnos import mentioned
     from analyzer.matching.diagnostics import did_you_mean
 
     names = [*(rule.name for rule in rules), *load("errno")["errno"]]
     hint = "" if " " in text else did_you_mean(text, names)
+    if name := mentioned(text):
+        hint = f"it speaks of {name}: errnoscope explain {name}"
     shown = text if len(text) <= 200 else f"{text[:200]} ..."
     if text.isdecimal():
         what = "no system that is known has an error of sockets with this number"

@@ -201,8 +201,8 @@ class _Speaker:
         """On a terminal, that it has not gone to sleep: a line that the next one takes the place of."""
         if self._shows_life:
             self.clear()
-            files, open_flows = len(following.captures), following.open_flows
-            told = f"{count(files, 'file')} read, {count(open_flows, 'flow')} open; waiting for the next file"
+            files, flows = count(len(following.captures), "file"), count(following.open_flows, "flow")
+            told = f"{files} read, {flows} followed; waiting for the next file"
             say(told[: _columns()], err=True, nl=False)
             self._is_shown = True
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import shlex
 import shutil
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -23,6 +22,7 @@ from analyzer.cli.filter_options import filter_options
 from analyzer.cli.follow import Wish
 from analyzer.cli.follow import follow as followed
 from analyzer.cli.host_options import host_options
+from analyzer.cli.memory import give_freed_back
 from analyzer.cli.messages import complain, say
 from analyzer.cli.numbers import Number, Whole
 from analyzer.cli.output import Target, opened, output_option
@@ -45,8 +45,6 @@ from analyzer.reports.printable import printable
 QUIET = 30.0
 
 _STATUS_SECONDS = 0.5
-_MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD: malloc.h
-_LARGE = 1 << 20
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
@@ -147,7 +145,7 @@ def command(
     """
     from analyzer.pipeline.watching import interface_names, watch
 
-    _give_memory_back()
+    give_freed_back()
     if list_interfaces:
         for name in interface_names():
             click.echo(printable(name))
@@ -293,15 +291,6 @@ class _Screen:
     def _clear(self) -> None:
         if self._shown_at:
             say("\r\x1b[K", err=True, nl=False)
-
-
-def _give_memory_back() -> None:
-    """Have large blocks mapped each by itself, where the C library is glibc: freed, they are gone.
-
-    Else it puts them into its heap once one was freed, and what is free between others stays for days.
-    """
-    with suppress(AttributeError, OSError, TypeError):
-        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _LARGE)
 
 
 class _Stop:

@@ -7,6 +7,7 @@ import io
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -88,8 +89,11 @@ def run(arguments: list[str] | None = None) -> int:
     except UserError as error:
         complain(error)
         return EXIT_BAD
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        return EXIT_BAD
+    except click.ClickException as error:
+        complain(_usage(error, sys.argv[1:] if arguments is None else arguments))
         return EXIT_BAD
     except (click.Abort, KeyboardInterrupt):
         complain("interrupted")
@@ -111,6 +115,14 @@ def run(arguments: list[str] | None = None) -> int:
         )
         return EXIT_BAD
     return result if isinstance(result, int) else 0
+
+
+def _usage(error: click.ClickException, arguments: Sequence[str]) -> str:
+    """What click has to say of the arguments, as all else is said."""
+    names = [name for name in arguments[:1] if name in _COMMANDS]
+    said = " ".join(error.format_message().split()).removesuffix(".")
+    command = " ".join(["errnoscope", *names])
+    return f"{': '.join([*names, said])}\nhint: `{command} --help` says how it is used."
 
 
 def _hint(error: OSError) -> str:

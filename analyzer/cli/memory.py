@@ -1,25 +1,37 @@
-"""How the process of a command uses memory."""
+"""How the process of a command uses memory, where the C library is glibc: mallopt(3)."""
 
 from __future__ import annotations
 
-import sys
+from contextlib import suppress
 
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
-"""Parameters of glibc's mallopt(3)."""
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # malloc.h
+_LARGEST = 32 << 20  # what glibc takes as _MMAP_THRESHOLD at most, on 64 bits
 _KEPT = 256 << 20
 _AT_ONCE = 16 << 20
-_LARGEST = 32 << 20  # glibc refuses more on 64 bits (HEAP_MAX_SIZE / 2)
+_LARGE = 1 << 20
 
 
 def keep_freed() -> None:
-    """Have the C library keep what is freed for the next batch, whose arrays are as large.
+    """Keep what is freed for the next batch, whose arrays are as large.
 
-    Otherwise it returns the memory of most arrays to the system, which gives it back page by page, all zeros:
-    a twentieth of all the processor time of a large capture. Nothing is done where there is no glibc.
+    Else most arrays' memory goes back to the system, which gives it anew page by page, all zeros: a twentieth
+    of all the processor time that a large capture takes.
     """
-    import ctypes  # NumPy has imported it where there are arrays
+    _tell({_TRIM_THRESHOLD: _KEPT, _TOP_PAD: _AT_ONCE, _MMAP_THRESHOLD: _LARGEST})
 
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt:
-        for parameter, size in ((_TRIM_THRESHOLD, _KEPT), (_TOP_PAD, _AT_ONCE), (_MMAP_THRESHOLD, _LARGEST)):
-            mallopt(parameter, size)
+
+def give_freed_back() -> None:
+    """Have large blocks mapped each by itself: freed, they are gone.
+
+    Else they go into the heap once one was freed, and what is free between others stays for days.
+    """
+    _tell({_MMAP_THRESHOLD: _LARGE})
+
+
+def _tell(settings: dict[int, int]) -> None:
+    import ctypes  # not for commands without arrays; NumPy has imported it for all others
+
+    with suppress(AttributeError, OSError, TypeError):  # another C library
+        mallopt = ctypes.CDLL(None).mallopt
+        for setting, value in settings.items():
+            mallopt(setting, value)

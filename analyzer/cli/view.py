@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 import click
@@ -126,7 +126,20 @@ def browsed(report: Report, rules: Chosen) -> Browsed:
         picture=_remembered(report),
         file_name=lambda result: str(_carving(report, result).path),
         export=lambda result, path: _export(report, result, path),
+        names=_names([capture.path for capture in report.captures]),
     )
+
+
+def _names(paths: Sequence[str]) -> list[str]:
+    """As much of the end of each path as tells all of them apart; none for a single one."""
+    if len(paths) < 2:
+        return []
+    parts = [PurePath(path).parts for path in paths]
+    for length in range(1, max(map(len, parts))):
+        names = [str(PurePath(*part[-length:])) for part in parts]
+        if len(set(names)) == len(names):
+            return names
+    return list(paths)
 
 
 def _remembered(report: Report) -> Callable[[FlowResult], Picture | None]:
@@ -162,7 +175,9 @@ def _export(report: Report, result: FlowResult, path: str) -> None:
             [replace(_carving(report, result), path=Path(path).expanduser())],
         )
     except OSError as error:
-        raise UserError("unwritable", path, f"{error.strerror or error}", "choose another name.") from error
+        is_there = isinstance(error, FileExistsError)
+        what = "there is such a file already" if is_there else f"{error.strerror or error}"
+        raise UserError("unwritable", path, what, "choose another name.") from error
 
 
 def _live(
@@ -170,6 +185,7 @@ def _live(
 ) -> int:
     from analyzer.model.live import Wanted
     from analyzer.pipeline.watching import watch
+    from analyzer.reports.words import count
     from analyzer.view.app import Browser
     from analyzer.view.source import Browsed
 
@@ -179,7 +195,8 @@ def _live(
         def told(news: Sequence[News], standing: Standing) -> None:
             if not is_over():
                 dropped = f", {standing.dropped:,} dropped" if standing.dropped else ""
-                tell(news, f"{standing.packets:,} packets, {standing.open_flows:,} open{dropped}")
+                flows = count(standing.open_flows, "flow")
+                tell(news, f"{standing.packets:,} packets, {flows} followed{dropped}")
 
         try:
             watch(

@@ -39,6 +39,14 @@ def foreign(word: str | int) -> str:
     return "" if name in load("errno")["errno"] else name
 
 
+def mentioned(line: str) -> str:
+    """The errno whose text stands in a line, the longest of them; empty if there is none."""
+    folded = line.casefold()
+    known = _own_names() | _texts()
+    found = [text for text in known if " " in text and text in folded]
+    return known[max(found, key=len)] if found else ""
+
+
 def own_number(name: str) -> int:
     """The number of an errno of this machine's."""
     return next(number for number, known in errno.errorcode.items() if known == name)

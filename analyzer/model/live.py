@@ -43,8 +43,9 @@ class Standing:
     """Counts so far; ``dropped`` by the kernel, for want of room in its buffer, as it has told
     ``drops_told`` times.
 
-    ``lag``: seconds for which the latest portion was under way, against the quickest one. ``problems``: what
-    went wrong and did not end the capture.
+    ``open_flows`` are followed, those that ended a short time ago included. ``lag``: seconds for which the
+    latest portion was under way, against the quickest one. ``problems``: what went wrong and did not end the
+    capture.
     """
 
     packets: int = 0

@@ -19,7 +19,8 @@ class Totals:
     """Counts over all captures; ``undecoded`` by reason, other protocols (ARP ...) are not among them.
 
     ``harmless``: flows that look like a failure and are none, by what they are. ``rules``: how many were
-    looked for. ``longest_pause``: nanoseconds, and the service at which a connection survived it.
+    looked for. ``longest_pause``: nanoseconds, and the service at which a connection survived it. ``let_go``:
+    flows that may have been counted more than once, as too many were open at a time.
     """
 
     packets: int = 0
@@ -30,6 +31,7 @@ class Totals:
     harmless: dict[str, int] = field(default_factory=dict)
     rules: int = 0
     longest_pause: tuple[int, str] = (0, "")
+    let_go: int = 0
 
 
 @dataclass(frozen=True, slots=True)

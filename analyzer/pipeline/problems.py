@@ -58,6 +58,7 @@ class Counts:
         totals.packets += self.packets
         totals.tcp_flows += self.tcp_flows
         totals.udp_flows += self.udp_flows
+        totals.let_go += self.evicted_flows
         totals.other_packets += int(self.undecoded[Undecoded.OTHER_PROTOCOL])
         for reason in Undecoded:
             count = int(self.undecoded[reason])

@@ -41,6 +41,8 @@ def _capture(capture: Checked) -> Iterable[str]:
         where = "" if error.where == capture.path else f"{printable(error.where)}: "
         yield from _lines(f"{where}{printable(error.what)}", "  ")
         yield from _lines(f"hint: {printable(error.hint)}", "  ") if error.hint else ()
+    for doubt in words.doubts(capture):
+        yield from _lines(doubt, "  doubt    ")
     groups = words.grouped(capture.new)
     for problem, number in groups[:_SHOWN]:
         yield from _problem(problem, number)

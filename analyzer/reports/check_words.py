@@ -92,6 +92,13 @@ def state(capture: Checked) -> str:
     return "passed" if capture.passed else "failed"
 
 
+def doubts(capture: Checked) -> list[str]:
+    """What the capture cannot show, so that nothing may be found where something was."""
+    if capture.report is None:
+        return []
+    return [printable(problem) for read in capture.report.captures for problem in read.problems]
+
+
 def outcome(capture: Checked) -> str:
     """How much was found, in a line."""
     if capture.report is None:

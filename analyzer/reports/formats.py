@@ -11,11 +11,13 @@ class Format(NamedTuple):
     """Module of this package whose ``write(report, out)`` makes it, and what it is for.
 
     ``options`` are further arguments that it takes by name. Without a module it is no report but a copy.
+    What is not ``for_people`` is not written to a terminal.
     """
 
     module: str
     doc: str
     options: tuple[str, ...] = ()
+    for_people: bool = True
 
 
 FORMATS = {
@@ -23,13 +25,17 @@ FORMATS = {
     "json": Format("json_report", "one document with everything"),
     "json-lines": Format("json_lines", "a line a verdict, then a line with the totals"),
     "csv": Format("tables.csv_report", "a line a verdict"),
-    "html": Format("html", "a page to look at, in one file", options=("pictures", "rules")),
+    "html": Format("html", "a page to look at, in one file", options=("pictures", "rules"), for_people=False),
 }
 
 FOLDERS = {"parquet": Format("", "a folder of Parquet files: a row a verdict (see docs/tables.md)")}
 """Several files, and of a library that is not imported for the others."""
 
-COPIES = {"pcapng": Format("", "a copy of the capture, with the findings as comments on its frames")}
+COPIES = {
+    "pcapng": Format(
+        "", "a copy of the capture, with the findings as comments on its frames", for_people=False
+    )
+}
 """No reports: they need the capture, which is read a second time."""
 
 

@@ -85,7 +85,7 @@ class Status:
         self._packets, self._time = standing.packets, now
         verdicts = ", ".join(f"{name} {number:,}" for name, number in self.errnos.most_common() if number > 0)
         dropped = f"{standing.dropped:,} dropped" if standing.dropped else "none dropped"
-        parts = [f"{self._rate:,.0f} packets/s", f"{standing.open_flows:,} flows", dropped]
+        parts = [f"{self._rate:,.0f} packets/s", f"{count(standing.open_flows, 'flow')} followed", dropped]
         return "  ".join([*parts, verdicts or "no failure so far"])
 
 

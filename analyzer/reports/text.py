@@ -97,7 +97,8 @@ def _captures(report: Report) -> Iterable[str]:
     for files in wholes[:_FILES]:
         parts = [count(sum(file.packets for file in files), "frame")]
         if len(wholes) == 1:
-            parts.append(_connections(report))
+            again = " (some may be counted twice: see Doubt)" if report.totals.let_go else ""
+            parts.append(_connections(report) + again)
             parts.extend(_vantage(report.flows))
         name = printable(files[0].path)
         if len(files) > 1:

@@ -10,12 +10,13 @@ from textual import work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import DataTable, Footer, HelpPanel, Input, Static
+from textual.widgets import DataTable, Footer, Input, Static
 
 from analyzer.model.finding import FlowResult, News
 from analyzer.reports.groups import is_warning
 from analyzer.reports.printable import printable
 from analyzer.view.flow_screen import FlowScreen
+from analyzer.view.keys import Key, Keys
 from analyzer.view.source import Browsed
 from analyzer.view.words import COLUMNS, haystack, row, sentences
 
@@ -26,7 +27,7 @@ Told = Callable[[Sequence[News], str], None]
 class _Flows(DataTable[Text]):
     """The list of the flows, whose footer says how one is opened."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select_cursor", "open")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select_cursor", "open", key_display="enter")]
 
 
 class Browser(App[None]):
@@ -48,8 +49,10 @@ class Browser(App[None]):
     #details { height: 2; padding: 0 1; background: $panel; }
     Plot { height: 1fr; padding: 0 1; }
     VerticalScroll { padding: 0 1; }
-    AskFor { align: center middle; }
-    AskFor Vertical { height: auto; border: solid $primary; padding: 0 1; background: $panel; }
+    AskFor, Keys { align: center middle; }
+    AskFor Vertical, Keys Vertical {
+        height: auto; border: solid $primary; padding: 0 1; background: $panel;
+    }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "filter"),
@@ -59,6 +62,13 @@ class Browser(App[None]):
         Binding("question_mark", "keys", "keys"),
     ]
     ENABLE_COMMAND_PALETTE = False
+    KEYS: ClassVar[Sequence[Key]] = (
+        ("up down", "choose a connection, also pgup, pgdn, home, end"),
+        ("enter", "open it: ladder, plot, why, the rule"),
+        ("/", "filter as you type: address, port, errno, rule, words"),
+        ("esc", "from the filter to the list; there: no filter"),
+        ("q", "quit"),
+    )
 
     def __init__(
         self, browsed: Browsed, follow: Callable[[Told, Callable[[], bool]], None] | None = None
@@ -91,7 +101,8 @@ class Browser(App[None]):
 
     def on_mount(self) -> None:
         """Fill the list, and follow what goes on."""
-        self._table.add_columns(*(f"{name} " for name in COLUMNS))  # as wide as that where no row is
+        names = (*COLUMNS, "in") if self._browsed.names else COLUMNS
+        self._table.add_columns(*(f"{name} " for name in names))  # as wide as that where no row is
         self._fill()
         self._table.focus()
         if self._follow:
@@ -147,11 +158,8 @@ class Browser(App[None]):
         self.query_one("#filter").focus()
 
     def action_keys(self) -> None:
-        """Show or hide all keys that do something here."""
-        if self.screen.query(HelpPanel):
-            self.action_hide_help_panel()
-        else:
-            self.action_show_help_panel()
+        """Show all keys that do something here."""
+        self.push_screen(Keys(FlowScreen.KEYS if isinstance(self.screen, FlowScreen) else self.KEYS))
 
     def action_list(self) -> None:
         """Back to the list; from there the filter is dropped."""
@@ -163,7 +171,7 @@ class Browser(App[None]):
         if not self._words:
             return True
         if key not in self._haystacks:
-            self._haystacks[key] = haystack(result)
+            self._haystacks[key] = f"{haystack(result)} {self._browsed.place(result).lower()}"
         return all(word in self._haystacks[key] for word in self._words)
 
     def _fill(self) -> None:
@@ -172,7 +180,8 @@ class Browser(App[None]):
         self._shown = [result for key, result in self._results.items() if self._passes(key, result)]
         table.clear()
         for result in self._shown:
-            table.add_row(*(Text(f"{printable(cell)} ") for cell in row(result)))
+            cells = (*row(result), self._browsed.place(result)) if self._browsed.names else row(result)
+            table.add_row(*(Text(f"{printable(cell)} ") for cell in cells))
         if self._shown:
             table.move_cursor(row=min(at, len(self._shown) - 1))
         else:

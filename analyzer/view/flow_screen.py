@@ -22,6 +22,7 @@ from analyzer.model.picture import Picture, Seen
 from analyzer.reports.ladder_text import ladder_line, more_digits
 from analyzer.reports.plot_text import LEGEND, Span, plot_lines, whole
 from analyzer.reports.printable import printable
+from analyzer.view.keys import Key
 from analyzer.view.source import Browsed
 from analyzer.view.words import details, page, rule_page, sentences
 
@@ -41,6 +42,15 @@ class FlowScreen(Screen[None]):
         Binding("4", "show('rule')", "rule"),
         Binding("e", "export", "export ..."),
     ]
+    KEYS: ClassVar[Sequence[Key]] = (
+        ("1", "the ladder; up and down: more of a segment"),
+        ("2", "the plot; + - zoom, left right: earlier, later,"),
+        ("", "0: all of it, s: what the other end sent"),
+        ("3", "why, and what to do"),
+        ("4", "the rule"),
+        ("e", "write its packets into a capture of its own"),
+        ("esc q", "back to the list"),
+    )
 
     def __init__(self, result: FlowResult, browsed: Browsed) -> None:
         super().__init__()
@@ -55,8 +65,9 @@ class FlowScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """The sentences, four leaves, and the keys."""
-        flow = self._result.flow
-        heads = [f"{flow.client} -> {flow.server}", *sentences(self._result)]
+        flow, place = self._result.flow, self._browsed.place(self._result)
+        where = f"{flow.client} -> {flow.server}{f' in {place}' if place else ''}"
+        heads = [where, *sentences(self._result)]
         yield Static(Text("\n".join(map(printable, heads))), id="said")
         with TabbedContent(initial="ladder"):
             with TabPane("1 Ladder", id="ladder"):
@@ -155,7 +166,7 @@ class FlowScreen(Screen[None]):
 
     def _say(self, text: str, *, severity: SeverityLevel = "warning") -> None:
         """A file name in it is no markup."""
-        self.notify(printable(text), severity=severity, markup=False)
+        self.notify(printable_lines(text), severity=severity, markup=False)
 
 
 class AskFor(ModalScreen[str]):

@@ -14,6 +14,7 @@ from analyzer.model.rule import Rule
 class Browsed:
     """Flows that failed or had trouble, and how to learn more of each.
 
+    ``names`` of the captures, by their index, if there are several: they tell one from the other.
     ``picture`` reads the capture once more, and may take a while; None where that cannot be. ``export``
     writes the flow into a new capture of that path, ``file_name`` suggests one; both raise UserError.
     """
@@ -24,3 +25,8 @@ class Browsed:
     picture: Callable[[FlowResult], Picture | None] = lambda _: None
     file_name: Callable[[FlowResult], str] = lambda _: ""
     export: Callable[[FlowResult, str], None] | None = None
+    names: Sequence[str] = ()
+
+    def place(self, result: FlowResult) -> str:
+        """The capture that a flow is in, the first of them; empty where there is but one."""
+        return self.names[result.captures[0]] if self.names and result.captures else ""

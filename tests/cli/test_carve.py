@@ -13,7 +13,7 @@ from unittest.mock import Mock
 import pytest
 
 import analyzer
-from analyzer.reports import new_folder
+from analyzer.reports import carve_index, new_folder
 from tests import crowd
 from tests.captures import CAPTURES, capture_name, sample
 from tests.cli.test_cli import Capsys, told
@@ -225,3 +225,16 @@ def test_the_key_comes_from_the_environment(
     status, _, err = told(capsys, "analyze", FAILED, "--anonymize")
     assert status == 2
     assert "is for what --carve writes" in err
+
+
+def test_what_is_not_finished_leaves_nothing(
+    capsys: Capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = OSError(28, "No space left on device")
+    monkeypatch.setattr(carve_index, "index_text", Mock(side_effect=full))
+    status, _, err = told(capsys, "analyze", FAILED, "--carve", tmp_path / "failed")
+    assert (status, list(tmp_path.iterdir())) == (2, [])
+    assert "cannot be written: No space left on device" in err
+    monkeypatch.setattr(carve_index, "index_text", Mock(side_effect=KeyboardInterrupt))
+    assert told(capsys, "analyze", FAILED, "--carve", tmp_path / "failed")[0] == 130
+    assert list(tmp_path.iterdir()) == []

@@ -346,3 +346,12 @@ def test_it_says_how_far_it_is(capsys: Capsys, folder: Path, monkeypatch: pytest
     assert {of for _, of in shown} == {size}
     assert [done for done, _ in shown] == sorted(done for done, _ in shown)
     assert shown[-1] == (size, size)
+
+
+def test_what_a_capture_cannot_show_is_said_where_it_passes(capsys: Capsys, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.pcap"
+    cut.write_bytes(CLEAN.read_bytes()[:-7])
+    status, out, _ = told(capsys, "check", cut)
+    assert status == 0
+    assert out.startswith(f"passed  {cut}: nothing found\n  doubt    The file ends inside a record:")
+    assert "  doubt" not in told(capsys, "check", CLEAN)[1]

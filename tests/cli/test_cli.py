@@ -17,6 +17,7 @@ import pytest
 from analyzer import __version__
 from analyzer.cli.main import run
 from analyzer.matching.load import load_rules, rules_folder
+from tests import crowd
 from tests.captures import ROOT, record_offsets, sample
 
 COMMANDS = ("analyze", "check", "explain", "rules")
@@ -116,11 +117,22 @@ def test_what_can_be_read_is_reported_beside_what_cannot(capsys: Capsys, tmp_pat
     [
         ([], "Usage: errnoscope"),
         (["analyse"], "did you mean `errnoscope analyze`?"),
-        (["--verbose"], "No such option '--verbose'"),
-        (["analyze"], "Missing argument 'CAPTURE...'"),
+        (
+            ["--verbose"],
+            "errnoscope: No such option '--verbose'. Did you mean '--version'?\nhint: `errnoscope --help`",
+        ),
+        (
+            ["analyze"],
+            "errnoscope: analyze: Missing argument 'CAPTURE...'\nhint: `errnoscope analyze --help`",
+        ),
         (["analyze", "--colour", "x"], "No such option '--colour'"),
         (["analyze", "-o", "xml", "x"], "there is no format `xml`"),
         (["explain"], "Missing argument 'WORD...'"),
+        (["explain", " "], "explain: there is nothing to explain in it\nhint: errnoscope explain ECONNRESET"),
+        (
+            ["export", "x", "--to", "csv"],
+            "export: Option '--to' requires 2 arguments\nhint: `errnoscope export",
+        ),
         (["analyze", "--group", "0", "x"], "'--group': '0' is no whole number from 1 on"),
         (["analyze", "--shards", "some", "x"], "'--shards': 'some' is no whole number from 1 to 4096"),
         (["live", "--duration", "-1", "-"], "'--duration': '-1' is no number from 0 on"),
@@ -511,3 +523,12 @@ def test_rules_test_runs_the_samples(capsys: Capsys) -> None:
     status, out, err = told(capsys, "rules", "--test", "rst-after-fin")
     assert (status, err) == (0, "")
     assert re.fullmatch(r"\d+ samples passed, 0 failed\n", out)
+
+
+def test_what_was_let_go_is_said_beside_the_count(capsys: Capsys, tmp_path: Path) -> None:
+    capture = crowd.write(tmp_path / "crowd.pcap", crowd.crowd(50))
+    again = "TCP connections (some may be counted twice: see Doubt)"
+    _, out, _ = told(capsys, "analyze", capture, "--max-flows", "2")
+    assert again in " ".join(out.split("\n\n")[0].split())
+    assert "Doubt\n" in out
+    assert again not in " ".join(told(capsys, "analyze", capture)[1].split())

@@ -108,3 +108,15 @@ def test_stdout_gets_the_bytes() -> None:
     line = [sys.executable, "-m", "analyzer", "analyze", str(FAILED), "-o", "pcapng"]
     done = subprocess.run(line, capture_output=True, check=True, timeout=60)
     assert read(done.stdout).frames == frames_of(FAILED.read_bytes())
+
+
+@pytest.mark.parametrize("form", ["pcapng", "html"])
+def test_what_nobody_can_read_is_not_written_to_a_terminal(
+    capsys: Capsys, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    status, out, err = told(capsys, "analyze", FAILED, "-o", form)
+    assert (status, out) == (2, "")
+    assert err.endswith(
+        f"-o {form}: stdout is a terminal, and this is not to be read in one\nhint: -o {form}=FILE\n"
+    )

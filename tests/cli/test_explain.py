@@ -108,6 +108,19 @@ def test_a_number_that_another_system_has_for_a_network(capsys: Capsys) -> None:
     assert told(capsys, "explain", "54", "--platform", "linux")[1].startswith("EXFULL: ")
 
 
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("java.net.SocketException: Too many open files", "EMFILE"),
+        (f'open() "x" failed ({errno.ENOENT}: {os.strerror(errno.ENOENT)})', "ENOENT"),
+    ],
+)
+def test_a_line_of_which_only_the_errno_is_known(capsys: Capsys, line: str, name: str) -> None:
+    status, out, err = told(capsys, "explain", line)
+    assert (status, out) == (2, "")
+    assert err.endswith(f"hint: it speaks of {name}: errnoscope explain {name}\n")
+
+
 def test_the_number_of_one_platform_alone(capsys: Capsys) -> None:
     assert "   number   54 macOS\n" in told(capsys, "explain", "ECONNRESET", "--platform", "macos")[1]
     out = told(capsys, "explain", "EPIPE", "--platform", "windows")[1]

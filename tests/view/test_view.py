@@ -12,15 +12,16 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import DataTable, HelpPanel, Input, OptionList
+from textual.widgets import DataTable, Input, OptionList
 
 import analyzer
 from analyzer.cli.rule_options import RuleOptions
-from analyzer.cli.view import browsed
+from analyzer.cli.view import _names, browsed
 from analyzer.errors import UserError
 from analyzer.model.finding import News
 from analyzer.view.app import Browser, Told
 from analyzer.view.flow_screen import AskFor, FlowScreen, Plot
+from analyzer.view.keys import Keys
 from analyzer.view.source import Browsed
 from tests.captures import SAMPLES, sample
 from tests.cli.test_cli import Capsys, told
@@ -168,6 +169,10 @@ def test_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         await pilot.press("e", "enter")  # it is there already
         await settled(pilot, app)
         assert [note.severity for note in app._notifications] == ["information", "warning"]
+        assert [note.message for note in app._notifications] == [
+            f"Written: {path.name}",
+            f"{path.name}: there is such a file already\nhint: choose another name.",
+        ]
         await pilot.press("e", *["backspace"] * len(".pcapng"), *"-2.pcapng", "enter")
         await settled(pilot, app)
         assert len(list(tmp_path.iterdir())) == 2
@@ -203,17 +208,45 @@ def test_a_bug_shows_no_traceback(capsys: Capsys) -> None:
     assert "Traceback" not in "".join(capsys.readouterr())
 
 
+def test_one_connection_in_several_captures_is_told_apart(tmp_path: Path) -> None:
+    paths = [tmp_path / "a" / "x.pcap", tmp_path / "b" / "x.pcap"]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_bytes(FAILED.read_bytes())
+
+    async def act(pilot: Pilot[None], app: Browser) -> None:
+        assert [line.split()[-1] for line in shown(app)[2:5]] == ["in", "a/x.pcap", "b/x.pcap"]
+        await pilot.press("slash", *"b/x")
+        await pilot.pause()
+        assert app.query_one(DataTable).row_count == 1
+        await pilot.press("enter", "enter")
+        await settled(pilot, app)
+        assert "10.9.1.2:8036 in b/x.pcap" in shown(app)[0]
+
+    play(of(*paths), act)
+    assert _names(["x.pcap"]) == []
+    assert _names(["a/x.pcap", "a/y.pcap"]) == ["x.pcap", "y.pcap"]
+    assert _names(["a/x.pcap", "x.pcap"]) == ["a/x.pcap", "x.pcap"]
+
+
 def test_keys_are_shown_and_hidden() -> None:
     async def act(pilot: Pilot[None], app: Browser) -> None:
-        for _ in range(2):  # in the list, and in a flow
+        for keys in (Browser.KEYS, FlowScreen.KEYS):
             assert "? keys" in shown(app)[-1]
             await pilot.press("question_mark")
             await settled(pilot, app)
-            assert app.screen.query(HelpPanel)
-            await pilot.press("question_mark")
-            await settled(pilot, app)
-            assert not app.screen.query(HelpPanel)
-            await pilot.press("enter")
+            below = app.screen_stack[-2]
+            assert isinstance(app.screen, Keys)
+            said = "\n".join(shown(app))
+            assert all(f"{key:<11} {what}" in said for key, what in (*keys, ("ctrl+c", "quit")))
+            for key in ("question_mark", "escape", "q", "enter"):
+                await pilot.press(key)
+                await settled(pilot, app)
+                assert app.screen is below
+                await pilot.press("question_mark")
+                await settled(pilot, app)
+                assert isinstance(app.screen, Keys)
+            await pilot.press("escape", "enter")
             await settled(pilot, app)
 
     play(of(FAILED), act)
@@ -267,7 +300,7 @@ def test_what_goes_on_is_followed_also_below_an_open_flow() -> None:
 
 def test_the_footer_says_how_a_flow_is_opened() -> None:
     async def act(pilot: Pilot[None], app: Browser) -> None:
-        assert "open" in shown(app)[-1]
+        assert "enter open" in shown(app)[-1]
 
     play(of(FAILED), act)
 
