@@ -77,18 +77,21 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
     f"[default: {QUIET:g}]",
 )
 @click.option("-D", "--list-interfaces", is_flag=True, help="List the interfaces.")
-@click.option("-c", "--count", type=Whole(min=1), help="End after so many packets.")
+@click.option("-c", "--count", type=Whole(min=1), metavar="N", help="End after so many packets.")
 @click.option("--duration", type=Number(min=0), metavar="SECONDS", help="End after so long.")
 @click.option(
     "-s",
     "--snapshot-length",
     type=Whole(min=0),
+    metavar="BYTES",
     help=f"Bytes that are kept of each frame; 0: all. [default: {SNAPLEN}]",
 )
 @click.option("-w", "--write", metavar="FILE", help="Keep the packets in this pcap file.")
-@click.option("-C", "megabytes", type=Whole(min=1), help="A new file after so many megabytes.")
-@click.option("-G", "seconds", type=Whole(min=1), help="A new file after so many seconds.")
-@click.option("-W", "files", type=Whole(min=1), help="With -C: so many in turn; with -G: then end.")
+@click.option("-C", "megabytes", type=Whole(min=1), metavar="MB", help="A new file after so many megabytes.")
+@click.option("-G", "seconds", type=Whole(min=1), metavar="SECONDS", help="A new file after so many seconds.")
+@click.option(
+    "-W", "files", type=Whole(min=1), metavar="N", help="With -C: so many in turn; with -G: then end."
+)
 @click.option(
     "--write-failures",
     "failures",
