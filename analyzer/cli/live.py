@@ -23,7 +23,7 @@ from analyzer.cli.follow import Wish
 from analyzer.cli.follow import follow as followed
 from analyzer.cli.host_options import host_options
 from analyzer.cli.memory import give_freed_back
-from analyzer.cli.messages import complain, say
+from analyzer.cli.messages import columns, complain, say
 from analyzer.cli.numbers import Number, Whole
 from analyzer.cli.output import Target, opened, output_option
 from analyzer.cli.refusals import without_effect
@@ -261,7 +261,7 @@ class _Screen:
         if self._shows_status and monotonic() - self._shown_at >= _STATUS_SECONDS:
             self._clear()
             self._shown_at = monotonic()
-            width = shutil.get_terminal_size().columns - 1
+            width = columns() - 1  # of stderr: the lines may go to a file
             say(self._status.line(standing, self._shown_at)[:width], err=True, nl=False)
 
     def end(self, report: Report) -> None:
