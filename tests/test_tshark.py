@@ -172,7 +172,7 @@ def our_row(told: dict[str, int]) -> Row:
         flags=told["flags"],
         window=told["window"],
         payload=told["payload"],
-        mss=told["mss"],
+        mss=0 if is_icmp else told["mss"],  # that of a SYN in a quote is not compared
         scale=told["scale"],
         timestamps=(told["tsval"], told["tsecr"]) if told["has_ts"] else None,
     )

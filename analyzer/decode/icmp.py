@@ -9,11 +9,14 @@ from analyzer.decode import ip
 from analyzer.decode.ip import TCP, UDP, Packets
 from analyzer.decode.rows import Rows
 from analyzer.decode.spans import Bools, Rejects, Spans, take
-from analyzer.model.columns import Undecoded
+from analyzer.model.columns import Flag, Undecoded
 
 _HEADER = np.dtype([("type", "u1"), ("code", "u1"), ("checksum", ">u2"), ("rest", "V4")])
 _QUOTED = np.dtype([("sport", ">u2"), ("dport", ">u2"), ("seq", ">u4")])
 """The 64 bits of the transport header that RFC 792 promises; those of UDP end in no sequence number."""
+_QUOTED_SYN = np.dtype([("begin", "V13"), ("flags", "u1"), ("rest", "V6"), ("option", ">u2"), ("mss", ">u2")])
+_MSS_OPTION = 0x0204
+"""Kind and size. It is the first option of the SYN of every system that is known (data/signatures.yaml)."""
 
 _ERRORS = {4: (3, 4, 5, 11, 12), 6: (1, 2, 3, 4)}
 """Message types that quote a packet, by IP version."""
@@ -38,7 +41,7 @@ def decode(packets: Packets, rejects: Rejects, rows: Rows) -> None:
         quoted.spans.index,
         {"is_icmp": 1, "icmp_type": header["type"], "icmp_code": header["code"]},
         {"protocol": quoted.protocol, "sport": quote["sport"], "dport": quote["dport"]},
-        {"seq": quote["seq"] * (quoted.protocol == TCP)},
+        {"seq": quote["seq"] * (quoted.protocol == TCP), "mss": _quoted_mss(quoted)},
         quoted.endpoints(),
         outer.carrier(),
         outer.reporter(),
@@ -67,6 +70,16 @@ def _quoted(messages: Packets, rejects: Rejects) -> tuple[Packets, NDArray[np.vo
     if keep is not None:
         quoted = quoted.take(keep)
     return quoted, quoted.spans.gather(_QUOTED)
+
+
+def _quoted_mss(quoted: Packets) -> NDArray[np.uint16]:
+    """The MSS of the SYNs that are quoted so far, else 0: uint16 (k,)."""
+    spans = quoted.spans
+    header = spans.gather(_QUOTED_SYN)
+    is_syn: Bools = (header["flags"] & (Flag.SYN | Flag.ACK)) == Flag.SYN
+    is_syn &= (quoted.protocol == TCP) & (header["option"] == _MSS_OPTION)
+    is_syn &= ~spans.lack(_QUOTED_SYN.itemsize)
+    return header["mss"].astype(np.uint16) * is_syn
 
 
 def _blame(messages: Spans, rejects: Rejects) -> None:

@@ -184,6 +184,15 @@ def run_starts(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
     return np.flatnonzero(np.append(np.True_, keys[1:] != keys[:-1]))
 
 
+def _quotes_own_syn(rows: PacketColumns, first: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """An ICMP error of the host that was to send the SYN which it quotes: bool (k,)."""
+    own: NDArray[np.bool_] = rows.is_icmp[first] & (rows.mss[first] > 0)
+    if own.any():
+        own &= rows.reporter_hi[first] == rows.src_hi[first]
+        own &= rows.reporter_lo[first] == rows.src_lo[first]
+    return own
+
+
 def first_is_from_client(
     rows: PacketColumns, first: NDArray[np.int64]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -191,6 +200,6 @@ def first_is_from_client(
     flags = rows.flags[first]
     syn = (flags & Flag.SYN) != 0
     answer = syn & ((flags & Flag.ACK) != 0)
-    guessed = (rows.protocol[first] == TCP) & ~syn
+    guessed = (rows.protocol[first] == TCP) & ~syn & ~_quotes_own_syn(rows, first)
     higher_port = rows.sport[first] >= rows.dport[first]
     return np.where(guessed, higher_port | rows.is_icmp[first], ~answer), guessed

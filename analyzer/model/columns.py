@@ -133,7 +133,7 @@ class PacketColumns:
     ack: NDArray[np.uint32]
     flags: NDArray[np.uint8]  # Flag bits; 0 for UDP and ICMP rows
     window: NDArray[np.uint16]  # as in the header, unscaled
-    mss: NDArray[np.uint16]  # option of a SYN, 0 where absent
+    mss: NDArray[np.uint16]  # option of a SYN, or of that which an ICMP row quotes; 0 where absent
     scale: NDArray[np.int8]  # window scale option of a SYN, -1 where absent
     has_ts: NDArray[np.bool_]  # timestamps option present
     tsval: NDArray[np.uint32]

@@ -172,6 +172,7 @@ class IcmpView:
         "none",
     )
     reporter: str = said("address of the sender of the ICMP message")
+    own: bool = said("that is the host itself which was to send the quoted packet: it never left it")
 
 
 @dataclass(frozen=True, slots=True)

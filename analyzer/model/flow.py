@@ -137,7 +137,8 @@ class Segment(NamedTuple):
 
     ``side`` is the index of its sender (of the quoted packet's for ICMP) in SIDES, ``clock`` the largest
     time in the capture up to this frame (nanoseconds), ``kinds`` Kind bits, ``window`` as in the header,
-    ``mss`` 0 and ``scale`` -1 where the option is absent, ``layout`` as in columns.Layout. ``client``
+    ``mss`` 0 and ``scale`` -1 where the option is absent (``mss`` of ICMP: that of the SYN which it quotes),
+    ``layout`` as in columns.Layout. ``client``
     and ``server``: totals just before it.
     """
 

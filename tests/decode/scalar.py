@@ -606,7 +606,10 @@ def read_icmp(frame: bytes, packet: Packet) -> Row:
         if reason == Undecoded.BAD_IP_HEADER or (reason == Undecoded.TRUNCATED and is_whole):
             reason = Undecoded.BAD_TRANSPORT_HEADER
         raise RefusedError(reason) from refused
+    at_syn = message[quoted.at + 13 : quoted.at + 24]
+    is_syn = quoted.protocol == 6 and len(at_syn) == 11 and at_syn[0] & 0x12 == 2 and at_syn[7:9] == b"\2\4"
     return blank(quoted, packet) | {
+        "mss": number(message, quoted.at + 22, 2) if is_syn else 0,
         "sport": number(message, quoted.at, 2),
         "dport": number(message, quoted.at + 2, 2),
         "seq": number(message, quoted.at + 4, 4) if quoted.protocol == 6 else 0,

@@ -277,6 +277,15 @@ def test_an_icmp_error_is_a_row_of_the_packet_that_it_quotes() -> None:
     has(found, ttl=250, ip_id=0xBEEF, reporter_hi=0, reporter_lo=0xC6336409)
 
 
+def test_the_mss_of_a_syn_that_an_icmp_error_quotes() -> None:
+    syn = v4(TCP(sport=40000, dport=443, flags="S", options=[("MSS", 1460), ("SAckOK", b"")]))
+    answer = v4(TCP(sport=40000, dport=443, flags="SA", options=[("MSS", 1460)]))
+    other = v4(TCP(sport=40000, dport=443, flags="S", options=[("SAckOK", b""), ("MSS", 1460)]))
+    assert row(ethernet(icmp4(3, 1, syn)))["mss"] == 1460
+    for quote in (syn[:43], answer, other, v4(TCP(flags="S")), v4(UDP())):
+        assert row(ethernet(icmp4(3, 1, quote)))["mss"] == 0
+
+
 def test_an_icmpv6_error() -> None:
     found = row(ethernet(icmp6(1, 4, v6(UDP(sport=9, dport=53))), 0x86DD))
     has(found, version=6, protocol=17, src_lo=0xA, sport=9, dport=53, seq=0, is_icmp=True, icmp_type=1)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from analyzer.pipeline.files import analyze
-from tests.captures import frames_of, sample
+from tests.captures import SAMPLES, frames_of, sample
 from tests.sources.build import SECOND, Frame
 from tests.sources.build import pcapng as write_pcapng
 
@@ -188,3 +188,22 @@ def test_a_scan_of_the_network_changes_nothing(tmp_path: Path) -> None:
     every = sorted([*STALE, *scan], key=lambda frame: frame.time)
     assert verdicts(every, tmp_path) == [("next-hop-dead-during-connect", "certain")]
     assert len(told(every, tmp_path)) == 1
+
+
+@pytest.mark.parametrize("scenario", ["next-hop-dead-any", "next-hop-dead-any-ipv6"])
+def test_a_host_that_tells_itself_needs_no_syn(scenario: str) -> None:
+    [flow] = analyze(SAMPLES / scenario / "client.pcapng").flows
+    [verdict] = flow.verdicts
+    assert (verdict.rule, verdict.errno, verdict.confidence.value) == (
+        "own-host-unreachable",
+        "EHOSTUNREACH",
+        "certain",
+    )
+    assert not flow.flow.client_guessed
+
+
+def test_another_host_that_tells_of_a_syn_which_was_not_captured_leaves_it_open(tmp_path: Path) -> None:
+    """Whether the connection was open by then, only its own host knows."""
+    frames = frames_of(sample("icmp-host-unreachable-connect").read_bytes())
+    alone = [frame for frame in frames if frame.data[12:14] == b"\x08\0" and frame.data[23] == 1]
+    assert verdicts(alone[:1], tmp_path) == []

@@ -34,8 +34,9 @@ class IcmpErrors:
             other.fatal.alike -= 1  # what could not be delivered is one of the resets
             if not other.fatal.alike:
                 self._pair.revive(other)
-        if socket.fatal and not socket.fatal.reset and self._is_own(segment, socket):
-            self._pair.revive(socket)  # its system still tried to send: no hardware address of its next hop
+        own_host = self._is_own(segment, socket)
+        if own_host:
+            self._never_left(socket, segment)
         effect = socket.profile.icmp_effect(segment.version, segment.icmp_type, segment.icmp_code)
         if self._pair.flow.protocol == "udp":
             self._datagram(socket, segment, effect, own)
@@ -43,8 +44,10 @@ class IcmpErrors:
         view = _icmp_view(
             segment,
             effect,
-            quotes_our_syn=quotes_syn(segment, own, socket.initial),
+            quotes_our_syn=quotes_syn(segment, own, socket.initial)
+            or (own_host and segment.mss > 0 and segment.seq == socket.initial),
             in_window=quotes_unacknowledged(segment, own, peer),
+            own=own_host,
         )
         connecting = socket.state is State.SYN_SENT
         soon = connecting and segment.time - own.last_time < _CONNECT_HOLDS_NS
@@ -63,12 +66,26 @@ class IcmpErrors:
         reporter = address_text(segment.version, segment.reporter_hi, segment.reporter_lo)
         return reporter == self._pair.address(socket)
 
+    def _never_left(self, socket: ShadowSocket, segment: Segment) -> None:
+        """The host itself says that it could not send the quoted packet."""
+        if socket.fatal and not socket.fatal.reset:
+            self._pair.revive(socket)  # it still tries
+        if segment.mss and socket.initial is None and socket.state is State.CLOSED:
+            socket.initial, socket.connects = segment.seq, True
+            socket.take(Step.SEND_SYN)
+
     def _datagram(self, socket: ShadowSocket, segment: Segment, effect: IcmpEffect, own: Totals) -> None:
         """The first ICMP error of its kind for a datagram."""
         kind = (segment.side, segment.icmp_type, segment.icmp_code)
         if kind not in self._refused:
             self._refused += (kind,)
-            view = _icmp_view(segment, effect, quotes_our_syn=False, in_window=own.last_data_number > 0)
+            view = _icmp_view(
+                segment,
+                effect,
+                quotes_our_syn=False,
+                in_window=own.last_data_number > 0,
+                own=self._is_own(segment, socket),
+            )
             frames = tuple(number for number in (own.last_data_number, segment.number) if number)
             key = f"datagram {' '.join(map(str, kind))}"
             doubts = {Doubt.NOT_CONNECTED}
@@ -77,7 +94,9 @@ class IcmpErrors:
             )
 
 
-def _icmp_view(segment: Segment, effect: IcmpEffect, *, quotes_our_syn: bool, in_window: bool) -> IcmpView:
+def _icmp_view(
+    segment: Segment, effect: IcmpEffect, *, quotes_our_syn: bool, in_window: bool, own: bool
+) -> IcmpView:
     return IcmpView(
         version=segment.version,
         type=segment.icmp_type,
@@ -90,4 +109,5 @@ def _icmp_view(segment: Segment, effect: IcmpEffect, *, quotes_our_syn: bool, in
         in_window=in_window,
         datagram=effect.datagram,
         reporter=address_text(segment.version, segment.reporter_hi, segment.reporter_lo),
+        own=own,
     )

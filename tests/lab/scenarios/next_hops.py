@@ -26,6 +26,7 @@ RULE
 """
 GROUP = {False: "224.0.0.99", True: "ff05::99"}
 NOBODY = "10.9.0.77"
+ALL_INTERFACES = {"client": ("dumpcap", "-q", "-i", "any")}
 
 
 def _one_segment(stage: Stage) -> None:
@@ -81,6 +82,27 @@ def next_hop_dead(stage: Stage) -> None:
     stage.open()
     stage.connect()
     stage.client.run("so_error", "recv", "send", "close")
+
+
+@scenario(
+    "next-hop-dead-any",
+    "as next-hop-dead, all interfaces captured: the host tells itself by ICMP",
+    captures=ALL_INTERFACES,
+    seconds=6,
+)
+def next_hop_dead_any(stage: Stage) -> None:
+    next_hop_dead(stage)
+
+
+@scenario(
+    "next-hop-dead-any-ipv6",
+    "as next-hop-dead-ipv6, all interfaces captured: the host tells itself by ICMPv6",
+    captures=ALL_INTERFACES,
+    ipv6=True,
+    seconds=6,
+)
+def next_hop_dead_any_ipv6(stage: Stage) -> None:
+    next_hop_dead_ipv6(stage)
 
 
 @scenario(
