@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from analyzer.cli.messages import columns
 from analyzer.cli.numbers import Whole
 from analyzer.cli.refusals import without_effect
 from analyzer.errors import UserError
@@ -159,7 +160,8 @@ class Told:
             f"{done:,} of {files:,} files, {self._bytes >> 20:,} of {self._size >> 20:,} MiB, "
             f"{self._packets:,} packets, {self._shards:,} tasks of shards, {self._failures:,} failures so far"
         )
-        click.echo(f"\r\x1b[K{text}" if self._is_terminal else text, nl=not self._is_terminal, err=True)
+        shown = f"\r\x1b[K{text[: columns() - 1]}" if self._is_terminal else text
+        click.echo(shown, nl=not self._is_terminal, err=True)
 
 
 def analyzed(cluster: Cluster, captures: Sequence[str], **options: Any) -> Any:

@@ -67,7 +67,7 @@ def command(
     Examples:
       errnoscope export trace.pcap --to parquet tables
       errnoscope export 's3://bucket/captures/2026-11-*/' --to parquet tables
-      duckdb -c "select errno, count(*) from 'tables/verdicts/*.parquet' group by 1"
+      duckdb -c "select errno, count(*) from 'tables/verdicts/*' group by 1"
     """
     from analyzer.pipeline.files import analyze
     from analyzer.reports.tables.export import Export

@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, NamedTuple
 
-from analyzer.cli.messages import complain, say
+from analyzer.cli.messages import columns, complain, say
 from analyzer.cli.output import Target, opened
 from analyzer.cli.rule_options import RuleOptions
 from analyzer.cli.state_file import StateFile
@@ -203,7 +203,7 @@ class _Speaker:
             self.clear()
             files, flows = count(len(following.captures), "file"), count(following.open_flows, "flow")
             told = f"{files} read, {flows} followed; waiting for the next file"
-            say(told[: _columns()], err=True, nl=False)
+            say(told[: columns() - 1], err=True, nl=False)
             self._is_shown = True
 
     def clear(self) -> None:
@@ -221,7 +221,7 @@ class _Speaker:
         self.clear()
         if self._wraps:
             for line in text.decode(errors="replace").splitlines():
-                say("\n".join(live_text.wrapped(line, _columns())))
+                say("\n".join(live_text.wrapped(line, shutil.get_terminal_size().columns - 1)))
         else:
             _say(text)
 
@@ -230,7 +230,3 @@ def _say(text: bytes) -> None:
     sys.stdout.flush()
     sys.stdout.buffer.write(text)
     sys.stdout.buffer.flush()
-
-
-def _columns() -> int:
-    return shutil.get_terminal_size().columns - 1

@@ -23,7 +23,7 @@ from analyzer.cli.follow import Wish
 from analyzer.cli.follow import follow as followed
 from analyzer.cli.host_options import host_options
 from analyzer.cli.memory import give_freed_back
-from analyzer.cli.messages import complain, say
+from analyzer.cli.messages import columns, complain, say
 from analyzer.cli.numbers import Number, Whole
 from analyzer.cli.output import Target, opened, output_option
 from analyzer.cli.refusals import without_effect
@@ -77,18 +77,21 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
     f"[default: {QUIET:g}]",
 )
 @click.option("-D", "--list-interfaces", is_flag=True, help="List the interfaces.")
-@click.option("-c", "--count", type=Whole(min=1), help="End after so many packets.")
+@click.option("-c", "--count", type=Whole(min=1), metavar="N", help="End after so many packets.")
 @click.option("--duration", type=Number(min=0), metavar="SECONDS", help="End after so long.")
 @click.option(
     "-s",
     "--snapshot-length",
     type=Whole(min=0),
+    metavar="BYTES",
     help=f"Bytes that are kept of each frame; 0: all. [default: {SNAPLEN}]",
 )
 @click.option("-w", "--write", metavar="FILE", help="Keep the packets in this pcap file.")
-@click.option("-C", "megabytes", type=Whole(min=1), help="A new file after so many megabytes.")
-@click.option("-G", "seconds", type=Whole(min=1), help="A new file after so many seconds.")
-@click.option("-W", "files", type=Whole(min=1), help="With -C: so many in turn; with -G: then end.")
+@click.option("-C", "megabytes", type=Whole(min=1), metavar="MB", help="A new file after so many megabytes.")
+@click.option("-G", "seconds", type=Whole(min=1), metavar="SECONDS", help="A new file after so many seconds.")
+@click.option(
+    "-W", "files", type=Whole(min=1), metavar="N", help="With -C: so many in turn; with -G: then end."
+)
 @click.option(
     "--write-failures",
     "failures",
@@ -258,7 +261,7 @@ class _Screen:
         if self._shows_status and monotonic() - self._shown_at >= _STATUS_SECONDS:
             self._clear()
             self._shown_at = monotonic()
-            width = shutil.get_terminal_size().columns - 1
+            width = columns() - 1  # of stderr: the lines may go to a file
             say(self._status.line(standing, self._shown_at)[:width], err=True, nl=False)
 
     def end(self, report: Report) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import sys
 from typing import TextIO
 
@@ -50,4 +49,6 @@ def columns() -> int:
     try:
         return os.get_terminal_size(sys.stderr.fileno()).columns
     except (OSError, ValueError):  # it is none, or was replaced
+        import shutil  # with what it needs it takes longer than all else that is said
+
         return shutil.get_terminal_size().columns

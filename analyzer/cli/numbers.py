@@ -17,6 +17,10 @@ class Whole(click.IntRange):
         except click.BadParameter:
             return self.fail(f"{value!r} is no whole number {_range(self)}", param, ctx)
 
+    def _describe_range(self) -> str:
+        """What the help says of it."""
+        return _range(self)
+
 
 class Number(click.FloatRange):
     """A number with or without a fraction, as Whole."""
@@ -27,6 +31,10 @@ class Number(click.FloatRange):
             return super().convert(value, param, ctx)
         except click.BadParameter:
             return self.fail(f"{value!r} is no number {_range(self)}", param, ctx)
+
+    def _describe_range(self) -> str:
+        """What the help says of it."""
+        return _range(self)
 
 
 def _range(numbers: click.IntRange | click.FloatRange) -> str:

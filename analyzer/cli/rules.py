@@ -48,6 +48,7 @@ def command(
       errnoscope rules --test --rule-dir my-rules
     """
     _refuse_mixture(patterns, test=test, fields=fields, new=new, event=event)
+    _refuse_choice(chosen, fields=fields, new=new)
     if fields is not None:
         return _fields(fields)
     if new is not None:
@@ -74,6 +75,19 @@ def _refuse_mixture(patterns: tuple[str, ...], **options: object) -> None:
         missing = "--event EVENT" if options["event"] is None else "--new NAME"
         hint = "`errnoscope rules --new NAME --event EVENT`; `errnoscope rules --fields` lists the events"
         raise UserError("missing-option", missing, "is missing", hint)
+
+
+def _refuse_choice(chosen: RuleOptions, *, fields: str | None, new: str | None) -> None:
+    """Where no rule is told of none is to be chosen; fields are the same for all."""
+    option = "--fields" if fields is not None else "--new" if new is not None else ""
+    given = {"--select": chosen.select, "--ignore": chosen.ignore}
+    if option == "--fields":
+        given["--rule-dir"] = [str(folder) for folder in chosen.folders]
+    for name, values in given.items():
+        if option and values:
+            raise UserError(
+                "one-at-a-time", f"{option} {name}", f"{name} changes nothing there", "leave it out"
+            )
 
 
 def _fields(event: str) -> int:

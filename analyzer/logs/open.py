@@ -17,6 +17,9 @@ LogSource: TypeAlias = str | os.PathLike[str] | Iterable[str]
 def open_log(source: LogSource) -> tuple[str, Iterator[str]]:
     """The name of a log, and its lines; raises UserError where there is no such file or it is not text."""
     if isinstance(source, str):
+        if not source:
+            what, hint = "this is no name of a file", "is it a variable of the shell that is not set?"
+            raise UserError("unreadable-log", '""', what, hint)
         if source == "-":
             return "standard input", _decoded(sys.stdin.buffer, "standard input")
         if not Path(source).exists() and any(sign.isspace() for sign in source):

@@ -15,6 +15,7 @@ from analyzer.flows.members import SLACK_NS, keys_of
 from analyzer.model.finding import FlowResult, News
 from analyzer.pipeline.applications import Place
 from analyzer.pipeline.kept import KeptBlocks, Piece
+from analyzer.pipeline.problems import counted
 from analyzer.sources.carved import CarvedFile
 
 _WHOLE = "Flows in which errnoscope found something."
@@ -90,6 +91,13 @@ class Failures:
                 f"{self.path}: {len(self._cut)} connections are without their beginning, which was "
                 f"{self._kept.most >> 20} MiB of packets ago or more"
             )
+
+    @property
+    def note(self) -> str:
+        """What is in the file, as a sentence."""
+        flows = len({one.key for one in self._written})
+        packets = f"{len(self._written):,} packet{'' if len(self._written) == 1 else 's'}"
+        return f"{self.path}: {packets} of {counted(flows)} were written."
 
     def places(self, results: Sequence[FlowResult]) -> list[Place]:
         """Which frame of which flow stands where in the file, once it is closed."""

@@ -78,6 +78,7 @@ def watch(
         totals=totals,
         flows=tuple(told),
         incidents=incidents(told, engine.services),
+        notes=(kept.note,) if kept and failures else (),
         only=only,
         left_out=left_out,
         hosts=(client, server),

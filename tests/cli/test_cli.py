@@ -20,7 +20,7 @@ from analyzer.matching.load import load_rules, rules_folder
 from tests import crowd
 from tests.captures import ROOT, record_offsets, sample
 
-COMMANDS = ("analyze", "check", "explain", "rules")
+COMMANDS = ("analyze", "live", "export", "view", "check", "explain", "rules")
 FAILED = sample("rst-after-fin-send-first")
 ICMP = sample("icmp-host-unreachable-connect")
 CLEAN = sample("clean-request-response")

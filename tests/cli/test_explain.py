@@ -132,7 +132,9 @@ def test_the_number_of_one_platform_alone(capsys: Capsys) -> None:
     )
 
 
-@pytest.mark.parametrize("word", ["SIGPIPE", "141", "keepalive", "SO_KEEPALIVE", "GOAWAY", "accept"])
+@pytest.mark.parametrize(
+    "word", ["SIGPIPE", "141", "keepalive", "SO_KEEPALIVE", "GOAWAY", "accept", "RST", "FIN", "timeout"]
+)
 def test_other_words(capsys: Capsys, word: str) -> None:
     status, out, err = told(capsys, "explain", word)
     assert (status, err) == (0, "")

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from analyzer.data import load
-from analyzer.model.rule import SYSTEMS
+from analyzer.model.host import SYSTEMS
 
 ERRNO = load("errno")
 LINUX = load("profiles/linux")

@@ -43,12 +43,14 @@ def of_tcp(name: str) -> list[Frame]:
 def test_failing_flows_are_kept_whole(tmp_path: Path) -> None:
     kept = tmp_path / "failed.pcapng"
     kept.write_bytes(b"what was there before")
-    with live("-", "--write-failures", str(kept), piped=True) as running:
+    with live("-", "--write-failures", str(kept), "-o", "text", piped=True) as running:
         running.send(pcap(mixed()))
-        status, _, said = running.end(None)
+        status, out, said = running.end(None)
     assert (status, said) == (0, "")
     report = analyze(kept)
     expected = sum(len(of_tcp(name)) for name in FAILS)
+    written = f"{kept}: {expected} packets of {len(FAILS)} connections were written."
+    assert f"note {written}" in " ".join(out.split())
     assert report.captures[0].packets == expected
     assert report.captures[0].problems == []
     assert {result.verdicts[0].rule for result in report.flows} == {
