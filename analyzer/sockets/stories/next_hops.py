@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from analyzer.model.event import Doubt, Retransmission, RetransmissionTimeout
@@ -39,9 +39,9 @@ class NextHops:
         """By side."""
 
     @property
-    def due(self) -> Iterator[int]:
+    def due(self) -> list[int]:
         """The moments at which it looks (nanoseconds since the epoch)."""
-        return (look.at for look in self._looks.values())
+        return [look.at for look in self._looks.values()] if self._looks else []
 
     def may_be_why(self, socket: ShadowSocket, run: Run, missing: int) -> None:
         """The next transmission of a run did not come until then."""
@@ -52,6 +52,8 @@ class NextHops:
 
     def pass_deadlines(self, clock: int) -> None:
         """The capture's clock has come this far."""
+        if not self._looks:
+            return  # as mostly
         for side, look in list(self._looks.items()):
             while look.at and look.at <= clock:
                 look.at = self._look(self._pair.sockets[side], look.run, look.at)
