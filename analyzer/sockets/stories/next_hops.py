@@ -90,10 +90,12 @@ class NextHops:
         self._waits(socket, run, hop)
         version = self._pair.flow.version
         quiet = quiet_at(run, schedule, questions, version, hop)
-        if quiet > until:
-            return quiet
         time = given_up_at(run, schedule, questions, version, hop)
-        self._no_way(socket, run, hop, time, _doubts(hop) | _doubts_of_end(run, schedule, time))
+        early = _doubts_of_end(run, schedule, time)
+        if quiet > until and (end is None or early):
+            return quiet
+        doubts = _doubts(hop) | early | ({Doubt.NO_LATER_FRAME} if quiet > until else set())
+        self._no_way(socket, run, hop, time, doubts)
         return 0
 
     def _waits(self, socket: ShadowSocket, run: Run, hop: NextHop) -> None:
