@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from analyzer.model.host import Host
 from analyzer.pipeline.files import analyze
 from tests.captures import SAMPLES, frames_of, sample
 from tests.sources.build import SECOND, Frame
@@ -223,3 +224,17 @@ def asked_before(answered: bool, folder: Path) -> str:
 def test_what_was_sent_did_not_go_by_who_had_been_asked_for_in_vain(tmp_path: Path) -> None:
     assert asked_before(True, tmp_path) == "next-hop-dead"
     assert asked_before(False, tmp_path) == "retransmission-timeout"
+
+
+def test_a_limit_that_is_known_makes_the_end_sure(tmp_path: Path) -> None:
+    """Also where the capture ends with the last questions: with the next try it gives up."""
+    frames = frames_of(sample("next-hop-dead-peer").read_bytes())
+    last = max(place for place, frame in enumerate(frames) if is_question(frame))
+    host = Host("linux", (("tcp_retries2", 6),))
+    found = []
+    for part in (frames, frames[: last + 1], frames[: last - 3]):
+        path = tmp_path / "made.pcapng"
+        path.write_bytes(write_pcapng(part))
+        report = analyze(path, client=host)
+        found.append([(v.rule, v.confidence.value) for flow in report.flows for v in flow.verdicts])
+    assert found == [[("next-hop-dead", "certain")], [("next-hop-dead", "likely")], []]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from analyzer.model.event import Doubt, Retransmission, RetransmissionTimeout
@@ -39,9 +39,9 @@ class NextHops:
         """By side."""
 
     @property
-    def due(self) -> Iterator[int]:
+    def due(self) -> list[int]:
         """The moments at which it looks (nanoseconds since the epoch)."""
-        return (look.at for look in self._looks.values())
+        return [look.at for look in self._looks.values()] if self._looks else []
 
     def may_be_why(self, socket: ShadowSocket, run: Run, missing: int) -> None:
         """The next transmission of a run did not come until then."""
@@ -52,6 +52,8 @@ class NextHops:
 
     def pass_deadlines(self, clock: int) -> None:
         """The capture's clock has come this far."""
+        if not self._looks:
+            return  # as mostly
         for side, look in list(self._looks.items()):
             while look.at and look.at <= clock:
                 look.at = self._look(self._pair.sockets[side], look.run, look.at)
@@ -88,10 +90,12 @@ class NextHops:
         self._waits(socket, run, hop)
         version = self._pair.flow.version
         quiet = quiet_at(run, schedule, questions, version, hop)
-        if quiet > until:
-            return quiet
         time = given_up_at(run, schedule, questions, version, hop)
-        self._no_way(socket, run, hop, time, _doubts(hop) | _doubts_of_end(run, schedule, time))
+        early = _doubts_of_end(run, schedule, time)
+        if quiet > until and (end is None or early):
+            return quiet
+        doubts = _doubts(hop) | early | ({Doubt.NO_LATER_FRAME} if quiet > until else set())
+        self._no_way(socket, run, hop, time, doubts)
         return 0
 
     def _waits(self, socket: ShadowSocket, run: Run, hop: NextHop) -> None:

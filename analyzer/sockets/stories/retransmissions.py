@@ -42,7 +42,8 @@ class Retransmissions:
     def deadline(self) -> int | None:
         """The next moment at which silence means something (nanoseconds since the epoch)."""
         due = [missing_at(run, socket.profile.retry) for socket, run in self._running()]
-        return min([*due, *self._next_hops.due], default=None)
+        due += self._next_hops.due
+        return min(due, default=None)
 
     def pass_deadlines(self, clock: int) -> None:
         """The capture's clock has come this far: what was due and did not come was given up."""
