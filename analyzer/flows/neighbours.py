@@ -37,6 +37,8 @@ class _Questions:
     times: array[int] = field(default_factory=lambda: array("q"))
     frames: array[int] = field(default_factory=lambda: array("q"))
     begin: int = 0
+    answered: array[int] = field(default_factory=lambda: array("q"))
+    """When somebody answered first after an attempt that failed."""
 
     def cut(self, length: int) -> int:
         """Keep so many; how many are gone."""
@@ -50,7 +52,17 @@ class _Questions:
         count = len(self.times) - self.begin
         if answered is not None and count and answered - self.times[-1] < _STEP_NS:
             count = (count - 1) // _TRIES * _TRIES  # the last tries were not in vain
-        return self.cut(self.begin + (count if count >= _TRIES else 0))
+        gone = self.cut(self.begin + (count if count >= _TRIES else 0))
+        if answered is not None and self.times and (not self.answered or self.answered[-1] < self.times[-1]):
+            self.answered.append(answered)
+        return gone
+
+    def since(self, since: int, until: int) -> tuple[slice, int]:
+        """Those between these times that no answer followed by then; when the last before was, or 0."""
+        first, end = bisect_right(self.times, since), bisect_left(self.times, until)
+        heard = bisect_left(self.answered, until)
+        known = bisect_right(self.times, self.answered[heard - 1]) if heard else 0
+        return slice(max(first, known), end), self.times[first - 1] if first > known else 0
 
 
 class Neighbours:
@@ -84,10 +96,10 @@ class Neighbours:
         key = (address.version, int(address) >> 64, int(address) & (1 << 64) - 1)
         found = []
         for target, questions in self._by_asker.get(key, {}).items():
-            part = slice(bisect_right(questions.times, since), bisect_left(questions.times, until))
+            part, before = questions.since(since, until)
             if part.stop - part.start >= _TRIES:
                 times, frames = questions.times[part], questions.frames[part]
-                found.append(Asked(address_text(*target), tuple(times), tuple(frames)))
+                found.append(Asked(address_text(*target), tuple(times), tuple(frames), before))
         return found
 
     def _answers(self, target: Address, clock: int) -> None:

@@ -7,11 +7,15 @@ from typing import NamedTuple, Protocol
 
 
 class Asked(NamedTuple):
-    """Questions of one host for ``target`` that nobody answered: their times (nanoseconds) and frames."""
+    """Questions of one host for ``target`` that nobody answered: their times (nanoseconds) and frames.
+
+    ``before``: when it asked in vain the last time before these, if nobody has answered since; else 0.
+    """
 
     target: str
     times: tuple[int, ...]
     frames: tuple[int, ...]
+    before: int = 0
 
 
 class InVain(Protocol):

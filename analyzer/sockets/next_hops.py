@@ -48,14 +48,14 @@ def next_hop(
 ) -> NextHop | None:
     """Whom its host asked in vain when the next transmission of the run was due; the peer itself first.
 
-    ``asked`` is what it asked from the first transmission on. Who was asked before the last one, which was
-    sent, is no router of this connection; nor, while it opens, who was asked before the next one was due:
+    ``asked`` is what it asked since the last transmission. That was sent, so that who had been asked in vain
+    before is no router of this connection; nor, while it opens, who was asked before the next one was due:
     its program may have lost patience.
     """
     found = []
     for one in asked:
         is_peer = one.target == peer
-        if not is_peer and one.times[0] <= run.last:
+        if not is_peer and one.before:
             continue
         hop = _attempt(run, schedule, rules, one, is_peer=is_peer)
         if hop and (is_peer or hop.begun_for_it or run.what != "syn"):
@@ -78,10 +78,11 @@ def _attempt(
             if times[first] > due + late:
                 return None
             if failed >= due:
-                frames, since = asked.frames[first : place + 1], sum(time > run.last for time in times)
+                frames = asked.frames[first : place + 1]
                 # of data the timeout is known from an interval that was late itself
                 begun_for_it = times[begin] >= due - (_EARLY if run.what == "syn" else late)
-                return NextHop(asked.target, failed, since, frames, times[-1], is_peer, begun_for_it)
+                count = len(times)
+                return NextHop(asked.target, failed, count, frames, times[-1], is_peer, begun_for_it)
             first = place + 1
     return None
 

@@ -207,3 +207,19 @@ def test_another_host_that_tells_of_a_syn_which_was_not_captured_leaves_it_open(
     frames = frames_of(sample("icmp-host-unreachable-connect").read_bytes())
     alone = [frame for frame in frames if frame.data[12:14] == b"\x08\0" and frame.data[23] == 1]
     assert verdicts(alone[:1], tmp_path) == []
+
+
+def asked_before(answered: bool, folder: Path) -> str:
+    """The rule, where somebody is asked for in vain before a connection, and again when its data vanishes."""
+    frames = frames_of(sample("next-hop-dead-router").read_bytes())
+    asks = [frame for frame in frames if is_question(frame)][-3:]
+    replies = [frame for frame in frames if frame.data[12:14] == ARP and frame.data[21] == 2]
+    kept = [frame for frame in frames if answered or frame not in replies]
+    every = sorted([*kept, *(later(frame, -60) for frame in asks)], key=lambda frame: frame.time)
+    [(rule, _)] = verdicts(every, folder)
+    return rule
+
+
+def test_what_was_sent_did_not_go_by_who_had_been_asked_for_in_vain(tmp_path: Path) -> None:
+    assert asked_before(True, tmp_path) == "next-hop-dead"
+    assert asked_before(False, tmp_path) == "retransmission-timeout"

@@ -21,9 +21,9 @@ def run_of(what: str, *seconds: float) -> Run:
     return run
 
 
-def asked(target: str, *seconds: float) -> Asked:
+def asked(target: str, *seconds: float, before: float = 0) -> Asked:
     times = tuple(round(moment * SECOND) for moment in seconds)
-    return Asked(target, times, tuple(range(100, 100 + len(times))))
+    return Asked(target, times, tuple(range(100, 100 + len(times))), round(before * SECOND))
 
 
 def found(run: Run, *questions: Asked) -> NextHop | None:
@@ -60,7 +60,8 @@ def test_a_router_is_told_by_the_moment() -> None:
 
 
 def test_who_was_asked_before_the_last_syn_was_sent_is_no_router_of_it() -> None:
-    assert found(SYNS, asked(ROUTER, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5)) is None
+    assert found(SYNS, asked(ROUTER, 4.02, 5.04, 6.06, before=1.5)) is None
+    assert found(SYNS, asked(PEER, 4.02, 5.04, 6.06, before=1.5)) is not None
 
 
 def test_a_program_may_have_lost_patience_before_the_syn_was_due() -> None:

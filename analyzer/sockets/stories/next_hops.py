@@ -72,7 +72,7 @@ class NextHops:
         ended = socket.fatal is not None and socket.fatal.run_before is run
         if questions is None or not (ended or socket.run is run):
             return 0  # it went on
-        asked = self._pair.asked_in_vain(socket, run.first_time, until)
+        asked = self._pair.asked_in_vain(socket, run.last, until)
         peer = self._pair.address(self._pair.other(socket))
         hop = next_hop(run, schedule, questions, asked, peer)
         if hop is None or (hop.time > until and (end is None or end.closed)):
