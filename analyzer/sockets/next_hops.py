@@ -69,6 +69,9 @@ def _attempt(
     """The attempt that was going on when the transmission was due, all of its questions asked."""
     interval = next_interval(run, schedule)
     due, late = run.last + interval, _late(interval)
+    early = (
+        _EARLY if run.what == "syn" else late
+    )  # the timeout of data is known from one that was late itself
     times, begin, first = asked.times, 0, 0
     for place, time in enumerate(times):
         if place and time - times[place - 1] > rules.step * 3 // 2:
@@ -77,10 +80,9 @@ def _attempt(
             failed = time + rules.step
             if times[first] > due + late:
                 return None
-            if failed >= due:
+            if failed >= due - early:
                 frames = asked.frames[first : place + 1]
-                # of data the timeout is known from an interval that was late itself
-                begun_for_it = times[begin] >= due - (_EARLY if run.what == "syn" else late)
+                begun_for_it = times[begin] >= due - early
                 count = len(times)
                 return NextHop(asked.target, failed, count, frames, times[-1], is_peer, begun_for_it)
             first = place + 1
@@ -108,14 +110,10 @@ def _next_try(
     the last as that after the last transmission, or right after the failure (measured). For IPv6 it doubles.
     """
     step = next_interval(run, schedule)
-    due = run.last + step
     begin, failed = hop.last - (rules.tries - 1) * rules.step, hop.last + rules.step
-    if version == 4:
-        return begin, max(begin + step, failed + round(schedule.rto_min * SECOND))
-    while due <= failed:
-        begin, step = due, min(step * 2, round(schedule.rto_max * SECOND))
-        due += step
-    return begin, due
+    if version == 6:
+        step = min(step << min(hop.asked // rules.tries, 64), round(schedule.rto_max * SECOND))
+    return begin, max(begin + step, failed + round(schedule.rto_min * SECOND))
 
 
 def _late(interval: int) -> int:
