@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from analyzer.flows.neighbours import Neighbours
+from analyzer.model.columns import NEIGHBOUR
 from analyzer.model.host import Host
 from analyzer.pipeline.files import analyze
 from tests.captures import SAMPLES, frames_of, sample
@@ -198,7 +202,7 @@ def test_a_host_that_tells_itself_needs_no_syn(scenario: str) -> None:
     assert (verdict.rule, verdict.errno, verdict.confidence.value) == (
         "own-host-unreachable",
         "EHOSTUNREACH",
-        "certain",
+        "likely",  # the message comes three seconds later, whether or not the program still waits
     )
     assert not flow.flow.client_guessed
 
@@ -238,3 +242,90 @@ def test_a_limit_that_is_known_makes_the_end_sure(tmp_path: Path) -> None:
         report = analyze(path, client=host)
         found.append([(v.rule, v.confidence.value) for flow in report.flows for v in flow.verdicts])
     assert found == [[("next-hop-dead", "certain")], [("next-hop-dead", "likely")], []]
+
+
+def told_in_blocks(frames: list[Frame], folder: Path, max_frames: int) -> object:
+    """All that depends on questions."""
+    path = folder / "made.pcapng"
+    path.write_bytes(write_pcapng(frames))
+    report = analyze(path, max_frames=max_frames)
+    verdicts = [(v.rule, v.errno, v.confidence, v.time, v.frames) for f in report.flows for v in f.verdicts]
+    findings = [(f.rule, f.summary, f.time, f.frames) for flow in report.flows for f in flow.findings]
+    return verdicts, findings, report.captures[0].problems
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_blocks_make_no_difference(seed: int, tmp_path: Path) -> None:
+    """Questions and answers at random; packets of somebody else, so that the clock goes on in between."""
+    chance = random.Random(seed)
+    name = chance.choice(["peer", "router", "peer-stale", "peer-cut", "peer-send"])
+    frames = frames_of(sample(f"next-hop-dead-{name}").read_bytes())
+    asked = [frame for frame in frames if is_question(frame)]
+    segment = next(frame for frame in frames if frame.data[12:14] == b"\x08\0" and frame.data[23] == 6)
+    other = segment.data[:29] + bytes([segment.data[29] ^ 0x55]) + segment.data[30:]
+    begin, end = frames[0].time, frames[-1].time + 5 * SECOND
+    added = [
+        *(later(chance.choice(asked), chance.uniform(0.1, 4)) for _ in range(chance.randint(1, 6))),
+        *(
+            later(answer_to(chance.choice(asked)), chance.uniform(0.05, 4))
+            for _ in range(chance.randint(0, 3))
+        ),
+        *(segment._replace(data=other, time=chance.randint(begin, end)) for _ in range(40)),
+    ]
+    every = sorted([*frames, *added], key=lambda frame: frame.time)
+    one, five, all_at_once = (told_in_blocks(every, tmp_path, most) for most in (1, 5, 16_384))
+    assert one == five == all_at_once
+
+
+def test_a_host_that_is_always_asked_for_does_not_hide_the_next_one(tmp_path: Path) -> None:
+    neighbours = Neighbours()
+    day, dead, other = 86_400, (4, 0, 0x0A000001), (4, 0, 0x0A000002)
+    rows = np.zeros(1, NEIGHBOUR)
+    for second in range(4 * day):  # more than are kept
+        rows[0] = (second + 1, (second + 1) * SECOND, 4, True, 0, 0x0A000063, *dead[1:])
+        neighbours.add(rows)
+    for second in range(4 * day, 4 * day + 3):
+        rows[0] = (second + 1, (second + 1) * SECOND, 4, True, 0, 0x0A000063, *other[1:])
+        neighbours.add(rows)
+    [asked] = neighbours.in_vain("10.0.0.99", (4 * day - 1) * SECOND, (4 * day + 4) * SECOND)
+    assert asked.target == "10.0.0.2"
+    assert [f"asked {4 * day} times" in told for told in neighbours.problems()] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("syns", "rule"),
+    [
+        ([0, 1.02, 3.05, 7.1, 15.3, 31.4, 63.7], ("connect-timeout", "certain")),
+        ([0, 1.01], ("next-hop-dead-during-connect", "possible")),
+    ],
+)
+def test_only_who_may_still_try_asks_for_its_next_hop(
+    syns: list[float], rule: tuple[str, str], tmp_path: Path
+) -> None:
+    """A program whose connect() has failed, or been given up, tries another address, which is dead.
+
+    Where the next SYN was due just then, it looks as if that were the router.
+    """
+    frames = frames_of(sample("next-hop-of-others-dead").read_bytes())
+    segments = (frame for frame in frames if frame.data[12:14] == b"\x08\0" and frame.data[23] == 6)
+    syn = next(frame for frame in segments if frame.data[47] & 0x12 == 2)
+    begin = syn.time
+    asks = begin + round((syns[-1] + (65.5 if len(syns) > 2 else 2.0)) * SECOND)
+    every = questions()
+    asked = [frame._replace(time=frame.time - every[0].time + asks) for frame in every]
+    other = syn.data[:29] + bytes([syn.data[29] ^ 0x55]) + syn.data[30:47] + b"\x10" + syn.data[48:]
+    clock = syn._replace(data=other, time=asks + 120 * SECOND)
+    sent = [later(syn, seconds) for seconds in syns]
+    assert verdicts([*sent, *asked, clock], tmp_path) == [rule]
+
+
+def test_who_is_refused_by_its_own_host_did_send_its_syn(tmp_path: Path) -> None:
+    """From 127.0.0.1 to 127.0.0.1, refused by a rule for what comes in."""
+    syn = next(f for f in frames_of(sample("connect-timeout").read_bytes()) if f.data[23] == 6)
+    here = syn._replace(data=syn.data[:26] + b"\x7f\0\0\1" * 2 + syn.data[34:])
+    quote = bytes([3, 3, 0, 0, 0, 0, 0, 0]) + here.data[14:]
+    length = (20 + len(quote)).to_bytes(2)
+    head = b"\x45\xc0" + length + b"\0\1\0\0\x40\1\0\0" + b"\x7f\0\0\1" * 2
+    error = here.data[:14] + head + quote
+    refused = here._replace(data=error, time=here.time + 50_000, original=len(error))
+    assert verdicts([here, refused], tmp_path) == [("icmp-unreachable-during-connect", "likely")]

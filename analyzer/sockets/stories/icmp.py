@@ -13,6 +13,8 @@ from analyzer.sockets.retries import SECOND
 
 _CONNECT_HOLDS_NS = SECOND // 1000
 """Linux keeps an ICMP error only as soft while connect() itself holds the socket (tcp_v4_err())."""
+_WAITED_NS = SECOND
+"""Shorter timeouts of programs are rare."""
 
 
 class IcmpErrors:
@@ -52,6 +54,8 @@ class IcmpErrors:
         connecting = socket.state is State.SYN_SENT
         soon = connecting and segment.time - own.last_time < _CONNECT_HOLDS_NS
         doubts = {Doubt.CONNECT_MAY_HOLD_THE_SOCKET} if soon else set()
+        if connecting and own_host and segment.time - own.last_time > _WAITED_NS:  # 0: no SYN was captured
+            doubts.add(Doubt.CONNECT_MAY_HAVE_GIVEN_UP)
         key = f"icmp {segment.number}"
         self._pair.tell(
             self._pair.event(IcmpReceived, socket, segment.time, (segment.number,), key, doubts, icmp=view)
@@ -62,9 +66,9 @@ class IcmpErrors:
             self._pair.end(socket, key, segment.time, 0, Step.GIVE_UP)
 
     def _is_own(self, segment: Segment, socket: ShadowSocket) -> bool:
-        """The message is from the host of that end itself."""
+        """The message is from the host of that end itself, and not from the other end on the same host."""
         reporter = address_text(segment.version, segment.reporter_hi, segment.reporter_lo)
-        return reporter == self._pair.address(socket)
+        return reporter == self._pair.address(socket) != self._pair.address(self._pair.other(socket))
 
     def _never_left(self, socket: ShadowSocket, segment: Segment) -> None:
         """The host itself says that it could not send the quoted packet."""

@@ -12,7 +12,7 @@ from analyzer.sockets.machine import ShadowSocket
 from analyzer.sockets.next_hops import NextHop, given_up_at, known_by, next_hop, quiet_at
 from analyzer.sockets.pair import Pair
 from analyzer.sockets.profiles import RetrySchedule
-from analyzer.sockets.retries import SECOND, Run
+from analyzer.sockets.retries import SECOND, Run, is_exhausted
 from analyzer.sockets.stories.runs import retry_view, run_key
 
 
@@ -46,7 +46,7 @@ class NextHops:
     def may_be_why(self, socket: ShadowSocket, run: Run, missing: int) -> None:
         """The next transmission of a run did not come until then."""
         questions = socket.profile.questions
-        if questions and run.what in ("syn", "data"):
+        if questions and _may_go_on(socket, run):
             soon, _ = known_by(run, socket.profile.retry, questions)
             self._looks[socket.side] = _Look(run, max(missing, soon))
 
@@ -65,7 +65,7 @@ class NextHops:
         waiting = [(self._pair.sockets[side], look.run) for side, look in self._looks.items()]
         self._looks = {}
         for socket, run in [*waiting, *running]:
-            if run.what in ("syn", "data"):
+            if _may_go_on(socket, run):
                 self._look(socket, run, end.clock + 1, end)
 
     def _look(self, socket: ShadowSocket, run: Run, until: int, end: FlowEnd | None = None) -> int:
@@ -112,6 +112,11 @@ class NextHops:
         event = self._pair.event(RetransmissionTimeout, socket, time, frames, key, doubts, retry=view)
         self._pair.tell(event)
         self._pair.end(socket, key, time, 0, Step.GIVE_UP)
+
+
+def _may_go_on(socket: ShadowSocket, run: Run) -> bool:
+    """Whether another transmission can be due: else what is asked for is for somebody else."""
+    return run.what in ("syn", "data") and not is_exhausted(run, socket.profile.retry)
 
 
 def _doubts(hop: NextHop) -> set[Doubt]:
