@@ -221,7 +221,7 @@ def _sentence(target: str, asker: str, version: int, count: int, first: int, las
     when = f"a second apart, from {utc(first)} on" if is_one else f"from {utc(first)} to {utc(last)}"
     return (
         f"{target} did not answer {what}: {asker} asked {count} times, {when}. "
-        f"If {asker} runs Linux, a program there that called connect() to "
-        f"{target}, or to a host behind it, got {_RULES['errno']} ({_RULES['says']}) {_RULES['gives_up_s']} "
+        f"If {asker} runs Linux, a TCP connect() there to {target}, or to a "
+        f"host behind it, that still waited got {_RULES['errno']} ({_RULES['says']}) {_RULES['gives_up_s']} "
         "s after the first question, whether or not the capture holds a SYN"
     )

@@ -191,7 +191,7 @@ def tcpdump(reading: LogLine) -> str:
         ports = " or ".join(f"port {port}" for port in lasting[:4])
         parts.append(f"({ports})" if len(lasting) > 1 and parts else ports)
     where = " and ".join(parts)
-    wanted = f"({where}) or icmp or icmp6" if where else "tcp or icmp or icmp6"
+    wanted = f"({where}) or icmp or icmp6 or arp" if where else "tcp or icmp or icmp6 or arp"
     return f"tcpdump -i any -w trace.pcap {shlex.quote(wanted)}"
 
 

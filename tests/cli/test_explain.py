@@ -147,7 +147,7 @@ def test_a_log_line(capsys: Capsys) -> None:
     assert out.startswith(LINE)
     assert "   program  nginx\n   call     recv()\n   got      ECONNRESET (104, Linux" in out
     assert "reset-by-peer: The peer reset the connection" in out
-    filter_ = "'((host 10.0.0.5 or host 10.0.0.1) and port 8080) or icmp or icmp6'"
+    filter_ = "'((host 10.0.0.5 or host 10.0.0.1) and port 8080) or icmp or icmp6 or arp'"
     assert f"tcpdump -i any -w trace.pcap {filter_}\n" in out
 
 
