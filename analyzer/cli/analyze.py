@@ -154,8 +154,8 @@ def command(
     read_by = "" if decoder == "own" else decoder
     with (
         _begun(captures, read_by, jobs, cluster) or nullcontext() as first,
+        new_folders(_places(folders, carve)),  # before a report's file is made in one of them
         opened(outputs, captures) as reports,
-        new_folders(_places(folders, carve)),
         Progress() as progress,
     ):
         rules = chosen.load()

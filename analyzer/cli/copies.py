@@ -109,8 +109,8 @@ def write_carved(folder: str | None, report: Report, key: bytes | None, progress
 
 def _remove(paths: Iterable[Path]) -> None:
     """What was not finished."""
-    with suppress(OSError):
-        for path in paths:
+    for path in paths:
+        with suppress(OSError):
             path.unlink(missing_ok=True)
 
 

@@ -148,7 +148,7 @@ def _number(number: int, rules: Sequence[Rule], platform: str) -> Told | None:
         line = number_line(number, everywhere | here)
     name = next(iter(everywhere.values()))
     plain = plain_errno(name, rules) | {"number": number, "platforms": everywhere}
-    return plain, [*wrapped(line, WIDTH), "", *errno_lines(name, rules)]
+    return plain, [*wrapped(line, WIDTH), "", *errno_lines(name, rules, platform)]
 
 
 def _foreign(name: str) -> Told | None:

@@ -15,9 +15,10 @@ def without_effect(option: str, needs: str) -> UserError:
 
 
 def refuse_what_is_no_file(where: str, path: str, hint: str) -> None:
-    """Raises UserError where ``path`` is no file that can be read; ``hint`` says where one is to be had."""
+    """Raises UserError where ``path`` is no file, or pipe, that can be read; ``hint``: whence to get one."""
     try:
-        is_file = stat.S_ISREG(Path(path).stat().st_mode)
+        mode = Path(path).stat().st_mode
+        is_file = stat.S_ISREG(mode) or stat.S_ISFIFO(mode)
         is_closed = not os.access(path, os.R_OK)
     except PermissionError:
         is_file = is_closed = True

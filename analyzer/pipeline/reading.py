@@ -170,7 +170,8 @@ class Reading:
         reader = MessageReader(flows)
         problems = joined.captures[0].problems
         size = sum(self._files[index].size for index, _ in joined.places())
-        again = Again(size, "reading again", self._progress)
+        alone = len(self._files) == 1  # of several, the bar of the reading goes on
+        again = Again(size, "reading again", self._progress if alone else None)
         for index, before in joined.places():
             try:
                 with open_input(self._files[index], index) as source:

@@ -10,10 +10,11 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import Any
 
 from analyzer.data import load
@@ -44,10 +45,12 @@ def dissect(path: Path, wanted: Dissection) -> Iterator[Dissected]:
     In a process of its own: pyshark replaces what asyncio knows of child processes, for all of its process.
     """
     tshark(OPTION)
-    command = [sys.executable, "-m", __name__, str(path), json.dumps(asdict(wanted))]
     with (
+        _reachable(wanted) as reachable,
         TemporaryFile("w+") as errors,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as child,  # noqa: S603 - no shell
+        subprocess.Popen(  # noqa: S603 - no shell
+            _command(path, reachable), stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as child,
     ):
         try:
             for line in child.stdout or ():
@@ -59,6 +62,22 @@ def dissect(path: Path, wanted: Dissection) -> Iterator[Dissected]:
             errors.seek(0)
             said = errors.read().strip().splitlines() or ["it ended without a word"]
             raise UserError("tshark-failed", OPTION, f"tshark failed: {said[-1]}")
+
+
+def _command(path: Path, wanted: Dissection) -> list[str]:
+    return [sys.executable, "-m", __name__, str(path), json.dumps(asdict(wanted))]
+
+
+@contextmanager
+def _reachable(wanted: Dissection) -> Iterator[Dissection]:
+    """With secrets that another process can read: a pipe such as /dev/fd/63 is this process's alone."""
+    if not wanted.keylog or not Path(wanted.keylog).is_fifo():
+        yield wanted
+        return
+    with NamedTemporaryFile() as secrets:  # its owner alone may read it
+        secrets.write(Path(wanted.keylog).read_bytes())
+        secrets.flush()
+        yield replace(wanted, keylog=secrets.name)
 
 
 def _messages(path: str, wanted: Dissection) -> Iterator[Dissected]:

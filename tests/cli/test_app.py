@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import socket
 import ssl
@@ -238,8 +239,16 @@ def test_encrypted_requests_with_the_keys(tmp_path: Path, capsys: pytest.Capture
     recording.stop()
     keys = ["--tls-keylog", str(tmp_path / "keys.log"), "--port", str(port)]
     (said,) = told(recording.path, capsys, *keys).values()
+    reading, writing = os.pipe()  # as bash's <(...) gives it
+    os.write(writing, (tmp_path / "keys.log").read_bytes())
+    os.close(writing)
+    (piped,) = told(
+        recording.path, capsys, "--tls-keylog", f"/dev/fd/{reading}", "--port", str(port)
+    ).values()
+    os.close(reading)
     (blind,) = told(recording.path, capsys, "--app", "--port", str(port)).values()
     assert "GET shop.example/secret-place" in [message["text"] for message in said]
+    assert piped == said
     assert [message["text"] for message in blind] == ["TLS ClientHello for shop.example"]
 
 

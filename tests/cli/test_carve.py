@@ -13,6 +13,7 @@ from unittest.mock import Mock
 import pytest
 
 import analyzer
+from analyzer.cli import copies
 from analyzer.reports import carve_index, new_folder
 from tests import crowd
 from tests.captures import CAPTURES, capture_name, sample
@@ -238,3 +239,25 @@ def test_what_is_not_finished_leaves_nothing(
     monkeypatch.setattr(carve_index, "index_text", Mock(side_effect=KeyboardInterrupt))
     assert told(capsys, "analyze", FAILED, "--carve", tmp_path / "failed")[0] == 130
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_removed_keeps_no_other(tmp_path: Path) -> None:
+    (tmp_path / "stays").mkdir()
+    (tmp_path / "goes").write_text("")
+    copies._remove([tmp_path / "stays", tmp_path / "goes"])
+    assert [path.name for path in tmp_path.iterdir()] == ["stays"]
+
+
+@pytest.mark.parametrize("option", ["--carve {}", "-o parquet={}"])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_report_may_stand_beside_what_is_written(
+    capsys: Capsys, tmp_path: Path, option: str, is_there: bool
+) -> None:
+    folder = tmp_path / "d"
+    if is_there:
+        folder.mkdir()
+    report = ["-o", f"json={folder}/report.json"]
+    status = told(capsys, "analyze", FAILED, *option.format(folder).split(), *report)[0]
+    assert status == 0
+    assert json.loads((folder / "report.json").read_text())["flows"]
+    assert len(list(folder.iterdir())) > 1

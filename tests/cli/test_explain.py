@@ -86,6 +86,14 @@ def test_a_number_that_the_platform_does_not_have(capsys: Capsys) -> None:
     assert "did you mean `macos`?" in err
 
 
+def test_a_number_and_a_name_tell_of_one_platform_alone(capsys: Capsys) -> None:
+    for word in ("104", "ECONNRESET"):
+        out = told(capsys, "explain", word, "--platform", "linux")[1]
+        assert "\n   number   104 Linux\n" in out
+    out = told(capsys, "explain", "104", "--platform", "windows")[1]
+    assert "\n   number   10054 Windows\n" in out
+
+
 @pytest.mark.parametrize(
     "words",
     [["ENOENT"], [str(errno.ENOENT)], [os.strerror(errno.ENOENT)], ["ENOENT", "--platform", "windows"]],

@@ -54,6 +54,16 @@ def test_each_reading_of_the_capture_says_what_it_is_for(
     assert shown.text.endswith("packets and index.json were written\n")
 
 
+def test_of_several_captures_there_is_one_bar(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    shown = terminal(monkeypatch)
+    captures = [tmp_path / f"{number}.pcap" for number in range(3)]
+    for capture in captures:
+        capture.write_bytes(FAILED.read_bytes())
+    assert run(["analyze", *map(str, captures), "-o", f"json={tmp_path}/report.json"]) == 0
+    assert bars(shown) == ["reading"]
+    assert shown.text.count("\n") == 1
+
+
 def test_it_is_no_wider_than_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     for width in (40, 60, 200):
         shown = terminal(monkeypatch)

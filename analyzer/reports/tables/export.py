@@ -231,8 +231,8 @@ def write_table(
 
 
 def write_report(report: Report, path: Path, where: str) -> None:
-    """The verdicts of a report alone, and the captures. Raises UserError."""
-    folder = Folder(path, "parquet", where)
+    """The verdicts of a report alone, and the captures, into a folder that is there. Raises UserError."""
+    folder = Folder(path, "parquet", where, made=True)
     write_table(folder, "verdicts", VERDICTS, list(verdict_rows(report)))
     write_table(folder, "captures", CAPTURES, list(capture_rows(report.captures)))
     folder.finish()

@@ -35,8 +35,11 @@ ABOUT = "_errnoscope.json"
 class Folder:
     """A new folder for tables, a folder for each; ``form`` is ``parquet`` or ``csv``."""
 
-    def __init__(self, path: Path, form: str, where: str) -> None:
-        """Raises UserError where Polars is missing, or the folder cannot be made or is not empty."""
+    def __init__(self, path: Path, form: str, where: str, *, made: bool = False) -> None:
+        """``made``: it was made already, and other reports may stand in it.
+
+        Raises UserError where Polars is missing, or the folder cannot be made or is not empty.
+        """
         refuse_without_polars(where)
         import polars
 
@@ -46,7 +49,7 @@ class Folder:
         self._parts: dict[str, int] = {}
         self.rows: dict[str, int] = {}
         """How many were written of each table."""
-        self.give_up = NewFolder(path, where).give_up
+        self.give_up = (lambda: None) if made else NewFolder(path, where).give_up
 
     def write(self, table: str, schema: Mapping[str, str], columns: Mapping[str, Any]) -> None:
         """Another file of this table: a column a name, an array or a list. Raises UserError."""
