@@ -144,7 +144,7 @@ def test_json_lines_are_the_verdicts_and_the_totals(capsys: Capsys) -> None:
 def test_a_page_of_what_the_own_decoder_cannot_open_shows_what_was_kept(
     capsys: Capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def cannot(*_: object) -> None:
+    def cannot(*_: object, **__: object) -> None:
         raise UserError("not-a-capture", "trace.snoop", "this is no capture")
 
     monkeypatch.setattr("analyzer.pipeline.pictures.pictures", cannot)

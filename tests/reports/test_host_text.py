@@ -6,7 +6,7 @@ import pytest
 
 from analyzer.data import load
 from analyzer.matching.load import load_rules, rules_folder
-from analyzer.model.rule import SYSTEMS
+from analyzer.model.host import SYSTEMS
 from analyzer.reports.host_text import elsewhere_text
 
 
