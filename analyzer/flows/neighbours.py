@@ -20,6 +20,8 @@ _KEPT_QUESTIONS = 1 << 18
 """Questions that are kept of all of them together."""
 _KEPT_NS = 1200 * 10**9
 """How long before the newest block questions are kept where there are too many; nothing waits so long."""
+_RECENT = 64
+"""Questions among which the last failure is looked for."""
 _TOLD = 3
 _RULES = load("profiles/linux")["neighbour"]
 _TRIES: int = _RULES["tries"]
@@ -66,7 +68,9 @@ class _Questions:
         first, end = bisect_right(self.times, since), bisect_left(self.times, until)
         heard = bisect_left(self.answers, until)
         known = bisect_right(self.times, self.answers[heard - 1]) if heard else 0
-        before = max((last for _, last, _ in _attempts(self.times[known:first])), default=0)
+        before = max(
+            (last for _, last, _ in _attempts(self.times[max(known, first - _RECENT) : first])), default=0
+        )
         return slice(max(first, known), end), before
 
     def failed(self) -> tuple[int, int, int]:
@@ -177,9 +181,9 @@ class Neighbours:
     def _has_room(self, begin: int) -> bool:
         """Forget who asked too seldom to have failed, and all that is old; whether there is room then.
 
-        Looks once for all questions of a block, which begins then.
+        Looks no sooner than it pays; ``begin`` is when the block of the question begins.
         """
-        if begin != self._swept:
+        if begin - self._swept >= _APART_NS:
             self._swept = begin
             pairs = [(t, a, q) for t, askers in self._by_target.items() for a, q in askers.items()]
             for target, asker, questions in pairs:
