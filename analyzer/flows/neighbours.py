@@ -160,10 +160,10 @@ class Neighbours:
                 self._forget(asker, target)
 
     def _asks(self, asker: Address, target: Address, clock: int, frame: int, begin: int) -> None:
+        if self._questions >= _KEPT_QUESTIONS and not self._has_room(begin):
+            return
         questions = self._by_asker.get(asker, {}).get(target) or self._new(asker, target, begin)
         if questions is None or (questions.open and clock - questions.times[-1] < _COPY_NS):
-            return
-        if self._questions >= _KEPT_QUESTIONS and not self._has_room(begin):
             return
         questions.times.append(clock)
         questions.frames.append(frame)
@@ -198,9 +198,8 @@ class Neighbours:
 
     def _forget(self, asker: Address, target: Address) -> None:
         self._pairs -= 1
+        self._questions -= len(self._by_target[target][asker].times)
         for table, key, other in ((self._by_target, target, asker), (self._by_asker, asker, target)):
-            if table is self._by_target:
-                self._questions -= len(table[key][other].times)
             del table[key][other]
             if not table[key]:
                 del table[key]

@@ -14,9 +14,10 @@ from analyzer.sockets.profiles import Questions, RetrySchedule
 from analyzer.sockets.retries import SECOND, Run, next_interval
 
 _LATE_LEAST = SECOND // 10
-_SLACK = SECOND // 2
-_MOSTLY = SECOND * 3 // 10
 _EARLY = SECOND // 50
+"""By how much a timer may seem late at least, and one of a SYN early (nanoseconds)."""
+_MOSTLY, _SLACK = SECOND * 3 // 10, SECOND // 2
+"""How long after the last question has failed that is looked at: first, and at the latest (nanoseconds)."""
 
 
 class NextHop(NamedTuple):
@@ -69,9 +70,8 @@ def _attempt(
     """The attempt that was going on when the transmission was due, all of its questions asked."""
     interval = next_interval(run, schedule)
     due, late = run.last + interval, _late(interval)
-    early = (
-        _EARLY if run.what == "syn" else late
-    )  # the timeout of data is known from one that was late itself
+    # The timeout of data is known from one that was late itself.
+    early = _EARLY if run.what == "syn" else late
     times, begin, first = asked.times, 0, 0
     for place, time in enumerate(times):
         if place and time - times[place - 1] > rules.step * 3 // 2:

@@ -14,7 +14,7 @@ from analyzer.sockets.retries import SECOND
 _CONNECT_HOLDS_NS = SECOND // 1000
 """Linux keeps an ICMP error only as soft while connect() itself holds the socket (tcp_v4_err())."""
 _WAITED_NS = SECOND
-"""Shorter timeouts of programs are rare."""
+"""A timeout of the program that is shorter than this is not reckoned with."""
 
 
 class IcmpErrors:
