@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer.decode.packets import decode
@@ -131,6 +131,7 @@ def one_by_one(frames: Sequence[Frame]) -> tuple[list[int], int]:
     return found, unknown
 
 
+@settings(deadline=None)
 @given(st.lists(FRAMES, max_size=40), st.integers(1, 41))
 def test_told_like_one_after_the_other_however_cut(frames: list[Frame], size: int) -> None:
     sent: dict[tuple[int, bool], int] = defaultdict(lambda: 2**32 - 100)  # numbers wrap around
