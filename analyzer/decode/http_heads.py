@@ -123,10 +123,11 @@ def _number(buffer: Bytes, at: Places) -> Places:
     text = _bytes(buffer, at + 1 + (colon[:, 1] == _SPACE), _DIGITS + 2)
     digits = text - np.uint8(_ZERO)
     count = (digits <= 9).argmin(axis=1)  # 0 where all are
+    count[count > _DIGITS] = 0
     behind = np.take_along_axis(text, count[:, None] + (0, 1), axis=1)
     number = np.zeros(len(at), np.int64)
     for place in range(count.max(initial=0)):
         number = np.where(place < count, number * 10 + digits[:, place], number)
-    is_usual = (colon[:, 0] == ord(":")) & (count > 0) & (count <= _DIGITS)
+    is_usual = (colon[:, 0] == ord(":")) & (count > 0)
     is_usual &= (behind[:, 0] == _CR) & (behind[:, 1] == _LF)
     return np.where(is_usual, number, -1)
