@@ -27,11 +27,10 @@ _ASKED = -2
 """In place of a length: look at it alone."""
 
 _CR, _LF, _SPACE, _ZERO = b"\r\n 0"
-_LOWER = np.uint64(0x2020202020202020)
-"""The bit that a small letter has, and a capital has not, eight times."""
 _NAME = b"content-length"
-_FIRST, _REST = np.frombuffer(_NAME.ljust(16, b" "), np.uint64)
-_ALL_BUT_TWO = np.frombuffer(b"\xff" * 6 + b"\0\0", np.uint64)[0]
+_AS_LOWER = np.frombuffer(bytes(0x20 * bytes([byte]).isalpha() for byte in _NAME) + b"\xff\xff", np.uint64)
+"""The bit that a small letter has, and a capital has not, where the name has letters; all bits behind it."""
+_LINE = np.frombuffer(_NAME + b"\xff\xff", np.uint64)
 _VERSION = np.frombuffer(b"HTTP/1.\0", np.uint64)[0]
 _ALL_BUT_ONE = np.frombuffer(b"\xff" * 7 + b"\0", np.uint64)[0]
 _DIGITS = 15
@@ -111,9 +110,9 @@ def _is_response(window: Bytes) -> Bools:
 
 
 def _is_length(line: Bytes) -> Bools:
-    """Which lines, of 16 bytes each, have that name, or one that could be taken for it: bool (n,)."""
-    words = line.view(np.uint64) | _LOWER
-    found: Bools = (words[:, 0] == _FIRST) & (words[:, 1] & _ALL_BUT_TWO == _REST & _ALL_BUT_TWO)
+    """Which lines, of 16 bytes each, begin with that name: bool (n,)."""
+    same = line.view(np.uint64) | _AS_LOWER == _LINE
+    found: Bools = same[:, 0] & same[:, 1]
     return found
 
 
