@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from analyzer.data import load
 from analyzer.matching.load import load_rules, rules_folder
 from analyzer.model.finding import Confidence
+from analyzer.model.flow import SIDES
+from analyzer.model.host import Host
 from analyzer.pipeline.files import analyze
 from tests.truth import End, ends, load_truth
 
@@ -112,6 +115,15 @@ WITHOUT_ERRNO = {
 }
 """Failures of which no call tells an errno, and the rule that finds each from every place."""
 
+WITH_LIMITS = {
+    "connect-timeout": "connect-timeout",
+    "syn-ack-never-arrives-stopped": "connect-timeout",
+    "accept-queue-full-syn-dropped": "connect-timeout",
+    "retransmission-timeout": "retransmission-timeout",
+    "retransmission-user-timeout": "retransmission-timeout",
+}
+"""Failures that are certain for the client once its limits are said, and their rule."""
+
 THE_PATTERNS = {
     "connection-refused",
     "reset-by-peer",
@@ -134,6 +146,26 @@ def judged(path: Path) -> list[tuple[End, str]]:
     truth = load_truth(path)
     report = analyze(path.with_name(truth["capture"]), rules=RULES)
     return [(end, end.judge()) for end in ends(truth, report)]
+
+
+def limits(said: dict[str, int]) -> Host:
+    """What of a truth's settings can be said of a host."""
+    known = load("profiles/linux")["settings"]["names"]
+    return Host(settings=tuple((key.lower(), value) for key, value in said.items() if key.lower() in known))
+
+
+@pytest.mark.parametrize("path", [path for path in TRUTHS if "settings" in load_truth(path)], ids=name)
+def test_verdicts_are_true_with_the_limits_that_were_set(path: Path) -> None:
+    truth = load_truth(path)
+    client, server = (limits(truth["settings"].get(side, {})) for side in SIDES)
+    report = analyze(path.with_name(truth["capture"]), rules=RULES, client=client, server=server)
+    found = list(ends(truth, report))
+    assert [end.side for end in found if end.judge().startswith(("wrong", "false"))] == []
+    if path.parent.name in WITH_LIMITS and truth["vantage"] != "server":
+        told = [end.verdict for end in found if end.side == "client"]
+        assert [(verdict.rule, verdict.confidence) for verdict in told if verdict] == [
+            (WITH_LIMITS[path.parent.name], Confidence.CERTAIN)
+        ]
 
 
 @pytest.mark.parametrize("path", TRUTHS, ids=name)

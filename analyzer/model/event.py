@@ -48,7 +48,9 @@ class Doubt(StrEnum):
         "the reset came right after the handshake: if connect() had returned by then, the next call fails so"
     )
     NO_LATER_FRAME = "the capture ends before the next retransmission was due"
-    OWN_LIMIT = "the retransmissions stopped before the system's default limit: a lower one was set"
+    OWN_LIMIT = (
+        "the retransmissions stopped before the system's limit, as far as that is known: a lower one was set"
+    )
     NOT_CONNECTED = "a UDP socket that was not connected hears of no ICMP error; the wire cannot tell"
     INTERVAL_UNPROVEN = "a single probe does not tell the interval after which the next one was due"
     NEVER_ANSWERED = "the other end had not sent any data: whether it owed an answer is not shown"

@@ -44,6 +44,8 @@ class RetrySchedule:
     """Model time after the first retransmission at which data is given up, at the next timer."""
     syn_retries: int
     syn_linear: int
+    syn_limit: float
+    """Time after the first SYN from which on a timer ends the attempt; 0 where only SYNs are counted."""
     synack_retries: int
     orphan_retries: int
     orphan_limit: float
@@ -133,6 +135,7 @@ def _schedule(retry: dict[str, Any]) -> RetrySchedule:
         data_limit=_model_time(retry.get("tcp_retries2", 0), retry["rto_min_s"], retry["rto_max_s"]),
         syn_retries=retry["tcp_syn_retries"],
         syn_linear=retry["tcp_syn_linear_timeouts"],
+        syn_limit=_syn_limit(retry),
         synack_retries=retry["synack_retries"],
         orphan_retries=retry["orphan_retries"],
         orphan_limit=_model_time(retry["orphan_retries"], retry["rto_min_s"], retry["rto_max_s"]),
@@ -143,6 +146,13 @@ def _schedule(retry: dict[str, Any]) -> RetrySchedule:
         window_probes=retry.get("tcp_retries2", 0) or retry.get("data_retries", 0),
         keepalive_probes=retry.get("keepalive", {}).get("probes", 0),
     )
+
+
+def _syn_limit(retry: dict[str, Any]) -> float:
+    """Linux tcp_write_timeout(): the time of a connect() without linear steps ends one with them as well."""
+    if not retry.get("syn_by_time"):
+        return 0.0
+    return _model_time(retry["tcp_syn_retries"], retry["rto_initial_s"], retry["rto_max_s"])
 
 
 def _questions(neighbour: dict[str, Any] | None) -> Questions | None:

@@ -17,6 +17,8 @@ _LATE = 0.5
 _LATE_LEAST_S = 0.3
 _TIMERS_LATE = 0.99
 """Real timers are a little late, so that the model time is over one of them earlier than it says."""
+_DOUBLED = (1.7, 2.4)
+"""How much longer than an interval the next one is, where both are one timer's."""
 _OPENING = ("syn", "syn-ack")
 
 
@@ -27,7 +29,8 @@ class Run:
     ``first_number`` is the frame of the first transmission, 0 where it was not captured; ``answers`` counts
     those after which the other end sent something before the next one, ``echoes`` those after which that was
     what it had sent before; ``length`` is the payload of the last one; ``last_interval``
-    lies between the last two transmissions, ``first_interval`` between the first two.
+    lies between the last two transmissions, ``first_interval`` between the first two. ``begun``: the first
+    retransmission by the timer whose limits count.
     ``next_hop``: what is due waits for that address, ``asked`` for so often.
     """
 
@@ -40,6 +43,7 @@ class Run:
     last: int = 0
     last_interval: int = 0
     first_interval: int = 0
+    begun: int = 0
     numbers: tuple[int, ...] = ()
     length: int = 0
     echoes: int = 0
@@ -47,16 +51,23 @@ class Run:
     asked: int = 0
 
     def __post_init__(self) -> None:
-        self.last = self.first_time
+        self.last = self.begun = self.first_time
 
     def again(self, time: int, number: int) -> None:
         """One more retransmission."""
         self.last_interval, self.last = time - self.last, time
         if self.count == 0:
-            self.first_interval = self.last_interval
+            self.first_interval, self.begun = self.last_interval, time
+        elif self.count == 1 and not self._has_doubled():
+            self.begun = time
         self.count += 1
         self.next_hop, self.asked = "", 0
         self.numbers = (*self.numbers[-(_KEPT_FRAMES - 1) :], number)
+
+    def _has_doubled(self) -> bool:
+        """Else the first one was a probe (RFC 8985), after which Linux's timer begins anew."""
+        least, most = _DOUBLED
+        return self.first_interval * least < self.last_interval < self.first_interval * most
 
     @property
     def frames(self) -> tuple[int, ...]:
@@ -109,12 +120,14 @@ def _first_step(run: Run, schedule: RetrySchedule) -> int:
 
 def gives_up_at(run: Run, schedule: RetrySchedule) -> int:
     """When the system gives up, its settings being those of the schedule (nanoseconds since the epoch)."""
+    user = round(schedule.user_timeout * SECOND)
+    if user and run.what == "data":  # in place of the other time
+        return run.begun + user
     ends = [_by_retries(run, schedule)]
     if run.what == "syn" and schedule.connect_limit:
         ends.append(run.first_time + round(schedule.connect_limit * SECOND))
-    if schedule.user_timeout:  # counts from the first retransmission, of a SYN from the first transmission
-        begin = run.first_time + (0 if run.what == "syn" else run.first_interval)
-        ends.append(begin + round(schedule.user_timeout * SECOND))
+    if user:
+        ends.append((run.first_time if run.what == "syn" else run.begun) + user)
     return min(ends)
 
 
@@ -126,7 +139,7 @@ def _by_retries(run: Run, schedule: RetrySchedule) -> int:
 
 def _data_gives_up(run: Run, schedule: RetrySchedule) -> int:
     """Linux ends by time, at the next timer; others count."""
-    limit = run.first_time + run.first_interval + round(schedule.data_limit * SECOND * _TIMERS_LATE)
+    limit = run.begun + round(schedule.data_limit * SECOND * _TIMERS_LATE)
     interval, tried = next_interval(run, schedule), run.count
     time = run.last + interval
     while tried < schedule.data_retries if schedule.data_retries else time < limit:
@@ -137,15 +150,25 @@ def _data_gives_up(run: Run, schedule: RetrySchedule) -> int:
 
 
 def _opening_gives_up(run: Run, schedule: RetrySchedule) -> int:
-    """SYN and SYN-ACK are counted; the linear steps of connect() come on top."""
+    """SYN and SYN-ACK are counted; the linear steps of connect() come on top; a time may end it before."""
     linear = schedule.syn_linear if run.what == "syn" and _took_linear_steps(run, schedule) else 0
     retries = schedule.syn_retries if run.what == "syn" else schedule.synack_retries
+    limit = _syn_limit(run, schedule)
     time, step = run.last, _nominal(run, schedule)
     for count in range(run.count, max(retries + linear, run.count) + 1):
         if count > linear:
             step = min(step * 2, round(schedule.rto_max * SECOND))
         time += step
+        if limit and time >= limit:
+            break
     return time
+
+
+def _syn_limit(run: Run, schedule: RetrySchedule) -> int:
+    """From when on the next timer ends a connect() whatever was counted; a user timeout takes its place."""
+    if run.what != "syn" or not schedule.syn_limit or schedule.user_timeout:
+        return 0
+    return run.first_time + round(schedule.syn_limit * SECOND * _TIMERS_LATE)
 
 
 def _probes_give_up(run: Run, schedule: RetrySchedule) -> int:
@@ -173,4 +196,6 @@ def looks_orphaned(run: Run, schedule: RetrySchedule) -> bool:
 
 def is_exhausted(run: Run, schedule: RetrySchedule) -> bool:
     """No further retransmission would come: the next timer ends it."""
-    return gives_up_at(run, schedule) - run.last <= next_interval(run, schedule) * 1.01
+    may_be_linear = run.what == "syn" and run.count < 2 and schedule.syn_linear > 0
+    interval = _nominal(run, schedule) if may_be_linear else next_interval(run, schedule)
+    return gives_up_at(run, schedule) - run.last <= interval * 1.01

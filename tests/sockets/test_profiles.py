@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from analyzer.data import load
 from analyzer.model.host import SYSTEMS
 from analyzer.sockets.profiles import numbers, profile
 from analyzer.sockets.retries import SECOND, Run, gives_up_at, is_exhausted, next_timer
 
+MEASURED = [
+    (what, row)
+    for what, rows in yaml.safe_load(Path(__file__).with_name("measured_limits.yaml").read_text()).items()
+    for row in rows
+]
 START = 1_700_000_000 * SECOND
 
 
@@ -80,10 +87,15 @@ def test_a_user_timeout_ends_data_between_two_retransmissions() -> None:
     )
 
 
-def test_fewer_syns() -> None:
-    schedule = profile("linux", (("tcp_syn_retries", 2),)).retry
-    run = run_of("syn", 1.0, 2.0, 3.0, 4.0, 5.0)
-    assert seconds(gives_up_at(run, schedule)) == pytest.approx(11, abs=0.2)  # 1+1+1+1+1+2+4
+@pytest.mark.parametrize(("what", "row"), MEASURED, ids=lambda value: str(value)[:60])
+def test_limits_that_were_set_end_it_when_they_really_did(what: str, row: dict[str, Any]) -> None:
+    """The last retransmission is known to be, and no other; of SYNs each one tells the end."""
+    schedule, again, end = profile("linux", tuple(row["settings"].items())).retry, row["again"], row["end"]
+    for count in range(1 if what == "syn" else 2, len(again) + 1):
+        run = run_of(what, *again[:count])
+        if what == "syn" or count == len(again):  # timers of data are late, and their sum is near to a limit
+            assert seconds(gives_up_at(run, schedule)) == pytest.approx(end, rel=0.06), again[:count]
+        assert is_exhausted(run, schedule) == (count == len(again)), again[:count]
 
 
 def test_bsd_ends_a_connection_attempt_after_75_seconds() -> None:

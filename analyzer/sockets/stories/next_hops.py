@@ -127,7 +127,7 @@ def _doubts(hop: NextHop) -> set[Doubt]:
 
 def _doubts_of_end(run: Run, schedule: RetrySchedule, time: int) -> set[Doubt]:
     """Whether a connection was given up so early because it was set so, or had been closed before."""
-    lasted = time - run.first_time - run.first_interval
+    lasted = time - run.begun
     if lasted >= schedule.data_limit * SECOND * 0.99:
         return set()
     closed = schedule.orphan_limit * SECOND
