@@ -69,6 +69,9 @@ class Doubt(StrEnum):
     )
     ASKED_BEFORE = "the other end was asked for before the next one was due: not for this connection alone"
     NO_LATER_ANSWER = "the capture ends before the last question could have been answered"
+    SYN_NOT_SEEN = (
+        "the SYN that it answers is not in the capture: whether a program called connect() is not shown"
+    )
     CONNECT_MAY_HAVE_GIVEN_UP = (
         "how long connect() had waited by then is not in the capture: the program may have given up before"
     )

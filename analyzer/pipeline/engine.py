@@ -313,6 +313,10 @@ class Engine:
             *self._neighbours.problems(),
         ]
 
+    def silent(self) -> list[str]:
+        """The addresses that answered neither ARP nor neighbour discovery, once it is over."""
+        return self._neighbours.silent()
+
     def _watch(self, flow: Flow) -> None:
         self._watched[flow.id] = _Watched(ShadowFlow(flow, *self._hosts, self._neighbours.in_vain))
 

@@ -156,7 +156,8 @@ def _refuses_syn(segment: Segment, receiver: ShadowSocket, own: Totals) -> bool:
     """Its ACK covers our SYN: SND.UNA < SEG.ACK <= SND.NXT (Linux tcp_rcv_synsent_state_process())."""
     if not segment.flags & Flag.ACK or receiver.initial is None:
         return False
-    return distance(receiver.initial, segment.ack) > 0 and distance(segment.ack, own.seq_end) >= 0
+    sent = not own.has_seq or distance(segment.ack, own.seq_end) >= 0  # that SYN itself was not captured
+    return distance(receiver.initial, segment.ack) > 0 and sent
 
 
 def _form(segment: Segment, state: State) -> str:

@@ -36,6 +36,7 @@ BY_DOUBT = {
     Doubt.NEXT_HOP_BUSY: Confidence.POSSIBLE,
     Doubt.ASKED_BEFORE: Confidence.LIKELY,
     Doubt.NO_LATER_ANSWER: Confidence.LIKELY,
+    Doubt.SYN_NOT_SEEN: Confidence.POSSIBLE,
     Doubt.CONNECT_MAY_HAVE_GIVEN_UP: Confidence.LIKELY,
     Doubt.MAYBE_CLOSED: Confidence.POSSIBLE,
     Doubt.NOT_CONNECTED: Confidence.POSSIBLE,

@@ -44,6 +44,9 @@ class Resets:
         receiver = self._pair.other(sender)
         if _answers_another_connection(sender, receiver, segment):
             return
+        unseen_syn = _answers_unseen_syn(segment, receiver, *self._pair.totals)
+        if unseen_syn:
+            receiver.state, receiver.initial = State.SYN_SENT, add(segment.ack, -1)
         sender.reset_late = sender.fatal is not None
         sender_before = sender.state
         # a proxy may have finished the handshake in its name: the segments since then count as well
@@ -62,6 +65,8 @@ class Resets:
         round_trip = self._pair.round_trip(receiver)
         own, peer = self._pair.sent(receiver)
         judged = judge(segment, receiver, sender, own, peer, round_trip)
+        if unseen_syn:
+            judged.doubts.add(Doubt.SYN_NOT_SEEN)
         self._pair.tell(
             self._event(segment, receiver, judged, ttl_differs=ttl_differs, sender_before=sender_before)
         )
@@ -177,6 +182,24 @@ def _answers_another_connection(sender: ShadowSocket, receiver: ShadowSocket, se
         and receiver.initial is None
         and not segment.flags & Flag.ACK
         and segment.seq != add(sender.initial, 1)
+    )
+
+
+def _answers_unseen_syn(segment: Segment, receiver: ShadowSocket, client: Totals, server: Totals) -> bool:
+    """The first segment of a flow has the form of an answer to a SYN, and has crossed no router.
+
+    Sequence number 0: what it answers had no ACK (RFC 9293 section 3.10.7.1; Linux tcp_v4_send_reset(), and
+    nf_reject_ip_tcphdr_put(), with which a host's own firewall refuses a SYN before a capture sees it). What
+    answers somebody else's SYN, sent in this host's name, comes from afar.
+    """
+    return (
+        receiver.side == CLIENT
+        and receiver.state is State.ESTABLISHED
+        and not client.last_number
+        and not server.last_number
+        and segment.flags == Flag.RST | Flag.ACK
+        and segment.seq == segment.window == segment.payload == 0
+        and segment.ttl == receiver.profile.ttl
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.lab.network import run
 from tests.lab.stage import Stage
 
-from .registry import BEFORE_FILTER, SLOW_PATH, Play, scenario
+from .registry import ALL_INTERFACES, BEFORE_FILTER, SLOW_PATH, Play, scenario
 
 CROSSING = 0.02
 
@@ -218,3 +218,48 @@ def hops_used_up(stage: Stage) -> None:
     text = LAST_HOP.replace("PORT", str(stage.port)).replace("RULE", rule)
     run(stage.network.command("middle", "nft", "-f", "-"), text)
     _refused(stage)
+
+
+OWN_FIREWALL = """
+table inet labown {
+ chain out { type filter hook output priority 0;
+  tcp dport PORT RULE reject with tcp reset
+ }
+}
+"""
+
+
+def _own_firewall(stage: Stage, rule: str = "") -> None:
+    """The client's own host rejects what it sends to the server's port."""
+    text = OWN_FIREWALL.replace("PORT", str(stage.port)).replace("RULE", rule)
+    run(stage.network.command("client", "nft", "-f", "-"), text)
+
+
+@scenario(
+    "connection-refused-by-own-firewall",
+    "the client's own firewall refuses the SYN with a reset; all interfaces captured",
+    captures=ALL_INTERFACES,
+)
+@scenario(
+    "connection-refused-by-own-firewall-ipv6",
+    "the client's own firewall refuses the SYN with a reset, IPv6; all interfaces captured",
+    captures=ALL_INTERFACES,
+    ipv6=True,
+)
+def refused_by_own_firewall(stage: Stage) -> None:
+    _own_firewall(stage)
+    stage.listen()
+    stage.open()
+    stage.connect()
+    stage.client.run("so_error", "send", "recv", "close")
+
+
+@scenario(
+    "reset-by-own-firewall-any",
+    "the client's own firewall answers its data with a reset, once connected; all interfaces captured",
+    captures=ALL_INTERFACES,
+)
+def reset_by_own_firewall(stage: Stage) -> None:
+    stage.established()
+    _own_firewall(stage, "tcp flags & psh == psh")
+    stage.client.run("send", "recv", "send", "close")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.lab.network import run
 from tests.lab.stage import BEACON_PORT, STEP, End, Stage
 
-from .registry import AT_THE_CLIENT, scenario
+from .registry import ALL_INTERFACES, AT_THE_CLIENT, scenario
 
 ONE_SEGMENT = """
 link add br0 type bridge
@@ -26,7 +26,6 @@ RULE
 """
 GROUP = {False: "224.0.0.99", True: "ff05::99"}
 NOBODY = "10.9.0.77"
-ALL_INTERFACES = {"client": ("dumpcap", "-q", "-i", "any")}
 
 
 def _one_segment(stage: Stage) -> None:

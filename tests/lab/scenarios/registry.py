@@ -12,6 +12,7 @@ from tests.lab.stage import Stage
 Play = Callable[[Stage], None]
 Edit = Callable[[Path], None]
 SLOW_PATH = 0.005
+ALL_INTERFACES = {"client": ("dumpcap", "-q", "-i", "any")}
 DROP = "tcp dport PORT drop", "tcp sport PORT drop"
 EVERYWHERE: Mapping[str, tuple[str, ...]] = dict.fromkeys(VANTAGES, ())
 AT_THE_ENDS: Mapping[str, tuple[str, ...]] = {"client": (), "server": ()}
