@@ -248,7 +248,8 @@ for arrays, number in parallel.Ahead(backwards({count})):
 def test_loose_arrays_arrive_as_they_are(count: int | str) -> None:
     code = f"""
 for arrays, number in parallel.Ahead(loosely({count})):
-    print((arrays["a"] == np.arange(number)[::-1]).all(), (arrays["b"] == np.arange(number).astype(np.uint8)).all())
+    plain = np.arange(number)
+    print((arrays["a"] == plain[::-1]).all(), (arrays["b"] == plain.astype(np.uint8)).all())
 """
     assert run(_ITEMS + code).split() == ["True", "True"]
 
