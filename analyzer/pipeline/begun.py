@@ -58,8 +58,8 @@ class Begun:
 
     ``source`` is that file, ``seam`` and ``front`` are as they will be behind its last frame, once ``rows``
     has given everything. ``before`` frames stand in the files that it carries on. ``named`` is what
-    ``inputs`` said of it, where it is the only one. The rows are for ``shares`` takers, each its own; the
-    first is this process. Raises OSError where no process can be made.
+    ``inputs`` said of it, where it is the only one, and ``size`` its bytes then. The rows are for ``shares``
+    takers, each its own; the first is this process. Raises OSError where no process can be made.
     """
 
     def __init__(
@@ -70,7 +70,9 @@ class Begun:
         before: int = 0,
         named: tuple[list[Input], list[str]] | None = None,
         shares: int = 1,
+        size: int = 0,
     ) -> None:
+        self._size = size
         self.source, self.seam, self.front = source, seam, front
         self.named = named
         self.shares = shares
@@ -78,7 +80,7 @@ class Begun:
 
     def _made(self, before: int) -> Iterator[Item]:
         finds = FindsTwins()
-        for keyed, taken in read_keyed(self.source, self.seam, self.front, before):
+        for keyed, taken in read_keyed(self.source, self.seam, self.front, before, self._size):
             arrays, rest = keyed.parts()
             twins = [NO_TWINS]
             if self.shares > 1:
@@ -136,7 +138,8 @@ def begin(
         return None
     try:
         front = Front(batch_rows(max_frames))
-        return Begun(source, Seam(), front, named=(files, notes), shares=shares_of(jobs))
+        named = files, notes
+        return Begun(source, Seam(), front, named=named, shares=shares_of(jobs), size=files[0].size)
     except OSError:  # no room for another process: one does it all
         source.close()
         return None
@@ -165,10 +168,17 @@ def read_sorted(source: Opened, seam: Seam, front: Front, before: int) -> Iterat
         yield Portion(keyed.sorted(), taken)
 
 
-def read_keyed(source: Opened, seam: Seam, front: Front, before: int) -> Iterator[tuple[Keyed, int]]:
-    """The same, not sorted yet; and how many bytes of the file were taken."""
+def read_keyed(
+    source: Opened, seam: Seam, front: Front, before: int, size: int = 0
+) -> Iterator[tuple[Keyed, int]]:
+    """The same, not sorted yet; and how many bytes of the file were taken.
+
+    Of a file of ``size`` bytes somebody waits for the last rows.
+    """
     for block in source.blocks():
         seam.note(block)
+        if size and source.taken:
+            front.hasten((size - source.taken) * source.capture.packets / source.taken)
         for keyed in front.take(counted_on(block, before)):
             yield keyed, source.taken
     for keyed in front.rest():

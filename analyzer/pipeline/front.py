@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 BATCH_ROWS = 131_072
 """Rows that are tracked at once, where nobody waits for the answer. The more, the less each of them costs, as
 long as the arrays fit into the processor's caches."""
+LAST_ROWS = 32_768
+"""The same near the end of what another process reads: who tracks them has little left to do then."""
 _BATCH_BYTES = 1 << 30
 """Payload that is tracked at once: all sequence numbers of an ordinary flow can be compared then."""
 
@@ -60,6 +62,11 @@ class Front:
         self._bytes += payload
         if self._rows >= self._batch:
             yield from self.rest()
+
+    def hasten(self, left: float) -> None:
+        """So many rows are left, about: give them sooner once they are fewer than a batch."""
+        if left < self._batch:
+            self._batch = min(self._batch, LAST_ROWS)
 
     def rest(self) -> Iterator[Keyed]:
         """The rows that are still waiting."""
