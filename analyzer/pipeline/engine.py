@@ -283,7 +283,6 @@ class Engine:
         self._decide(read)
         found = self._found
         found.counts.take(self._tracker)
-        found.counts.unknown_ends += self.front.promises.unknown
         found.counts.unknown_links |= self.front.unknown_links
         systems = (taken_for(self._hosts[CLIENT]), taken_for(self._hosts[SERVER]))
         found.clean += [self._told(*quiet, systems, [], ()) for quiet in self._tracker.take_quiet_flows()]
