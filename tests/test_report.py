@@ -73,6 +73,19 @@ def test_warnings_give_no_verdict(scenario: str) -> None:
         assert flow["verdicts"] == []
 
 
+@pytest.mark.parametrize(
+    ("scenario", "lasts"),
+    [
+        ("next-hop-of-others-dead", ["connect-stopped"]),
+        ("retransmission-timeout", ["retransmission-timeout"]),
+        ("retransmission-storm-cut", ["retransmission-storm"]),
+    ],
+)
+def test_a_warning_lasts_until_something_overtakes_it(scenario: str, lasts: list[str]) -> None:
+    (result,) = analyzer.analyze(sample(scenario)).flows
+    assert [finding.rule for finding in result.lasting] == lasts
+
+
 @pytest.mark.parametrize("path", CAPTURES[::10], ids=capture_name)
 def test_json_text_round_trips(path: Path) -> None:
     plain = json_report.as_plain(analyzer.analyze(path, rules=RULES))

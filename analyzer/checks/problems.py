@@ -27,14 +27,14 @@ def problems(report: Report) -> tuple[Problem, ...]:
 def _of_flow(index: int, flow: FlowResult, start: int) -> Iterable[Problem]:
     judged = {verdict.side: verdict for verdict in flow.verdicts}
     told = set()
-    for finding in flow.findings:
+    for finding in flow.lasting:
         verdict = judged.get(finding.side)
         if verdict and finding.severity is Severity.ERROR:
             if verdict.rule != finding.rule or finding.side in told:
                 continue
             told.add(finding.side)
             yield Problem(index, start, flow, finding, verdict)
-        elif not (verdict and finding.severity is Severity.WARNING and finding.time <= verdict.time):
+        else:
             yield Problem(index, start, flow, finding, None)
 
 

@@ -112,21 +112,23 @@ def _run(browser: Browser) -> None:
 
 def browsed(report: Report, rules: Chosen) -> Browsed:
     """What there is to browse in a report."""
+    from analyzer.reports.doubts import doubts
     from analyzer.reports.groups import failed, groups
-    from analyzer.reports.words import count
+    from analyzer.reports.words import connections_of, silence, silence_means
     from analyzer.view.source import Browsed
 
-    totals = report.totals
-    connections = count(totals.tcp_flows + totals.udp_flows, "connection")
+    silent = silence(report.captures)
     name = report.captures[0].path if len(report.captures) == 1 else f"{len(report.captures)} captures"
     return Browsed(
-        title=f"{name}: {failed(report.flows):,} of {connections} failed",
+        title=f"{name}: {failed(report.flows):,} of {connections_of(report)} failed",
         rules={rule.name: rule for rule in rules.rules},
         results=[result for group in groups(report) for result in group.members],
         picture=_remembered(report),
         file_name=lambda result: str(_carving(report, result).path),
         export=lambda result, path: _export(report, result, path),
         names=_names([capture.path for capture in report.captures]),
+        doubts=doubts(report),
+        silence=silence_means(silent) if silent else "",
     )
 
 

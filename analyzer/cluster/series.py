@@ -336,6 +336,7 @@ def _group(job: Job, course: _Course, captures: list[Capture]) -> Steps[tuple[Gr
     if read:
         told = [*problems(found.counts, job.max_flows), *cut_short(found.counts)]
         first.problems.extend([*told, *neighbours.problems()])
+        first.silent.extend(neighbours.silent())
     return Group([file.index for file in read], found, results), count
 
 

@@ -1,19 +1,14 @@
-"""What a payload says of what is to come after it: RFC 9112 section 6.3, RFC 8446 sections 5 and 6."""
+"""What a payload says of what is to come after it: see http_heads.py, and RFC 8446 sections 5 and 6."""
 
 from __future__ import annotations
-
-import re
 
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.decode.http_heads import SHORTEST, response_sizes
 from analyzer.decode.spans import gather
 from analyzer.model.columns import UNKNOWN_END
 
-_STATUS = re.compile(rb"HTTP/1\.[01] [2-5][0-9]{2}[ \r]")
-_LENGTH = re.compile(rb"\n(?i:content-length)[ \t]*:[ \t]*([0-9]{1,15})[ \t]*\r?\n")
-_HEAD_END = re.compile(rb"\r?\n\r?\n")
-_LONGEST_HEAD = 4096
 _RECORD = np.dtype([("type", "u1"), ("major", "u1"), ("minor", "u1"), ("length", ">u2")])
 _ALERT = 21
 _FATAL = 2
@@ -35,13 +30,13 @@ def promised(
     """
     first = buffer.take(at, mode="clip")
     heads, records = np.flatnonzero(first == ord("H")), np.flatnonzero(first - np.uint8(20) <= 3)
-    heads, records = heads[end[heads] - at[heads] >= 12], records[end[records] - at[records] >= 5]
+    heads, records = heads[end[heads] - at[heads] >= SHORTEST], records[end[records] - at[records] >= 5]
     rows = np.concatenate((heads, records))
     if not len(rows):
         return None
     said = np.concatenate(
         (
-            _of_responses(buffer, at[heads], end[heads]),
+            response_sizes(buffer, at[heads], end[heads]),
             _of_records(buffer, at[records], end[records], payload[records]),
         )
     )
@@ -53,27 +48,6 @@ def promised(
     found = np.zeros(len(at), np.int64)
     found[rows] = said
     return found
-
-
-def _of_responses(
-    buffer: NDArray[np.uint8], at: NDArray[np.int64], end: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Bytes of each HTTP response, from the payload's begin; 0 where it does not say, or is none."""
-    memory = buffer.data
-    places = zip(at.tolist(), end.tolist(), strict=True)
-    return np.array(
-        [_of_response(memory[begin : min(stop, begin + _LONGEST_HEAD)]) for begin, stop in places], np.int64
-    )
-
-
-def _of_response(data: memoryview) -> int:
-    if not _STATUS.match(data):
-        return 0
-    head = _HEAD_END.search(data)
-    if not head and len(data) < _LONGEST_HEAD:
-        return UNKNOWN_END
-    length = _LENGTH.search(data, 0, head.end()) if head else None
-    return head.end() + int(length[1]) if head and length else 0
 
 
 def _of_records(

@@ -41,7 +41,6 @@ _COLUMNS: dict[str, DTypeLike] = {
     "reporter_lo": np.uint64,
     "tunnel": np.uint64,
     "promised": np.int64,
-    "cut": np.bool_,
 }
 
 PLACE = "payload_at"

@@ -115,7 +115,11 @@ Sides = tuple[Side, Side]
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Both ends just before each row, and Kind bits of each row: uint16 (n,)."""
+    """Both ends just before each row, and Kind bits of each row: uint16 (n,).
+
+    unknown_ends: FINs behind a promise of which the capture has cut off how much it was.
+    """
 
     sides: Sides
     kinds: NDArray[np.uint16]
+    unknown_ends: int

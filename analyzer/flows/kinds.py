@@ -17,8 +17,13 @@ PATIENCE_NS = 10**9
 leaves without reading what it does not need, which is everyday; timeouts are set in whole seconds."""
 
 
-def kinds(batch: Batch, marks: Marks, sides: Sides, before: Slots, after: Slots) -> NDArray[np.uint16]:
-    """Kind bits of each row: uint16 (n,). Writes what is going on at each side into ``after``."""
+def kinds(
+    batch: Batch, marks: Marks, sides: Sides, cut: NDArray[np.int64], before: Slots, after: Slots
+) -> NDArray[np.uint16]:
+    """Kind bits of each row: uint16 (n,). Writes what is going on at each side into ``after``.
+
+    ``cut`` are the rows of which that is known already: see promises.py.
+    """
     found = _OF_FLAGS[batch.rows.flags]
     repeated, recovered = _repetitions(batch, marks, before, after)
     resent = np.concatenate([side.found["resent"].rows for side in sides])
@@ -32,7 +37,7 @@ def kinds(batch: Batch, marks: Marks, sides: Sides, before: Slots, after: Slots)
         (Kind.REPEATED, _probed_before(batch, sides, before)),
         (Kind.ZERO_WINDOW, _first_zeros(batch, marks, sides, before)),
         (Kind.UNANSWERED, _unanswered(batch, marks, sides, before)),
-        (Kind.CUT, np.flatnonzero(batch.rows.cut)),
+        (Kind.CUT, cut),
     ):
         found[rows] |= kind
     found[marks.copy] = Kind.COPY

@@ -204,14 +204,20 @@ class Neighbours:
             if not table[key]:
                 del table[key]
 
+    def silent(self) -> list[str]:
+        """The addresses that somebody asked for in vain."""
+        return list(dict.fromkeys(address_text(*target) for target, _, _ in self._failed()))
+
+    def _failed(self) -> Iterator[tuple[Address, Address, tuple[int, int, int]]]:
+        """Who was asked for, by whom, and what is known of the questions in vain."""
+        for target, askers in self._by_target.items():
+            for asker, questions in askers.items():
+                if (failed := questions.failed())[0]:
+                    yield target, asker, failed
+
     def problems(self) -> Iterator[str]:
         """Whom nobody could reach, as sentences."""
-        silent = [
-            (target, asker, failed)
-            for target, askers in self._by_target.items()
-            for asker, questions in askers.items()
-            if (failed := questions.failed())[0]
-        ]
+        silent = list(self._failed())
         for target, asker, (count, first, last) in silent[:_TOLD]:
             yield _sentence(address_text(*target), address_text(*asker), target[0], count, first, last)
         if more := len(silent[_TOLD:]) + self._forgotten:

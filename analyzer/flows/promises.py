@@ -2,71 +2,112 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, fields
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from analyzer.flows.keys import Keyed
+from analyzer.flows.batch import Batch, Mask
+from analyzer.flows.table import ALL, Slots
 from analyzer.model.columns import UNKNOWN_END, Flag, is_constant
-from analyzer.model.seq import add, distance
+from analyzer.model.flow import CLIENT, SERVER
 
-_MOST = 100_000
-"""Senders whose promises are remembered; of more those that promised first are forgotten."""
+Rows = NDArray[np.int64]
 
-_NOTHING = -1
-"""In place of a sequence number: nothing was promised."""
-
-_Sender = tuple[int, bool]
-"""A flow's key, and whether it is the endpoint that sorts first who sends."""
+_NOTHING, _KNOWN, _UNKNOWN = 0, 1, 2
 
 
-class Promises:
-    """Marks each FIN that comes before all that its sender has promised.
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """FINs that come before all that their sender has promised, int64 (k,).
 
-    Batches must come in file order; how the rows are cut into them makes no difference. ``unknown``:
-    connections that ended with a FIN behind a promise of which the capture cut off how much it was.
+    unknown: at how many others the capture has cut off how much it was.
     """
 
-    def __init__(self, most: int = _MOST) -> None:
-        self.unknown = 0
-        self._most = most
-        self._ends: dict[_Sender, int | None] = {}
-        """Who promised -> the sequence number at the end; None where that was cut off."""
+    rows: Rows
+    unknown: int
 
-    def marked(self, keyed: Keyed) -> Keyed:
-        """The rows, with the column ``cut`` set where it holds."""
-        rows = keyed.rows
-        promising = np.zeros(0, np.int64) if is_constant(rows.promised) else np.flatnonzero(rows.promised)
-        if not len(promising) and not self._ends:
-            return keyed
-        ends = np.flatnonzero((rows.flags & Flag.FIN) != 0)
-        chosen = np.union1d(promising, ends)  # in file order, which decides who is forgotten
-        values = zip(
-            chosen.tolist(),
-            keyed.keys[chosen].tolist(),
-            keyed.forward[chosen].tolist(),
-            *(getattr(rows, name)[chosen].tolist() for name in ("promised", "seq", "flags", "payload")),
-            strict=True,
+
+def cut_ends(batch: Batch, sent: Mask, before: Slots, after: Slots) -> Cut:
+    """Hold each FIN among the rows ``sent``, bool (n,), against the last promise of who sends it.
+
+    A second FIN says nothing more. Of whom the other end has left, nobody waits for what is unknown.
+    """
+    said = not is_constant(batch.rows.promised)
+    ends = sent & ((batch.rows.flags & Flag.FIN) != 0)
+    cut, unknown = [np.zeros(0, np.int64)], 0
+    for side in (CLIENT, SERVER):
+        carried = _Promises(
+            before.side("promise", side).copy(), before.side("promise_end", side), batch.starts.copy()
         )
-        cut = [row for row, key, forward, *of_row in values if self._is_cut((key, forward), *of_row)]
-        if not cut:
-            return keyed
-        marks = np.zeros(len(rows), np.bool_)
-        marks[cut] = True
-        return replace(keyed, rows=replace(rows, cut=marks))
+        if not said and not carried.kind.any():
+            continue
+        own = batch.side == side
+        rows = np.flatnonzero((ends | (sent & (batch.rows.promised != 0))) & own)
+        group, is_end = batch.group.take(rows), ends.take(rows)
+        made = _made(batch, rows)
+        known = made.or_else(_before(made, is_end, group, carried))
+        left = np.flatnonzero(ends & ~own)
+        nobody_knows = is_end & (known.kind == _UNKNOWN) & ~_any_between(left, known.since, rows)
+        unknown += int(np.count_nonzero(nobody_knows))
+        cut.append(rows[is_end & (known.kind == _KNOWN) & (_missing(batch, rows, known.end) > 0)])
+        _keep(made, is_end, group, carried)
+        carried.kind[(carried.kind == _UNKNOWN) & _any_between(left, carried.since, batch.ends)] = _NOTHING
+        after.write("promise", ALL, carried.kind, side)
+        after.write("promise_end", ALL, carried.end, side)
+    return Cut(np.concatenate(cut), unknown)
 
-    def _is_cut(self, sender: _Sender, promised: int, seq: int, flags: int, payload: int) -> bool:
-        if promised:
-            self._ends[sender] = None if promised == UNKNOWN_END else add(seq, promised)
-            if len(self._ends) > self._most:
-                del self._ends[next(iter(self._ends))]
-        if not flags & Flag.FIN:
-            return False
-        other = (sender[0], not sender[1])
-        if self._ends.get(other, _NOTHING) is None:
-            del self._ends[other]  # nobody waits for it any more
-        end = self._ends.pop(sender, _NOTHING)
-        if end == _NOTHING:
-            return False
-        self.unknown += end is None
-        return end is not None and distance(add(seq, payload), end) > 0
+
+@dataclass(frozen=True, slots=True)
+class _Promises:
+    """Columns (m,): what was promised, where it ends if that is known, and the row behind it."""
+
+    kind: NDArray[np.uint8]
+    end: NDArray[np.uint32]
+    since: Rows
+
+    def or_else(self, others: Self) -> Self:
+        """The same, or of the others where nothing was promised."""
+        there = self.kind != _NOTHING
+        return type(self)(
+            *(np.where(there, getattr(self, each.name), getattr(others, each.name)) for each in fields(self))
+        )
+
+
+def _made(batch: Batch, rows: Rows) -> _Promises:
+    """What each of the rows (m,) promises."""
+    promised = batch.rows.promised.take(rows)
+    kind = (promised != 0).astype(np.uint8) + (promised == UNKNOWN_END)
+    return _Promises(kind, batch.rows.seq.take(rows) + promised.astype(np.uint32), rows + 1)
+
+
+def _before(made: _Promises, is_end: Mask, group: Rows, carried: _Promises) -> _Promises:
+    """What holds just before each of the rows, which promise or end: nothing after an end."""
+    kept = made.kind * ~is_end
+    last = np.maximum(np.arange(len(group)) - 1, 0)
+    before = _Promises(kept.take(last), made.end.take(last), made.since.take(last))
+    first = np.flatnonzero(group != np.append(-1, group[:-1]))
+    for each in fields(before):
+        getattr(before, each.name)[first] = getattr(carried, each.name).take(group[first])
+    return before
+
+
+def _keep(made: _Promises, is_end: Mask, group: Rows, carried: _Promises) -> None:
+    """Write into ``carried`` what holds after the last of the rows."""
+    last = np.flatnonzero(group != np.append(group[1:], -1))
+    groups = group[last]
+    carried.kind[groups] = made.kind[last] * ~is_end[last]
+    carried.end[groups], carried.since[groups] = made.end[last], made.since[last]
+
+
+def _missing(batch: Batch, rows: Rows, end: NDArray[np.uint32]) -> NDArray[np.int32]:
+    """Bytes from the end of each row's payload to ``end``."""
+    sent: NDArray[np.uint32] = batch.rows.seq.take(rows) + batch.rows.payload.take(rows).astype(np.uint32)
+    return (end - sent).view(np.int32)
+
+
+def _any_between(rows: Rows, begins: Rows, ends: Rows) -> Mask:
+    """Whether any of the rows stands from each ``begins`` (m,) on, before ``ends``: bool (m,)."""
+    found: Mask = np.searchsorted(rows, begins) < np.searchsorted(rows, ends)
+    return found

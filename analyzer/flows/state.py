@@ -10,6 +10,7 @@ from analyzer.flows.copies import Copies
 from analyzer.flows.found import Found, Sums
 from analyzer.flows.kinds import kinds
 from analyzer.flows.marks import Marks, Tops, mark, seq_ends
+from analyzer.flows.promises import cut_ends
 from analyzer.flows.running import running_max
 from analyzer.flows.table import ALL, Slots
 from analyzer.model.columns import TCP, Flag
@@ -34,7 +35,9 @@ def follow(batch: Batch, before: Slots, after: Slots, copies: Copies) -> State:
         for side in (CLIENT, SERVER)
     )
     _count_probes(batch, (client, server), before, after)
-    return State((client, server), kinds(batch, marks, (client, server), before, after))
+    cut = cut_ends(batch, marks.sent, before, after)
+    found = kinds(batch, marks, (client, server), cut.rows, before, after)
+    return State((client, server), found, cut.unknown)
 
 
 def _both(

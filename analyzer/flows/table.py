@@ -83,6 +83,8 @@ SLOT = np.dtype(
         ("fatal", "i8", (2,)),  # the longest pause before a segment that nobody has answered yet
         ("stuck", "?", (2,)),  # sent something again, and no more was acknowledged since
         ("repeating", "?", (2,)),  # ... and that not for the first time, or a SYN or FIN
+        ("promise", "u1", (2,)),  # see promises.py
+        ("promise_end", "u4", (2,)),
     ]
 )
 

@@ -95,6 +95,7 @@ class Tracker:
         self.udp_flows = 0
         self.guessed_flows = 0
         self.unseen = 0
+        self.unknown_ends = 0
         self.one_sided_flows = 0
         self.unsplit_flows = 0
         self.shortened_flows = 0
@@ -321,6 +322,7 @@ class Tracker:
         kept, shortened = _kept(batch.group[significant], triggers, before, after)
         significant = significant[kept]
         self.shortened_flows += shortened
+        self.unknown_ends += state.unknown_ends
         self.unseen += sum(len(side.found["unseen"]) for side in state.sides)
         watched = after["watched"][batch.group[significant]]
         quiet, told = (

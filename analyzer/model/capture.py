@@ -25,6 +25,8 @@ class Capture:
     where it could not be opened. ``carries_on`` is the index of the capture that it carries on, as the next
     file of a rotation does: the two are judged as one. Of many ``comments`` the first are kept. In the
     file ``kept`` the frames of a stream were kept, or those of what failed; empty where there is none.
+    ``silent`` are the addresses of hosts that answered neither ARP nor neighbour discovery, of which
+    ``problems`` say more: a connection to them may have failed without a packet of its own.
     """
 
     path: str
@@ -40,3 +42,4 @@ class Capture:
     comments: list[Comment] = field(default_factory=list)
     comments_left_out: int = 0
     kept: str = ""
+    silent: list[str] = field(default_factory=list)

@@ -150,7 +150,6 @@ class PacketColumns:
     promised: NDArray[
         np.int64
     ]  # bytes that its sender says there will be from this payload's begin on; 0, UNKNOWN_END
-    cut: NDArray[np.bool_]  # a FIN that comes before all that was promised; flows.promises sets it
     neighbours: NDArray[np.void] = field(default_factory=_nobody)
 
     def __len__(self) -> int:

@@ -148,6 +148,24 @@ class FlowResult:
         return None
 
     @property
+    def lasting(self) -> tuple[Finding, ...]:
+        """The findings without the warnings that were overtaken: what they say will be never came.
+
+        A warning is by the verdict of its end, and by what became of the transmissions that it was about.
+        """
+        verdicts = {verdict.side: verdict.time for verdict in self.verdicts}
+        over = {finding.key for finding in self.findings}
+        return tuple(
+            finding
+            for finding in self.findings
+            if finding.severity is not Severity.WARNING
+            or not (
+                finding.time <= verdicts.get(finding.side, -1)
+                or finding.key.replace("retry ", "timeout ", 1) in over - {finding.key}
+            )
+        )
+
+    @property
     def captures(self) -> tuple[int, ...]:
         """Indices of the captures that it spans, in order of time; its own alone where it is in one."""
         told = [self.flow.capture]

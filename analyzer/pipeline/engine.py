@@ -283,7 +283,6 @@ class Engine:
         self._decide(read)
         found = self._found
         found.counts.take(self._tracker)
-        found.counts.unknown_ends += self.front.promises.unknown
         found.counts.unknown_links |= self.front.unknown_links
         systems = (taken_for(self._hosts[CLIENT]), taken_for(self._hosts[SERVER]))
         found.clean += [self._told(*quiet, systems, [], ()) for quiet in self._tracker.take_quiet_flows()]
@@ -313,6 +312,10 @@ class Engine:
             *cut_short(counts),
             *self._neighbours.problems(),
         ]
+
+    def silent(self) -> list[str]:
+        """The addresses that answered neither ARP nor neighbour discovery, once it is over."""
+        return self._neighbours.silent()
 
     def _watch(self, flow: Flow) -> None:
         self._watched[flow.id] = _Watched(ShadowFlow(flow, *self._hosts, self._neighbours.in_vain))

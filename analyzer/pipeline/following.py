@@ -209,6 +209,7 @@ class Following:
         self._twice.merge(self._engine.twice)
         if self.captures:
             self.captures[-1].problems.extend(self._engine.problems())
+            self.captures[-1].silent.extend(self._engine.silent())
         self._begin()
         return news
 

@@ -11,7 +11,6 @@ from analyzer.decode.fragments import Fragments
 from analyzer.decode.link import LINK_TYPES
 from analyzer.decode.packets import decode
 from analyzer.flows.keys import Keyed, keyed
-from analyzer.flows.promises import Promises
 from analyzer.model.blocks import FrameBlock
 from analyzer.model.columns import PacketColumns, Undecoded, joined
 
@@ -26,15 +25,11 @@ _BATCH_BYTES = 1 << 30
 
 
 class Front:
-    """What is done with frames before their flows are followed: they are decoded, keyed, and marked.
-
-    ``promises`` counts what is said of them in the end.
-    """
+    """What is done with frames before their flows are followed: they are decoded and keyed."""
 
     def __init__(self, batch: int, kept: KeptBlocks | None = None, seed: np.uint64 | None = None) -> None:
         self.kept = kept
         self.unknown_links: set[int] = set()
-        self.promises = Promises()
         self._batch = batch
         self._seed = seed
         self._fragments = Fragments()
@@ -71,4 +66,4 @@ class Front:
         if self._waiting:
             columns, self._waiting = joined(self._waiting), []
             self._rows = self._bytes = 0
-            yield self.promises.marked(keyed(columns, self._seed))
+            yield keyed(columns, self._seed)

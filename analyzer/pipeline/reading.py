@@ -164,6 +164,7 @@ class Reading:
         self.twice.merge(engine.twice)
         if joined.captures:
             joined.captures[0].problems.extend(engine.problems())
+            joined.captures[0].silent.extend(engine.silent())
 
     def _messages(self, joined: _Joined, flows: Sequence[Summary]) -> dict[int, Heard]:
         """Read the files once more, for what both ends of these flows said."""

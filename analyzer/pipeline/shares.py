@@ -138,6 +138,10 @@ class Shares:
         """As of Engine."""
         return self._own.problems()
 
+    def silent(self) -> list[str]:
+        """As of Engine."""
+        return self._own.silent()
+
     def close(self) -> None:
         """End the other processes; may be called more than once."""
         for other in self._others:

@@ -73,6 +73,7 @@ def watch(
     totals = Totals(rules=len(known), longest_pause=engine.services.longest_pause())
     engine.add_to(totals)
     capture.problems.extend(engine.problems())
+    capture.silent.extend(engine.silent())
     return Report(
         captures=(capture,),
         totals=totals,

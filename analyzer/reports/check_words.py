@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from analyzer.model.checked import Checked, CheckRun, Problem, Standing
 from analyzer.reports.printable import printable
-from analyzer.reports.words import count, headline
+from analyzer.reports.words import count, headline, silence
 
 BETWEEN = "  "
 """What stands between the parts of a line."""
@@ -110,7 +110,10 @@ def outcome(capture: Checked) -> str:
         parts.append("there is no connection in it, so nothing was judged")
     standings = Counter(problem.standing for problem in capture.problems)
     parts += [f"{standings[kind]} {word}" for kind, word in _STANDINGS.items() if standings[kind]]
-    found = ", ".join(parts) or "nothing found"
+    silent = silence(capture.report.captures)
+    found = ", ".join(parts) or ("no connection failed" if silent else "nothing found")
+    if silent and capture.passed:
+        found += f"; but {silent}"
     return f"{found} (carries on {printable(capture.carries_on)})" if capture.carries_on else found
 
 

@@ -12,7 +12,7 @@ from analyzer.model.report import Report
 from analyzer.reports.groups import Group, behind, failed, groups
 from analyzer.reports.printable import printable
 from analyzer.reports.text_facts import who
-from analyzer.reports.words import count, headline
+from analyzer.reports.words import connections_of, headline
 
 Place = tuple[int, int]
 """Index of a capture, and the number of a frame in it."""
@@ -37,7 +37,7 @@ def flow_comments(result: FlowResult) -> dict[Place, list[str]]:
     What is told of a finding stands at the last of its frames; the others point there.
     """
     said: dict[Place, list[str]] = {}
-    for finding in result.findings:
+    for finding in result.lasting:
         verdict = next((v for v in result.verdicts if behind(result, v) is finding), None)
         captures = finding.frame_captures or [result.flow.capture] * len(finding.frames)
         places = list(zip(captures, finding.frames, strict=True))
@@ -67,9 +67,7 @@ def _told(result: FlowResult, finding: Finding, verdict: Verdict | None) -> Iter
 def _whole(report: Report, capture: int) -> Iterable[str]:
     found = [group for group in groups(report) if group.first.flow.capture == capture]
     wrong = failed([member for group in found for member in group.members])
-    totals = report.totals
-    flows = count(totals.tcp_flows + totals.udp_flows, "connection")
-    yield f"errnoscope {__version__}: {wrong:,} of {flows} failed."
+    yield f"errnoscope {__version__}: {wrong:,} of {connections_of(report)} failed."
     yield from map(_row, found[:_GROUPS])
     if len(found) > _GROUPS:
         yield f"... and {len(found) - _GROUPS:,} kinds more"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -19,12 +18,13 @@ from analyzer.model.picture import Picture
 from analyzer.model.report import Report
 from analyzer.model.rule import Rule
 from analyzer.model.times import duration
+from analyzer.reports.doubts import doubts
 from analyzer.reports.groups import Group, failed, groups
 from analyzer.reports.host_text import systems_text
 from analyzer.reports.html_data import group_cause, group_title, page_data
 from analyzer.reports.printable import printable
 from analyzer.reports.text_facts import who
-from analyzer.reports.words import count, moment
+from analyzer.reports.words import connections_of, count, moment, noun, silence, silence_means
 
 _FOLDER = Path(__file__).with_name("page")
 _LIBRARY = "vendor/uplot/"
@@ -68,11 +68,12 @@ def write(
         "title": _title(report),
         "captures": [_capture(report, index) for index in range(len(report.captures))],
         "paragraph": _paragraph(report, found),
+        "silence": _silence(report),
         "hosts": systems_text(report),
         "rows": [_row(group) for group in found[:_LISTED]],
         "more_rows": max(0, len(found) - _LISTED),
         "harmless": sorted(report.totals.harmless.items()),
-        "doubts": [printable(text) for text in _doubts(report)],
+        "doubts": [*map(printable, report.notes), *doubts(report)],
     }
     for part in page.generate(shown):
         out.write(part)
@@ -107,9 +108,13 @@ def _templates() -> Environment:
 
 
 def _title(report: Report) -> str:
-    wrong, totals = failed(report.flows), report.totals
-    connections = count(totals.tcp_flows + totals.udp_flows, "connection")
-    return f"{wrong:,} of {connections} failed" if wrong else f"None of {connections} failed"
+    wrong, connections = failed(report.flows), connections_of(report)
+    if wrong:
+        return f"{wrong:,} of {connections} failed"
+    is_empty = not report.totals.tcp_flows + report.totals.udp_flows
+    told = "No connection to judge" if is_empty else f"None of {connections} failed"
+    silent = silence(report.captures)
+    return f"{told}, but {silent}" if silent else told
 
 
 def _capture(report: Report, index: int) -> dict[str, str]:
@@ -124,11 +129,12 @@ def _capture(report: Report, index: int) -> dict[str, str]:
 def _paragraph(report: Report, found: list[Group]) -> str:
     """What is wrong, in a few sentences."""
     bad = [group for group in found if group.failed]
-    warned = sum(len(group.members) for group in found if not group.failed)
+    warned = [member for group in found if not group.failed for member in group.members]
     parts = []
     if bad:
         ways = "in one way" if len(bad) == 1 else f"in {len(bad):,} ways"
-        parts.append(f"{count(failed(report.flows), 'connection')} failed {ways}.")
+        wrong = [result for result in report.flows if result.verdicts]
+        parts.append(f"{count(len(wrong), noun(wrong))} failed {ways}.")
         largest = max(bad, key=lambda group: len(group.members))
         if len(bad) == 1 or len(largest.members) > 1:
             frequent = "The most frequent: " if len(bad) > 1 else ""
@@ -137,12 +143,19 @@ def _paragraph(report: Report, found: list[Group]) -> str:
         if recovered:
             parts.append(f"{recovered:,} got what they wanted all the same, by trying again.")
     else:
-        parts.append("No program got an error that these captures show.")
+        parts.append("No packet shows that a program got an error.")
     if warned:
-        parts.append(f"{count(warned, 'more connection')} had trouble, and no error that is known.")
+        of_what = f"more {noun(warned)}" if bad else noun(warned)
+        parts.append(f"{count(len(warned), of_what)} had trouble, and no error that is known.")
     if report.left_out.failed:
         parts.append(f"A filter leaves out {count(report.left_out.failed, 'connection')} that failed.")
     return printable(" ".join(parts))
+
+
+def _silence(report: Report) -> str:
+    """Hosts that are not there: it may be all that failed."""
+    silent = silence(report.captures)
+    return f"{silence_means(silent)}. More below, under What the captures cannot show." if silent else ""
 
 
 def _row(group: Group) -> dict[str, str]:
@@ -153,16 +166,3 @@ def _row(group: Group) -> dict[str, str]:
         "cause": printable(group_cause(group)),
         "who": printable(who(group)),
     }
-
-
-def _doubts(report: Report) -> list[str]:
-    several = len(report.captures) > 1
-    told = [
-        f"{capture.path}: {problem}" if several else problem
-        for capture in report.captures
-        for problem in capture.problems
-    ]
-    reasons = Counter(report.totals.undecoded).most_common()
-    if reasons:
-        told.append("Frames that could not be decoded: " + ", ".join(f"{n:,} {why}" for why, n in reasons))
-    return [*report.notes, *told]

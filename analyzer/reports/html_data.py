@@ -16,7 +16,7 @@ from analyzer.reports.look_for import display_filter, log_lines
 from analyzer.reports.printable import printable
 from analyzer.reports.rule_text import rule_lines
 from analyzer.reports.text_facts import facts, retried, who
-from analyzer.reports.words import call_name, headline, moment, result_name, short_headline, signal_of
+from analyzer.reports.words import call_name, came, headline, moment, result_name, short_headline, signal_of
 
 _LOG_LINES = 5
 
@@ -110,7 +110,7 @@ def _flow(
         "e": pool.add([_outcome(verdict) for verdict in result.verdicts]),
         "r": pool.add(sorted({item.rule for item in result.verdicts or result.findings})),
         "v": [_verdict(verdict, result, pool) for verdict in result.verdicts],
-        "f": [_finding(finding, pool) for finding in result.findings],
+        "f": [_finding(finding, pool) for finding in result.lasting],
         "l": _packets(picture, report, result, deciding, pool)
         if picture
         else _ladder(result, deciding, pool),
@@ -158,6 +158,7 @@ def _verdict(verdict: Verdict, result: FlowResult, pool: _Pool) -> list[Any]:
         pool.add([_safe(line) for line in log_lines(verdict, result.flow)[:_LOG_LINES]]),
         pool.add(following),
         int(verdict.recovered),
+        came(verdict.time, result.flow.start),
     ]
 
 

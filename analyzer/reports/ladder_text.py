@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 
 from analyzer.model.finding import FlowResult, LadderLine
-from analyzer.model.flow import CLIENT
+from analyzer.model.flow import CLIENT, Flow
 from analyzer.model.picture import Seen
 
 _WIDTH = 57
@@ -72,7 +72,13 @@ def _chosen(result: FlowResult, deciding: Places) -> list[int]:
 def _line(result: FlowResult, index: int, deciding: Places, more: int) -> str:
     line = result.ladder[index]
     seconds = (line.time - result.flow.start) / 1e9
-    return ladder_line(line, seconds, decides=_place(result, line) in deciding, more=more)
+    decides, own = _place(result, line) in deciding, is_own(line, result.flow)
+    return ladder_line(line, seconds, decides=decides, own=own, more=more)
+
+
+def is_own(line: LadderLine | Seen, flow: Flow) -> bool:
+    """Whether it is an ICMP message of a host to itself, which no wire carried."""
+    return line.reporter == (flow.server if line.side == CLIENT else flow.client).address
 
 
 def more_digits(lines: Sequence[LadderLine | Seen]) -> int:
@@ -81,17 +87,26 @@ def more_digits(lines: Sequence[LadderLine | Seen]) -> int:
 
 
 def ladder_line(
-    line: LadderLine | Seen, seconds: float, *, decides: bool, width: int = _WIDTH, more: int = 0
+    line: LadderLine | Seen,
+    seconds: float,
+    *,
+    decides: bool,
+    own: bool,
+    width: int = _WIDTH,
+    more: int = 0,
 ) -> str:
     """A segment ``seconds`` after the begin of its flow, between two ends that are ``width`` apart.
 
-    They are nearer by ``more`` (``more_digits``).
+    They are nearer by ``more`` (``more_digits``). ``own``: as ``is_own`` says.
     """
     number = f"{line.number:>{_DIGITS + 1 + more}}"
-    return f"{'*' if decides else ' '}{number} {seconds:>8.3f}  {_arrow(line, width - more)}"
+    return f"{'*' if decides else ' '}{number} {seconds:>8.3f}  {_arrow(line, width - more, own=own)}"
 
 
-def _arrow(line: LadderLine | Seen, width: int) -> str:
+def _arrow(line: LadderLine | Seen, width: int, *, own: bool) -> str:
+    if own:
+        text = f"{line.label} to itself"
+        return f"{f'{text} ==>':>{width}}" if line.side == CLIENT else f"<== {text}"
     if line.reporter:
         text = f" {line.label} from {line.reporter} "
         return f"{text:=^{width - 1}}>" if line.side == CLIENT else f"<{text:=^{width - 1}}"

@@ -18,6 +18,7 @@ from analyzer.model.host import DEFAULT_HOST
 from analyzer.model.report import Report
 from analyzer.model.rule import Severity
 from analyzer.model.times import duration
+from analyzer.reports.doubts import doubts
 from analyzer.reports.flow_table import flow_table
 from analyzer.reports.groups import Group, failed, groups, is_unknown, is_warning
 from analyzer.reports.host_text import systems_text
@@ -27,7 +28,7 @@ from analyzer.reports.printable import printable
 from analyzer.reports.text_facts import seen_twice
 from analyzer.reports.text_group import brief, full
 from analyzer.reports.text_table import table_lines
-from analyzer.reports.words import count, moment
+from analyzer.reports.words import connections_of, count, moment, silence, silence_means
 
 _IN_FULL = 3
 """Kinds of failure that are all told in full, with their frames; if there are more, in a paragraph each."""
@@ -98,7 +99,7 @@ def _captures(report: Report) -> Iterable[str]:
         parts = [count(sum(file.packets for file in files), "frame")]
         if len(wholes) == 1:
             again = " (some may be counted twice: see Doubt)" if report.totals.let_go else ""
-            parts.append(_connections(report) + again)
+            parts.append(connections_of(report) + again)
             parts.extend(_vantage(report.flows))
         name = printable(files[0].path)
         if len(files) > 1:
@@ -184,18 +185,8 @@ def _summary(report: Report, found: Sequence[Group], bold: Style) -> Iterable[st
         yield from _nothing(report, bold)
 
 
-def _connections(report: Report) -> str:
-    """How many there are; UDP is only spoken of where something befell it, or where there is nothing else."""
-    totals = report.totals
-    twice = sum(seen.flows for seen in report.twice)
-    tcp, udp = count(totals.tcp_flows - twice, "TCP connection"), count(totals.udp_flows, "UDP flow")
-    if not any(result.flow.protocol == "udp" for result in report.flows):
-        return tcp if totals.tcp_flows or not totals.udp_flows else udp
-    return f"{tcp} and {udp}" if totals.tcp_flows else udp
-
-
 def _found(report: Report, found: Sequence[Group]) -> str:
-    connections = _connections(report)
+    connections = connections_of(report)
     follow = sum(group.follow for group in found)
     failures = failed(report.flows) - follow
     unknown = sum(map(is_unknown, report.flows))
@@ -234,11 +225,13 @@ def _none_passes(report: Report) -> str:
 
 
 def _nothing(report: Report, bold: Style) -> Iterable[str]:
+    silent = silence(report.captures)
+    may = f" But {silence_means(silent)} (see Doubt)." if silent else ""
     if not report.totals.tcp_flows + report.totals.udp_flows:
-        yield bold("There is no TCP connection in it, so nothing was judged.")
+        yield from map(bold, wrapped(f"There is no TCP connection in it, so nothing was judged.{may}", WIDTH))
         return
     damaged = any(capture.damage for capture in report.captures)
-    connections = _connections(report)
+    connections = connections_of(report)
     within = " in what could be read" if damaged else ""
     but = " that counts as one (see Not failures)" if report.totals.harmless else ""
     if any(map(_may_tell, report.flows)):
@@ -247,7 +240,7 @@ def _nothing(report: Report, bold: Style) -> Iterable[str]:
         bold,
         wrapped(
             f"No failure found in {connections}{within}: no program got an errno{but}, as far as this "
-            "capture shows.",
+            f"capture shows.{may}",
             WIDTH,
         ),
     )
@@ -330,14 +323,7 @@ def _closed_before(result: FlowResult) -> bool:
 
 def _doubts(report: Report) -> Iterable[str]:
     """What the captures cannot show."""
-    told: list[str] = []
-    for capture in report.captures:
-        name = f"{printable(capture.path)}: " if len(report.captures) > 1 else ""
-        told.extend(name + problem for problem in capture.problems)
-    totals = report.totals
-    if totals.undecoded:
-        reasons = ", ".join(f"{number:,} {reason}" for reason, number in totals.undecoded.items())
-        told.append(f"frames that could not be decoded: {reasons}")
+    told = doubts(report)
     if len(_wholes(report.captures)) > 1:
         told.append("each capture is judged by itself; a connection in two of them counts twice")
     if told:

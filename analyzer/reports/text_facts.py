@@ -9,7 +9,7 @@ from analyzer.model.finding import FlowResult
 from analyzer.model.report import Evidence, SeenTwice
 from analyzer.model.times import duration
 from analyzer.reports.groups import Group
-from analyzer.reports.words import clock, count
+from analyzer.reports.words import clock, count, noun
 
 _HOSTS = 4
 
@@ -26,7 +26,7 @@ def who(group: Group) -> str:
         more = " ..." if len(hosts) > _HOSTS else ""
         origin = f"{len(hosts):,} hosts ({' '.join(hosts[:_HOSTS])}{more})"
     span = clock(first) if clock(first) == clock(last) else f"{clock(first)} to {clock(last)}"
-    return f"{count(len(group.members), 'connection')} from {origin} to {server}, {span} UTC."
+    return f"{count(len(group.members), noun(group.members))} from {origin} to {server}, {span} UTC."
 
 
 def facts(group: Group) -> Iterable[tuple[str, str]]:

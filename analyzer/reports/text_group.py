@@ -18,7 +18,15 @@ from analyzer.reports.layout import INDENT, WIDTH, Style, indented, labelled
 from analyzer.reports.look_for import display_filter, log_lines
 from analyzer.reports.printable import printable
 from analyzer.reports.text_facts import also_as, facts, retried, who
-from analyzer.reports.words import calls_in_words, count, headline, later_in_words, moment, short_headline
+from analyzer.reports.words import (
+    calls_in_words,
+    came,
+    count,
+    headline,
+    later_in_words,
+    moment,
+    short_headline,
+)
 
 MORE = 5
 """Further members of a group that are listed, unless all are wanted."""
@@ -134,9 +142,18 @@ def _sentence(item: Verdict | Finding, result: FlowResult, bold: Style) -> Itera
     finding = behind(result, item)
     yield from map(bold, indented(headline(item)))
     yield from indented(f"{finding.title}. {finding.summary}")
-    yield f"{f'{item.confidence.value}  {item.rule}':>{WIDTH}}"
+    yield from _sure(item, result.flow)
     if item.doubts:
         yield from labelled("doubt", "; ".join(doubt.value for doubt in item.doubts))
+
+
+def _sure(verdict: Verdict, flow: Flow) -> Iterable[str]:
+    """When the error came at the left, how sure it is and the rule at the right."""
+    when, sure = f"{INDENT}at {came(verdict.time, flow.start)}", f"{verdict.confidence.value}  {verdict.rule}"
+    if len(when) + 2 + len(sure) > WIDTH:
+        yield when
+        when = ""
+    yield f"{when}{sure:>{WIDTH - len(when)}}"
 
 
 def _ends(result: FlowResult) -> Iterable[str]:

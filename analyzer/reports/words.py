@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from analyzer.data import load
-from analyzer.model.finding import CallTable, Verdict
+from analyzer.model.capture import Capture
+from analyzer.model.finding import CallTable, FlowResult, Verdict
 from analyzer.model.flow import SIDES
 from analyzer.model.host import system_of
+from analyzer.model.report import Report
 from analyzer.model.rule import RESULTS
 
 _CALLS = {"so_error": "getsockopt(SO_ERROR)"}
@@ -97,11 +100,51 @@ def moment(time: int) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S}.{time // 10**6 % 1000:03d} UTC"
 
 
+def came(time: int, start: int) -> str:
+    """When something came, as the ladder counts and in UTC: ``0.443 s, 05:56:23.685 UTC``.
+
+    The day stands before it where it is not that of the start.
+    """
+    at = moment(time)
+    return f"{(time - start) / 1e9:.3f} s, {at.split(' ', 1)[1] if at[:10] == moment(start)[:10] else at}"
+
+
+def noun(flows: Iterable[FlowResult]) -> str:
+    """What one of them is called."""
+    protocols = {result.flow.protocol for result in flows}
+    return {("udp",): "UDP flow", ("tcp", "udp"): "flow"}.get(tuple(sorted(protocols)), "connection")
+
+
 def clock(time: int) -> str:
     """A time in nanoseconds as time of day in UTC, to the second."""
     return f"{datetime.fromtimestamp(time // 10**9, UTC):%H:%M:%S}"
 
 
+def silence(captures: Iterable[Capture]) -> str:
+    """``10.0.0.7 did not answer ARP``: hosts that are not there, or nothing; their problems say all of it."""
+    hosts = list(dict.fromkeys(address for capture in captures for address in capture.silent))
+    if not hosts:
+        return ""
+    asked = {"neighbour discovery" if ":" in host else "ARP" for host in hosts}
+    more = f" and {count(len(hosts) - 1, 'more host')}" if len(hosts) > 1 else ""
+    return f"{hosts[0]}{more} did not answer {' or '.join(sorted(asked))}"
+
+
+def silence_means(silent: str) -> str:
+    """What follows from such a silence, in a clause."""
+    return f"{silent}: a connect() that waited for the answer failed, without a packet of its own"
+
+
 def count(number: int, noun: str) -> str:
     """``1 frame``, ``2,000 frames``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def connections_of(report: Report) -> str:
+    """How many there are; UDP is only spoken of where something befell it, or where there is nothing else."""
+    totals = report.totals
+    twice = sum(seen.flows for seen in report.twice)
+    tcp, udp = count(totals.tcp_flows - twice, "TCP connection"), count(totals.udp_flows, "UDP flow")
+    if not any(result.flow.protocol == "udp" for result in report.flows):
+        return tcp if totals.tcp_flows or not totals.udp_flows else udp
+    return f"{tcp} and {udp}" if totals.tcp_flows else udp

@@ -15,6 +15,7 @@ from textual.widgets import DataTable, Footer, Input, Static
 from analyzer.model.finding import FlowResult, News
 from analyzer.reports.groups import is_warning
 from analyzer.reports.printable import printable
+from analyzer.view.doubts import Doubts
 from analyzer.view.flow_screen import FlowScreen
 from analyzer.view.keys import Key, Keys
 from analyzer.view.source import Browsed
@@ -49,7 +50,11 @@ class Browser(App[None]):
     #details { height: 2; padding: 0 1; background: $panel; }
     Plot { height: 1fr; padding: 0 1; }
     VerticalScroll { padding: 0 1; }
-    AskFor, Keys { align: center middle; }
+    #doubt { height: 1; padding: 0 1; color: $text-warning; text-wrap: nowrap; text-overflow: ellipsis; }
+    AskFor, Keys, Doubts { align: center middle; }
+    Doubts VerticalScroll {
+        height: auto; max-height: 100%; border: solid $primary; padding: 0 1; background: $panel;
+    }
     AskFor Vertical, Keys Vertical {
         height: auto; border: solid $primary; padding: 0 1; background: $panel;
     }
@@ -60,12 +65,14 @@ class Browser(App[None]):
         Binding("q", "quit", "quit"),
         Binding("ctrl+c", "quit", "quit", show=False, priority=True),
         Binding("question_mark", "keys", "keys"),
+        Binding("d", "doubts", "doubts", show=False),
     ]
     ENABLE_COMMAND_PALETTE = False
     KEYS: ClassVar[Sequence[Key]] = (
         ("up down", "choose a connection, also pgup, pgdn, home, end"),
         ("enter", "open it: ladder, plot, why, the rule"),
         ("/", "filter as you type: address, port, errno, rule, words"),
+        ("d", "doubts: what the captures cannot show"),
         ("esc", "from the filter to the list; there: no filter"),
         ("q", "quit"),
     )
@@ -92,12 +99,19 @@ class Browser(App[None]):
         self._close_messages_no_wait()
 
     def compose(self) -> ComposeResult:
-        """Title, filter, list, the sentence of the chosen one, keys."""
+        """Title, the first doubt, filter, list, the sentence of the chosen one, keys."""
         yield Static(Text(printable(self._browsed.title)), id="title")
+        if doubts := self._browsed.doubts:
+            more = f", {len(doubts) - 1} more" if len(doubts) > 1 else ""
+            yield Static(Text(f"Doubt (d: in full{more}): {self._first_doubt()}"), id="doubt")
         yield Input(placeholder="filter: address, port, errno, rule, words", id="filter")
         yield _Flows(id="flows", cursor_type="row", cell_padding=0)
         yield Static(id="told")
         yield Footer()
+
+    def _first_doubt(self) -> str:
+        """A host that is not there may be all that failed."""
+        return self._browsed.silence or self._browsed.doubts[0]
 
     def on_mount(self) -> None:
         """Fill the list, and follow what goes on."""
@@ -119,7 +133,9 @@ class Browser(App[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Above the list there is no filter."""
-        return action not in ("filter", "list") or self.screen is self._list
+        if action == "doubts" and not self._browsed.doubts:
+            return False
+        return action not in ("filter", "list", "doubts") or self.screen is self._list
 
     @work(thread=True)
     def _read(self) -> None:
@@ -161,6 +177,10 @@ class Browser(App[None]):
         """Show all keys that do something here."""
         self.push_screen(Keys(FlowScreen.KEYS if isinstance(self.screen, FlowScreen) else self.KEYS))
 
+    def action_doubts(self) -> None:
+        """Show in full what the captures cannot show."""
+        self.push_screen(Doubts(self._browsed.doubts))
+
     def action_list(self) -> None:
         """Back to the list; from there the filter is dropped."""
         if self.focused is self._table:
@@ -185,8 +205,10 @@ class Browser(App[None]):
         if self._shown:
             table.move_cursor(row=min(at, len(self._shown) - 1))
         else:
-            nothing = "Nothing fits the filter." if self._results else "Nothing has failed."
-            self._list.query_one("#told", Static).update(nothing)
+            silence = self._browsed.silence
+            nothing = f"No packet shows a failure, but {silence}." if silence else "Nothing has failed."
+            said = "Nothing fits the filter." if self._results else nothing
+            self._list.query_one("#told", Static).update(Text(said))
 
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
         """Say what the chosen one got."""

@@ -19,7 +19,7 @@ from analyzer.errors import UserError
 from analyzer.model.finding import FlowResult, LadderLine
 from analyzer.model.flow import SIDES, Kind
 from analyzer.model.picture import Picture, Seen
-from analyzer.reports.ladder_text import ladder_line, more_digits
+from analyzer.reports.ladder_text import is_own, ladder_line, more_digits
 from analyzer.reports.plot_text import LEGEND, Span, plot_lines, whole
 from analyzer.reports.printable import printable
 from analyzer.view.keys import Key
@@ -120,7 +120,8 @@ class FlowScreen(Screen[None]):
     def _line(self, line: LadderLine | Seen, width: int, more: int) -> Text:
         seconds = (line.time - self._result.flow.start) / 1e9
         decides = self._decides(line)
-        text = ladder_line(line, seconds, decides=decides, width=width, more=more)
+        own = is_own(line, self._result.flow)
+        text = ladder_line(line, seconds, decides=decides, own=own, width=width, more=more)
         if isinstance(line, Seen) and line.skipped:
             text = f"{f'... {line.skipped:,} not shown':^{width + _LEFT - 2}}\n{text}"
         return Text(printable_lines(text), style=_style(line, decides=decides), no_wrap=True)

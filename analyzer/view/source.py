@@ -17,6 +17,7 @@ class Browsed:
     ``names`` of the captures, by their index, if there are several: they tell one from the other.
     ``picture`` reads the capture once more, and may take a while; None where that cannot be. ``export``
     writes the flow into a new capture of that path, ``file_name`` suggests one; both raise UserError.
+    ``doubts`` is what the captures cannot show, ``silence`` what is said of hosts that are not there.
     """
 
     title: str
@@ -26,6 +27,8 @@ class Browsed:
     file_name: Callable[[FlowResult], str] = lambda _: ""
     export: Callable[[FlowResult, str], None] | None = None
     names: Sequence[str] = ()
+    doubts: Sequence[str] = ()
+    silence: str = ""
 
     def place(self, result: FlowResult) -> str:
         """The capture that a flow is in, the first of them; empty where there is but one."""

@@ -13,7 +13,7 @@ from analyzer.reports.groups import behind, main_finding
 from analyzer.reports.look_for import display_filter, log_lines
 from analyzer.reports.printable import printable
 from analyzer.reports.rule_text import rule_lines
-from analyzer.reports.words import calls_in_words, clock, headline, later_in_words, moment, result_name
+from analyzer.reports.words import calls_in_words, came, clock, headline, later_in_words, moment, result_name
 
 Row = tuple[str, str, str, str, str]
 COLUMNS = ("what", "from", "to", "when", "sure")
@@ -68,7 +68,8 @@ def page(result: FlowResult) -> Iterable[str]:
         if finding.summary:
             yield " ".join(finding.summary.split())
         if isinstance(item, Verdict):
-            yield f"Sure: {item.confidence.value}. Frames {' '.join(map(str, item.frames))}."
+            when, frames = came(item.time, flow.start), " ".join(map(str, item.frames))
+            yield f"At {when}. Sure: {item.confidence.value}. Frames {frames}."
             yield from (f"Doubt: {doubt.value}." for doubt in item.doubts)
             yield f"Whichever call comes first: {calls_in_words(item.table)}."
             if item.table.later:

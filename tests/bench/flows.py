@@ -28,7 +28,8 @@ MIXES = ("realistic", "short", "elephants", "synflood", "retransmissions", "fail
 _EACH = {"short": 10.0, "synflood": 1.0, "failing": 5.4}  # packets a flow, where the mix fixes that
 
 _SHORTEST_GAP = 1.5  # an exchange with all its round trips and retransmissions fits into it
-_SERVICES = np.array([20080, 20443, 25432, 26379])  # no dissector claims these
+SERVICES = (80, 443, 5432, 6379)
+_UNCLAIMED = 20_000  # added to a port, none that a dissector claims
 _CLIENTS, _SERVERS, _PORTS = 2000, 24, 28000
 _CLIENT_NET, _SERVER_NET, _FLOOD_NET = 0x0A000000, 0xC6120000, 0x64000000  # 10/8, 198.18/15, 100/8
 
@@ -91,6 +92,7 @@ class Plan:
     elephants: int
     seed: int
     duration: float
+    filler: bool = False  # what applications say means nothing, on ports that say nothing
 
     @property
     def repeats(self) -> bool:
@@ -108,17 +110,17 @@ class Plan:
         return self.duration * (1.0 if self.mix in _EACH else 0.9)
 
 
-def plan(mix: str, packets: int, flows: int | None, seed: int, duration: float) -> Plan:
+def plan(mix: str, packets: int, flows: int | None, seed: int, duration: float, filler: bool = False) -> Plan:
     """Choose the numbers of flows; ValueError says which wish cannot be granted."""
     if mix in _EACH:
         if flows is not None:
             raise ValueError(f"the mix {mix} fixes the number of flows by the number of packets")
-        return Plan(mix, packets, ceil(packets / _EACH[mix]), 0, seed, duration)
+        return Plan(mix, packets, ceil(packets / _EACH[mix]), 0, seed, duration, filler)
     if mix == "elephants":
-        return Plan(mix, packets, 0, flows or 5, seed, duration)
+        return Plan(mix, packets, 0, flows or 5, seed, duration, filler)
     total = max(2, flows or packets // (100 if mix == "retransmissions" else 50))
     elephants = max(1, min(8, packets // 20_000, total // 10))
-    return Plan(mix, packets, total - elephants, elephants, seed, duration)
+    return Plan(mix, packets, total - elephants, elephants, seed, duration, filler)
 
 
 def draw_elephants(plan: Plan, slices: list[tuple[int, int]]) -> Table:
@@ -140,7 +142,7 @@ def draw_elephants(plan: Plan, slices: list[tuple[int, int]]) -> Table:
     flows["exchanges"] = bursts
     flows["start"] = rng.uniform(0, plan.duration / 100, count)
     flows["gap"] = plan.duration * 0.98 / bursts
-    _identify(flows, np.arange(plan.flows, plan.flows + count), rng, plan.mix)
+    _identify(flows, np.arange(plan.flows, plan.flows + count), rng, plan)
     return _finish(flows)
 
 
@@ -150,7 +152,7 @@ def draw(plan: Plan, first: int, last: int) -> Table:
     rng = np.random.default_rng([plan.seed, 2, first])
     flows = _blank(last - first)
     flows["start"] = (numbers + rng.random(last - first)) * (plan.last_start / max(plan.flows, 1))
-    _identify(flows, numbers, rng, plan.mix)
+    _identify(flows, numbers, rng, plan)
     if plan.mix == "synflood":
         flows["opening"] = Opening.SILENT
         flows["syns"] = 1
@@ -187,10 +189,10 @@ def _blank(count: int) -> Table:
     return flows
 
 
-def _identify(flows: Table, numbers: Ints, rng: np.random.Generator, mix: str) -> None:
+def _identify(flows: Table, numbers: Ints, rng: np.random.Generator, plan: Plan) -> None:
     """Endpoints that no other flow has, and the random starts of every counter."""
     count = len(flows)
-    if mix == "synflood":
+    if plan.mix == "synflood":
         flows["address"][:, 0] = _FLOOD_NET | ((numbers * 0x9E3779B1) & 0xFFFFFF)
         flows["port"][:, 0] = 1024 + (numbers * 7919 + (numbers >> 24)) % 64000
     else:
@@ -198,7 +200,8 @@ def _identify(flows: Table, numbers: Ints, rng: np.random.Generator, mix: str) -
         flows["port"][:, 0] = 32768 + (numbers // _CLIENTS) % _PORTS
     server = (numbers // (_CLIENTS * _PORTS) + rng.integers(0, _SERVERS, count)) % _SERVERS
     flows["address"][:, 1] = _SERVER_NET + 1 + server
-    flows["port"][:, 1] = _SERVICES[server % len(_SERVICES)]
+    ports = np.array(SERVICES) + _UNCLAIMED * plan.filler
+    flows["port"][:, 1] = ports[server % len(ports)]
     for name in ("isn", "clock"):
         flows[name] = rng.integers(0, 1 << 32, (count, 2), dtype=np.uint32)
     flows["ip_id"] = rng.integers(0, 1 << 16, (count, 2), dtype=np.uint16)

@@ -6,12 +6,10 @@ import struct
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tests.bench.flows import Floats, Ints, Table
+from tests.bench.payloads import Bytes, speak
 from tests.bench.rows import ACK, NO_OPTION, RST, SACK_OPTION, STAMP_OPTION, SYN, SYN_OPTION
-
-Bytes = NDArray[np.uint8]
 
 EPOCH = 1_767_225_600  # 2026-01-01
 LONGEST_HEADER = 14 + 20 + 44
@@ -69,10 +67,11 @@ _CONSTANT = {
 
 
 class Writer:
-    """Writes rows in order of time to a capture."""
+    """Writes rows in order of time to a capture; with ``filler`` their payload means nothing."""
 
-    def __init__(self, out: BinaryIO, snaplen: int = 0, pcapng: bool = False) -> None:
+    def __init__(self, out: BinaryIO, snaplen: int = 0, pcapng: bool = False, filler: bool = False) -> None:
         self._out = out
+        self._filler = filler
         self._snaplen = snaplen or 262_144
         self._pcapng = pcapng
         self._header = np.dtype([*(_PCAPNG if pcapng else _PCAP), *_FRAME])
@@ -100,6 +99,9 @@ class Writer:
             chosen = np.flatnonzero(rows["option"] == option)
             values = _options(layout, rows[chosen], stamps[chosen], echoes[chosen])
             _scatter(buffer, offsets[chosen] + self._header.itemsize, values)
+        if not self._filler:
+            head = original - rows["length"]
+            speak(buffer, offsets + self._prefix + head, captured - head, rows, flows)
         self._out.write(buffer.data)
 
     def _file_header(self) -> bytes:

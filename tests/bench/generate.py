@@ -66,7 +66,7 @@ def generate(path: Path, plan: Plan, snaplen: int = 0, pcapng: bool = False) -> 
     generator = Generator(plan)
     left, number = plan.packets, 0
     with path.open("wb", buffering=0) as out:
-        writer = Writer(out, snaplen, pcapng)
+        writer = Writer(out, snaplen, pcapng, plan.filler)
         while left and (number < generator.slices or not generator.exhausted):
             rows, flows = generator.next_slice(number)
             for start in range(0, min(len(rows), left), _SLICE):
@@ -85,6 +85,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--mix", choices=MIXES, default="realistic")
     parser.add_argument("--pcapng", action="store_true")
     parser.add_argument("--snaplen", type=int, default=0, help="bytes kept of each frame; 0 keeps all")
+    parser.add_argument("--filler", action="store_true", help="payloads of filler, on ports that say nothing")
     parser.add_argument("--duration", type=float, default=600.0, help="seconds that the capture spans")
     return parser
 
@@ -98,7 +99,9 @@ def main() -> None:
     if options.packets < 1 or options.duration < 60 or (options.flows is not None and options.flows < 1):
         parser.error("needs at least one packet, one flow and 60 seconds")
     try:
-        wishes = plan(options.mix, options.packets, options.flows, options.seed, options.duration)
+        wishes = plan(
+            options.mix, options.packets, options.flows, options.seed, options.duration, options.filler
+        )
         written = generate(options.out, wishes, options.snaplen, options.pcapng)
     except ValueError as error:
         parser.error(str(error))

@@ -74,7 +74,7 @@ def _rows(
     return rows
 
 
-def _sent_per_exchange(flows: Table) -> Ints:
+def sent_per_exchange(flows: Table) -> Ints:
     """Bytes that the client and the server send in one exchange."""
     answer = (flows["segments"] - 1) * MSS + flows["tail"]
     upload = flows["upload"]
@@ -118,7 +118,7 @@ def _endings(flows: Table, until: float) -> list[Table]:
     done = flows["exchanged"] == flows["exchanges"]
     due = np.flatnonzero(flows["opened"] & ~flows["closed"] & done & (time < until))
     flows["closed"][due] = True
-    sent = 1 + _sent_per_exchange(flows) * flows["exchanges"][:, None]
+    sent = 1 + sent_per_exchange(flows) * flows["exchanges"][:, None]
     parts = []
     for ending in Ending:
         flow = due[flows["ending"][due] == ending]
@@ -192,7 +192,7 @@ class _Due:
         self.request, self.segments, self.tail = of["request"], of["segments"], of["tail"]
         self.sender = np.where(of["upload"], _CLIENT, _SERVER)
         self.acked = of["acked"]
-        each = _sent_per_exchange(of)
+        each = sent_per_exchange(of)
         before = 1 + each * number[:, None]
         pick = np.arange(len(owner))
         self.asker_sent = before[pick, 1 - self.sender]

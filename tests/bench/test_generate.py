@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import struct
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
-from tests.bench.flows import MIXES, plan
+from tests.bench.flows import MIXES, SERVICES, plan
 from tests.bench.generate import generate
 
 _PACKETS = 20_000
@@ -88,6 +90,59 @@ def test_a_snaplen_cuts_frames_and_nothing_else(tmp_path: Path, pcapng: bool) ->
     whole = _make(tmp_path / "a.pcap", "realistic")
     cut = _make(tmp_path / "b", "realistic", 97, pcapng)
     assert cut == [(time, original, frame[:97]) for time, original, frame in whole]
+
+
+_HTTP = rb"(?:GET|PUT) /orders HTTP/1\.1\r\n|HTTP/1\.1 (?:200 OK|304 Not Modified)\r\n"
+
+
+def _http(stream: bytes) -> int:
+    head = re.match(rb"(?:%s)(?:[\w-]+: [^\r\n]+\r\n)*\r\n" % _HTTP, stream)
+    stated = re.search(rb"Content-Length: (\d+)", head[0]) if head else None
+    return head.end() + (int(stated[1]) if stated else 0) if head else 0
+
+
+def _tls(stream: bytes) -> int:
+    size = int.from_bytes(stream[3:5])
+    return 5 + size if stream.startswith(b"\x17\3\3") and 0 < size <= 16_384 + 256 else 0
+
+
+def _postgres(stream: bytes) -> int:
+    return 1 + int.from_bytes(stream[1:5]) if stream[:1] in (b"Q", b"D", b"Z", b"d") else 0
+
+
+def _redis(stream: bytes) -> int:
+    value = re.match(rb"(?:\*2\r\n\$3\r\nGET\r\n)?\$(\d+)\r\n", stream)
+    return value.end() + int(value[1]) + 2 if value else 0
+
+
+@pytest.mark.parametrize("mix", ["realistic", "short", "retransmissions"])
+def test_what_applications_say_is_a_chain_of_messages(tmp_path: Path, mix: str) -> None:
+    streams: dict[tuple[bytes, bytes], dict[int, bytes]] = defaultdict(dict)
+    records = _make(tmp_path / "x.pcap", mix)
+    for (source, target), (_, _, frame) in zip(_sides(records), records, strict=True):
+        data = frame[34 + (frame[46] >> 2) :]
+        if data:
+            said = streams[source, target].setdefault(int.from_bytes(frame[38:42]), data)
+            assert said == data, "sent again, and not the same"
+    walks = dict(zip(SERVICES, (_http, _tls, _postgres, _redis), strict=True))
+    messages = 0
+    for (source, target), parts in streams.items():
+        port = min(int.from_bytes(end[4:6]) for end in (source, target))
+        first = next(iter(parts))  # numbers wrap around
+        stream = b"".join(parts[seq] for seq in sorted(parts, key=lambda seq: (seq - first) % 2**32))
+        while len(stream) > 100:  # what a capture or a reset has cut off may end anywhere
+            size = walks[port](stream)
+            assert size, stream[:60]
+            stream, messages = stream[size:], messages + 1
+    assert messages > _PACKETS // 20
+
+
+def test_filler_says_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "x.pcap"
+    generate(path, plan("realistic", _PACKETS, None, 7, 600.0, filler=True))
+    frames = [frame for _, _, frame in _pcap(path.read_bytes())]
+    assert {byte for frame in frames for byte in frame[34 + (frame[46] >> 2) :]} == {ord("x")}
+    assert not {int.from_bytes(frame[36:38]) for frame in frames} & set(SERVICES)
 
 
 def test_realistic_has_the_failures_that_it_promises(tmp_path: Path) -> None:

@@ -272,6 +272,12 @@ def test_a_capture_without_a_connection_says_so(capsys: Capsys, tmp_path: Path) 
     assert "there is no connection in it, so nothing was judged" in " ".join(out.split())
 
 
+def test_a_host_that_is_not_there_fails_nothing_and_is_said(capsys: Capsys) -> None:
+    status, out, _ = told(capsys, "check", sample("next-hop-dead"))
+    assert status == 0
+    assert "so nothing was judged; but 10.9.0.254 did not answer ARP" in " ".join(out.split())
+
+
 # Files of a rotation
 
 

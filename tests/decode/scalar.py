@@ -477,7 +477,6 @@ def blank(packet: Packet, carrier: Packet) -> Row:
         "reporter_lo": 0,
         "tunnel": 0,
         "promised": 0,
-        "cut": 0,
     }
 
 

@@ -64,7 +64,6 @@ def columns_of(packets: Sequence[Packet], first_number: int = 1, capture: int = 
         reporter_lo=column((p.reporter[1] for p, _, _ in rows), np.uint64),
         tunnel=column((p.tunnel for p, _, _ in rows), np.uint64),
         promised=np.zeros(len(rows), np.int64),
-        cut=np.zeros(len(rows), np.bool_),
     )
 
 

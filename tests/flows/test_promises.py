@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from analyzer.decode.packets import decode
-from analyzer.flows.keys import keyed
-from analyzer.flows.promises import Promises
-from analyzer.model.columns import TCP, Flag
+from analyzer.flows.tracker import Tracker
+from analyzer.model.columns import TCP, UNKNOWN_END, Flag, PacketColumns
+from analyzer.model.flow import Kind
 from analyzer.sources.transcript import TranscriptSource, parse
 from tests.flows.columns import columns_of
 from tests.flows.scalar import Packet
@@ -25,13 +29,16 @@ ALERT = r'"\x15\x03\x03\x00\x02\x02\x28"'
 
 def cuts(*lines: str, at_once: int, snapshot: int = 10_000) -> tuple[list[int], int]:
     """Numbers of the frames that are marked, with so many frames in a batch; how often nothing was known."""
-    promises, found = Promises(), []
+    tracker, found = Tracker(Kind.CUT), []
     source = TranscriptSource(parse("\n".join([*BEFORE, *lines])), max_frames=at_once)
     for block in source.blocks():
         cut = replace(block, captured=np.minimum(block.captured, snapshot))
-        rows = promises.marked(keyed(decode(cut))).rows
-        found += rows.number[np.flatnonzero(rows.cut)].tolist()
-    return found, promises.unknown
+        found += cut_frames(tracker, decode(cut))
+    return found, tracker.unknown_ends
+
+
+def cut_frames(tracker: Tracker, columns: PacketColumns) -> list[int]:
+    return [segment.number for segment in tracker.feed(columns).segments if segment.kinds & Kind.CUT]
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 100])
@@ -83,18 +90,64 @@ def test_who_has_finished_needs_no_more_of_the_answer() -> None:
     assert cuts(ANSWER, "client > server F. 11:11(0) ack 1", FIN, at_once=1, snapshot=_HEADERS + 39)[1] == 0
 
 
-@pytest.mark.parametrize("size", [1, 3, 7, 1000])
-def test_who_is_forgotten_does_not_depend_on_batches(size: int) -> None:
-    """Some of 20 servers end between the promises; only five are remembered."""
-    promised = [(port, 100) for port in range(20)]
-    frames = [*promised[:8], (7, 0), (5, 0), *promised[8:], *((port, 0) for port in range(20))]
-    promises, found = Promises(most=5), []
+@dataclass
+class Frame:
+    """A segment between the ports ``of`` and 50,000: by whom, what it promises, and whether it is a FIN."""
+
+    of: int
+    by_server: bool
+    promised: int
+    is_end: bool
+    payload: int
+
+
+FRAMES = st.builds(
+    Frame,
+    of=st.integers(1, 3),
+    by_server=st.booleans(),
+    promised=st.sampled_from([0, 0, 1, 50, 100, UNKNOWN_END]),
+    is_end=st.sampled_from([False, False, True]),
+    payload=st.integers(0, 100),
+)
+
+
+def one_by_one(frames: Sequence[Frame]) -> tuple[list[int], int]:
+    """The same as ``cuts``, told plainly."""
+    sent: dict[tuple[int, bool], int] = defaultdict(int)
+    ends: dict[tuple[int, bool], int | None] = {}
+    found, unknown = [], 0
+    for number, frame in enumerate(frames, 1):
+        sender, other = (frame.of, frame.by_server), (frame.of, not frame.by_server)
+        if frame.promised:
+            ends[sender] = None if frame.promised == UNKNOWN_END else sent[sender] + frame.promised
+        sent[sender] += frame.payload
+        if frame.is_end:
+            if ends.get(other, 0) is None:
+                del ends[other]
+            end = ends.pop(sender, 0)
+            unknown += end is None
+            found += [number] if end and end > sent[sender] else []
+            sent[sender] += 1
+    return found, unknown
+
+
+@settings(deadline=None)
+@given(st.lists(FRAMES, max_size=40), st.integers(1, 41))
+def test_told_like_one_after_the_other_however_cut(frames: list[Frame], size: int) -> None:
+    sent: dict[tuple[int, bool], int] = defaultdict(lambda: 2**32 - 100)  # numbers wrap around
+    packets = []
+    for at, frame in enumerate(frames):
+        ports = (frame.of, 50_000) if frame.by_server else (50_000, frame.of)
+        sender = (frame.of, frame.by_server)
+        flags = Flag.ACK | (Flag.FIN if frame.is_end else 0)
+        seq = sent[sender] % 2**32
+        sport, dport = ports
+        packet = Packet(at, TCP, sport=sport, dport=dport, seq=seq, flags=flags, payload=frame.payload)
+        packets.append(replace(packet, ip_id=at + 1))
+        sent[sender] += frame.payload + frame.is_end
+    tracker, found = Tracker(Kind.CUT), []
     for at in range(0, len(frames), size):
-        part = frames[at : at + size]
-        packets = [
-            Packet(at, TCP, sport=port, dport=50_000, flags=Flag.ACK | (not end)) for port, end in part
-        ]
-        rows = replace(columns_of(packets, at + 1), promised=np.array([end for _, end in part], np.int64))
-        marked = promises.marked(keyed(rows)).rows
-        found += marked.number[np.flatnonzero(marked.cut)].tolist()
-    assert sorted(found) == [9, 10, *range(38, 43)]
+        promised = np.array([frame.promised for frame in frames[at : at + size]], np.int64)
+        rows = replace(columns_of(packets[at : at + size], at + 1), promised=promised)
+        found += cut_frames(tracker, rows)
+    assert (sorted(found), tracker.unknown_ends) == one_by_one(frames)

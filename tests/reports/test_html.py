@@ -178,6 +178,18 @@ def test_the_page_is_small(tmp_path: Path, failing: str) -> None:
 
 def test_nothing_failed() -> None:
     text = page_of(analyzer.analyze(sample("clean-request-response")))
-    assert "None of 1 connection failed" in text
-    assert "No program got an error that these captures show." in text
+    assert "None of 1 TCP connection failed" in text
+    assert "No packet shows that a program got an error." in text
     assert Page(text).data == {"rules": {}, "groups": [], "flows": {}, "pool": []}
+
+
+def test_a_host_that_is_not_there_is_no_page_on_which_nothing_failed() -> None:
+    text = page_of(analyzer.analyze(sample("next-hop-dead")))
+    said = [said for tag, said in Page(text).texts if tag in ("h1", "p") and "10.9.0.254" in said]
+    assert said[0] == "No connection to judge, but 10.9.0.254 did not answer ARP"
+    assert "10.9.0.254 did not answer ARP: a connect() that waited for the answer failed" in said[1]
+
+
+def test_udp_is_counted_as_such() -> None:
+    failed = page_of(analyzer.analyze(sample("udp-connection-refused")))
+    assert "<h1>1 of 1 UDP flow failed</h1>" in failed

@@ -8,7 +8,7 @@ import pytest
 
 from analyzer import analyze
 from analyzer.reports.ladder_text import ladder_lines
-from tests.captures import sample
+from tests.captures import SAMPLES, sample
 
 FAILED = sample("rst-after-fin-send-first")
 
@@ -28,3 +28,9 @@ def test_however_long_the_numbers_are_it_stays_in_its_columns(before: int) -> No
         str(ladder[0].number)
     )
     assert len(lines) == len(plain)
+
+
+def test_what_a_host_tells_itself_crosses_nothing() -> None:
+    (result,) = analyze(SAMPLES / "next-hop-dead-any" / "client.pcapng").flows
+    _, line, _ = ladder_lines(result, {(0, 4)}, [])
+    assert line == "*     4    0.000  <== ICMP 3/1 to itself"

@@ -23,7 +23,7 @@ from analyzer.pipeline.pictures import pictures
 from analyzer.reports.groups import groups, worth_a_picture
 from analyzer.reports.html import write as write_page
 from tests import crowd
-from tests.captures import sample
+from tests.captures import SAMPLES, sample
 from tests.crowd import ACK, BEGIN, PSH, RST, Ends, Talk
 from tests.reports.test_html import HOSTILE, poisoned
 
@@ -260,6 +260,26 @@ def test_icmp_comes_from_a_third_line(shown: Any) -> None:
     assert page.locator("canvas").count() == 0  # nothing was sent
 
 
+@pytest.mark.parametrize(
+    ("capture", "from_where"),
+    [
+        (sample("udp-connection-refused"), "ICMP 3/3 from 10.9.1.2"),
+        (SAMPLES / "next-hop-dead-any" / "client.pcapng", "ICMP 3/1 to itself"),
+    ],
+)
+def test_icmp_of_an_end_does_not_come_from_between(shown: Any, capture: Path, from_where: str) -> None:
+    page = shown(analyzer.analyze(capture))
+    assert page.locator("svg.ladder .third").count() == 0
+    assert page.locator("svg.ladder .icmp").first.text_content().endswith(from_where)
+
+
+def test_the_last_label_of_an_axis_has_room(shown: Any, many: Report) -> None:
+    page = shown(many)
+    drawn = "document.querySelector('.chart .u-over').getBoundingClientRect().right"
+    whole = "document.querySelector('.chart canvas').getBoundingClientRect().right"
+    assert page.evaluate(f"{whole} - {drawn}") >= 45
+
+
 def test_long_runs_are_folded_and_unfold(shown: Any, long: Report) -> None:
     page = shown(long)
     arrows = page.locator("svg.ladder .arrow")
@@ -429,7 +449,7 @@ def test_accessibility(shown: Any, many: Report, dark: bool) -> None:
 def test_ten_thousand_failures_make_few_elements(shown: Any, tmp_path: Path) -> None:
     capture = crowd.write(tmp_path / "outage.pcap", crowd.outage(10_000))
     page = shown(analyzer.analyze(capture))
-    assert page.locator(".tools output").inner_text() == "10,000 connections"
+    assert page.locator(".tools output").inner_text() == "10,000 flows"
     assert page.locator("*").count() < 700
     page.get_by_role("searchbox").fill("10.0.1.7:")
     playwright.expect(page.locator(".tools output")).to_contain_text(" of ")

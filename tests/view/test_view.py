@@ -314,6 +314,21 @@ def test_nothing_failed_and_a_large_terminal() -> None:
     play(of(sample("clean-request-response")), act, (200, 60))
 
 
+def test_a_host_that_is_not_there_is_said_where_nothing_else_failed() -> None:
+    async def act(pilot: Pilot[None], app: Browser) -> None:
+        lines = shown(app)
+        assert lines[1].startswith(" Doubt (d: in full): 10.9.0.254 did not answer ARP: a connect()")
+        assert "No packet shows a failure, but 10.9.0.254 did not answer ARP" in " ".join(lines[-4:])
+        await pilot.press("d")
+        await pilot.pause()
+        assert "got EHOSTUNREACH" in "\n".join(shown(app))
+        await pilot.press("d")
+        await pilot.pause()
+        assert "got EHOSTUNREACH" not in "\n".join(shown(app))
+
+    play(of(sample("next-hop-dead")), act)
+
+
 def test_it_needs_a_terminal(capsys: Capsys) -> None:
     status, _, err = told(capsys, "view", FAILED)
     assert status == 2

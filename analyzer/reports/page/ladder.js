@@ -1,6 +1,6 @@
 // The ladder: both ends as lines, an arrow a segment, their TCP states beside the lines
 
-const LEFT = 330, RIGHT = 890, WIDTH = 1000, MIDDLE = (LEFT + RIGHT) / 2, STEP = 30, TOP = 56;
+const LEFT = 330, RIGHT = 890, WIDTH = 1000, MIDDLE = (LEFT + RIGHT) / 2, STEP = 30, TOP = 56, OWN = 150;
 const LADDER_KEEP = 4, LADDER_FULL = 24, MARKED = 12, UNFOLD = 200;
 
 function ladderBox(flow) {
@@ -80,7 +80,7 @@ function ladder(flow, keep, unfold) {
       y += STEP - 4;
     }
     if (line.decides) bands.push(drawn("rect", { class: "band", x: 0, y: y - 17, width: WIDTH, height: STEP - 1, rx: 4 }));
-    body.push(arrow(line, y, slope, before));
+    body.push(arrow(line, origin(flow, line), y, slope, before));
     line.states.forEach((state, side) => {
       if (state && state !== states[side]) body.push(stateOf(side, state, y + (line.side === side ? 0 : slope)));
     });
@@ -93,7 +93,7 @@ function ladder(flow, keep, unfold) {
     before = line;
   });
   flush(lines.length);
-  const third = lines.some((line) => line.reporter);
+  const third = lines.some((line) => line.reporter && origin(flow, line) === MIDDLE);
   const life = (x, kind) => drawn("line", { class: kind, x1: x, x2: x, y1: 34, y2: y });
   const head = (x, anchor, text, kind) => drawn("text", { x, y: 22, "text-anchor": anchor, class: kind }, text);
   const ends = [
@@ -130,12 +130,21 @@ function gap(micros) {
   return micros < 1e6 ? `+${(micros / 1e3).toPrecision(3) * 1} ms` : `+${(micros / 1e6).toFixed(2)} s`;
 }
 
-function arrow(line, y, slope, before) {
-  const from = line.reporter ? MIDDLE : line.side ? RIGHT : LEFT;
+// Where a segment comes from: an end, or a device between. A host may also tell itself, which no wire carries.
+function origin(flow, { reporter, side }) {
+  const hosts = [flow.c, flow.s].map((end) => end.replace(/(:\d+)( in .*)?$/, "").replace(/^\[|\]$/g, ""));
+  const other = side ? 0 : 1;
+  if (!reporter || reporter === hosts[side]) return side ? RIGHT : LEFT;
+  if (reporter === hosts[other]) return other ? RIGHT - OWN : LEFT + OWN;
+  return MIDDLE;
+}
+
+function arrow(line, from, y, slope, before) {
   const to = line.side ? LEFT : RIGHT;
   const sign = line.side ? -1 : 1;
   const below = y + slope;
-  const text = line.reporter ? `${line.label} from ${line.reporter}` : line.label;
+  const own = Math.abs(to - from) === OWN;
+  const text = !line.reporter ? line.label : own ? `${line.label} to itself` : `${line.label} from ${line.reporter}`;
   const parts = [
     drawn("text", { x: 0, y: y + 4 }, `${line.decides ? "\u2217" : "\u00A0"}${line.frame}`),
     drawn("text", { x: 128, y: y + 4, "text-anchor": "end" }, (line.at / 1e6).toFixed(3)),

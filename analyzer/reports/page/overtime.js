@@ -29,6 +29,7 @@ function overTime(first, last, chosen, changed) {
   };
   const under = (left) => Math.max(0, Math.min(BINS - 1, Math.floor((left / drawing.over.clientWidth) * BINS)));
   const drawing = chart(host, 120, {
+    padding: [null, 48, null, null], // half of a label: the last one may stand at the very end
     tzDate: (time) => uPlot.tzDate(new Date(time * 1000), "Etc/UTC"),
     scales: { x: { time: true, ...fixed(first, last) }, y: fixed(0, 1) },
     axes: [

@@ -152,7 +152,7 @@ function show() {
   }
   const count = passing.reduce((sum, row) => sum + row.flows.length, 0);
   const all = count === ids.length;
-  const noun = ids.length === 1 ? "connection" : "connections";
+  const noun = ids.length === 1 ? "flow" : "flows";
   status.textContent = all ? `${number(count)} ${noun}` : `${number(count)} of ${number(ids.length)} ${noun}`;
   reset.hidden = all && !words.length && Object.values(chosen).every((values) => !values.size);
   showFacets();
@@ -271,14 +271,14 @@ function detail(id) {
 
 const tag = (text, kind = text) => make("span", { class: `tag ${kind}` }, text);
 
-function verdictBox(flow, [side, sure, rule, , sentence, doubts, , , , recovered]) {
+function verdictBox(flow, [side, sure, rule, , sentence, doubts, , , , recovered, when]) {
   const finding = flow.f.find((f) => f[2] === rule && f[0] === side);
   return make(
     "div",
     { class: "said" },
     make("p", {}, pooled(sentence)),
     finding ? make("p", {}, `${pooled(finding[4])}. ${pooled(finding[5])}`) : null,
-    make("p", {}, tag(sure), " ", tag(rule, ""), recovered ? [" ", tag("recovered", "good")] : null),
+    make("p", {}, tag(sure), " ", tag(rule, ""), ` at ${when}`, recovered ? [" ", tag("recovered", "good")] : null),
     pooled(doubts).map((doubt) => make("p", { class: "quiet" }, `Doubt: ${doubt}.`)),
   );
 }

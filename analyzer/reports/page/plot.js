@@ -91,6 +91,7 @@ function plot(lines, side) {
     drawing.redraw(false);
   };
   const drawing = chart(host, 340, {
+    padding: [null, 36, null, null], // half of a label: the last one may stand at the very end
     scales: { x: { time: false, ...fixed(home.x.min, home.x.max) }, y: fixed(home.y.min, home.y.max) },
     axes: [
       axis({ size: 30, values: (_, ticks) => ticks.map((value) => `${short(value, ticks)} s`) }),
