@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,17 +29,18 @@ Arrays = Mapping[str, NDArray[Any]]
 class Item(NamedTuple):
     """Arrays, (n,) each, that are to be handed over in this order, int64 (n,), or as they are; and the rest.
 
-    The rest is pickled.
+    The rest is pickled. ``loose`` are the names of arrays that are handed over as they are in any case.
     """
 
     arrays: Arrays
     rest: Any
     order: NDArray[np.int64] | None = None
+    loose: Collection[str] = ()
 
 
 SLOTS = 3
 """Items that are made ahead."""
-ROOM = 16 << 20
+ROOM = 32 << 20
 """Bytes of an item's arrays that the shared memory holds; larger ones go through the pipe."""
 
 _ALIGNED = 64
@@ -251,14 +252,14 @@ def _make(
 
 def _hand_over(items: Iterator[Item], memory: mmap.mmap, pipes: Sequence[Connection]) -> None:
     holders = [0] * SLOTS  # who may still read it, by slot
-    for arrays, rest, order in items:
+    for arrays, rest, order, loose in items:
         slot = None
         if sum(map(_room, {id(values): values for values in arrays.values()}.values())) <= ROOM:
             while (returned := _returned(pipes, wait_for=0 not in holders)) is not None:
                 holders[returned] -= 1
             slot = holders.index(0)
             holders[slot] = len(pipes)
-        told = _ordered(arrays, order) if slot is None else _put(memory, slot, arrays, order)
+        told = _ordered(arrays, order, loose) if slot is None else _put(memory, slot, arrays, order, loose)
         for pipe in pipes:
             pipe.send((_ITEM, slot, told, rest))
     for pipe in reversed(pipes):  # the first taker is the one that ends this process
@@ -289,14 +290,18 @@ def _room(values: NDArray[Any]) -> int:
     return -(-_stored(values).nbytes // _ALIGNED) * _ALIGNED
 
 
-def _ordered(arrays: Arrays, order: NDArray[np.int64] | None) -> Arrays:
+def _ordered(arrays: Arrays, order: NDArray[np.int64] | None, loose: Collection[str]) -> Arrays:
     if order is None:
         return arrays
-    taken = {id(values): values.take(order) for values in arrays.values()}  # the same array twice stays one
+    taken: dict[int, NDArray[Any]] = {}  # the same array twice stays one
+    for name, values in arrays.items():
+        taken[id(values)] = values if name in loose else values.take(order)
     return {name: taken[id(values)] for name, values in arrays.items()}
 
 
-def _put(memory: mmap.mmap, slot: int, arrays: Arrays, order: NDArray[np.int64] | None) -> Layout:
+def _put(
+    memory: mmap.mmap, slot: int, arrays: Arrays, order: NDArray[np.int64] | None, loose: Collection[str]
+) -> Layout:
     layout: Layout = []
     free = slot * ROOM
     places: dict[int, int] = {}
@@ -306,7 +311,7 @@ def _put(memory: mmap.mmap, slot: int, arrays: Arrays, order: NDArray[np.int64] 
         layout.append((name, values.dtype.str, at, len(stored), len(values)))
         if at == free:
             place = np.frombuffer(memory, values.dtype, len(stored), at)
-            if order is None or stored is not values:
+            if order is None or stored is not values or name in loose:
                 place[:] = stored
             else:
                 values.take(order, out=place, mode="clip")  # which needs no copy of them

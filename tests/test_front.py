@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.model.columns import ROW_FIELDS, PacketColumns, constant, is_constant, joined
+from analyzer.model.columns import RARE, ROW_FIELDS, PacketColumns, constant, is_constant, joined
 from analyzer.pipeline import front as front_module
 from analyzer.pipeline.front import Front
 from tests.flows.columns import batches_of, columns_of
@@ -65,6 +65,21 @@ def test_the_clock_is_the_column_of_times_where_these_are_in_order() -> None:
     taken = rows.take(np.array([3, 1, 7]))
     assert taken.clock is taken.time
     assert taken.time.tolist() == rows.time[[3, 1, 7]].tolist()
+
+
+def test_columns_in_order_later_read_as_if_they_were() -> None:
+    whole = columns_of(PACKETS)
+    order = np.random.default_rng(1).permutation(len(whole))
+    rows, taken = whole.in_order(order), whole.take(order)
+    assert same(rows, taken)
+    assert same(rows.part(7, 90), taken.part(7, 90))
+    assert same(rows.take(order), taken.take(order))
+    some = np.array([5, 5, 0])
+    for name in RARE:
+        column, expected = getattr(rows, name), getattr(taken, name)
+        assert (len(column), column.dtype) == (len(expected), expected.dtype)
+        assert column[some].tolist() == column.take(some).tolist() == expected[some].tolist()
+        assert column[3] == expected[3]
 
 
 @pytest.mark.parametrize("count", [2, 3, 200])

@@ -117,6 +117,10 @@ def backwards(count):
     arrays = {"a": values, "b": values.astype(np.uint8), "c": one, "d": values}
     yield parallel.Item(arrays, count, values[::-1])
 
+def loosely(count):
+    values = np.arange(count)
+    yield parallel.Item({"a": values, "b": values.astype(np.uint8)}, count, values[::-1], {"b"})
+
 def large():
     yield parallel.Item({"a": np.arange(parallel.ROOM // 8 + 1)}, "large")
 
@@ -238,6 +242,16 @@ for arrays, number in parallel.Ahead(backwards({count})):
     print(number == {count})
 """
     assert run(_ITEMS + code).split() == ["True"]
+
+
+@pytest.mark.parametrize("count", [3, "parallel.ROOM // 8 + 1"])
+def test_loose_arrays_arrive_as_they_are(count: int | str) -> None:
+    code = f"""
+for arrays, number in parallel.Ahead(loosely({count})):
+    plain = np.arange(number)
+    print((arrays["a"] == plain[::-1]).all(), (arrays["b"] == plain.astype(np.uint8)).all())
+"""
+    assert run(_ITEMS + code).split() == ["True", "True"]
 
 
 def test_an_item_that_the_shared_memory_cannot_hold_arrives_too() -> None:

@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.model.columns import ROW_FIELDS, TCP, Flag, PacketColumns
+from analyzer.model.columns import RARE, ROW_FIELDS, TCP, Flag, PacketColumns, late
+
+LOOSE = RARE | {"order"}
+"""Arrays of ``Keyed.parts`` that need not be put in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +29,10 @@ class Sorted:
 
     @classmethod
     def of(cls, arrays: Mapping[str, NDArray[Any]], rest: Mapping[str, Any]) -> Sorted:
-        """What ``Keyed.parts`` gave, once the arrays are in order."""
-        columns: dict[str, Any] = {name: arrays[name] for name in ROW_FIELDS}
+        """What ``Keyed.parts`` gave, once the arrays but LOOSE are in order."""
+        columns: dict[str, Any] = {
+            name: late(arrays[name], arrays["order"]) if name in RARE else arrays[name] for name in ROW_FIELDS
+        }
         return cls(PacketColumns(**rest, **columns), arrays["keys"], arrays["forward"])
 
     def part(self, begin: int, end: int) -> Sorted:
@@ -59,7 +64,7 @@ class Keyed:
     def sorted(self) -> Sorted:
         """The rows in that order."""
         order = self.order
-        return Sorted(self.rows.take(order), self.keys.take(order), self.forward.take(order))
+        return Sorted(self.rows.in_order(order), self.keys.take(order), self.forward.take(order))
 
     def ends(self, shares: int) -> list[int]:
         """Where in the order the rows of each share of the flows end, by their keys; 0 first."""
@@ -71,7 +76,7 @@ class Keyed:
         columns = {name: getattr(self.rows, name) for name in ROW_FIELDS}
         rest = {entry.name: getattr(self.rows, entry.name) for entry in fields(PacketColumns)}
         return (
-            {"keys": self.keys, "forward": self.forward, **columns},
+            {"order": self.order, "keys": self.keys, "forward": self.forward, **columns},
             {name: value for name, value in rest.items() if name not in columns},
         )
 

@@ -49,11 +49,13 @@ def cut_ends(batch: Batch, sent: Mask, before: Slots, after: Slots) -> Cut:
         made = _made(batch, rows)
         known = made.or_else(_before(made, is_end, group, carried))
         left = np.flatnonzero(ends & ~own)
-        nobody_knows = is_end & (known.kind == _UNKNOWN) & ~_any_between(left, known.since, rows)
-        unknown += int(np.count_nonzero(nobody_knows))
+        asked = np.flatnonzero(is_end & (known.kind == _UNKNOWN))
+        unknown += int(np.count_nonzero(~_any_between(left, known.since[asked], rows[asked])))
         cut.append(rows[is_end & (known.kind == _KNOWN) & (_missing(batch, rows, known.end) > 0)])
         _keep(made, is_end, group, carried)
-        carried.kind[(carried.kind == _UNKNOWN) & _any_between(left, carried.since, batch.ends)] = _NOTHING
+        open_ones = np.flatnonzero(carried.kind == _UNKNOWN)
+        over = _any_between(left, carried.since[open_ones], batch.ends[open_ones])
+        carried.kind[open_ones[over]] = _NOTHING
         after.write("promise", ALL, carried.kind, side)
         after.write("promise_end", ALL, carried.end, side)
     return Cut(np.concatenate(cut), unknown)

@@ -163,6 +163,15 @@ class PacketColumns:
         columns["clock"] = columns["time"] if self.clock is self.time else self.clock.take(index)
         return replace(self, **columns)
 
+    def in_order(self, order: NDArray[np.int64]) -> PacketColumns:
+        """The same as ``take(order)``; columns in RARE are put in order only where they are looked at."""
+        rare: dict[str, Any] = {name: late(getattr(self, name), order) for name in RARE}
+        columns: dict[str, Any] = {
+            name: take(getattr(self, name), order) for name in ROW_FIELDS if name not in {*rare, "clock"}
+        }
+        columns["clock"] = columns["time"] if self.clock is self.time else self.clock.take(order)
+        return replace(self, **columns, **rare)
+
     def part(self, begin: int, end: int) -> PacketColumns:
         """The rows from one place to another, nothing copied."""
         columns: dict[str, Any] = {
@@ -192,9 +201,51 @@ ROW_FIELDS = tuple(
 """Names of the columns with one value a row."""
 
 
+RARE = frozenset(
+    {
+        *("version", "src_hi", "src_lo", "dst_hi", "dst_lo", "sport", "dport", "tunnel", "ttl"),
+        *("mss", "scale", "options", "layout", "sack_edge", "tsval", "tsecr"),
+        *("icmp_type", "icmp_code", "reporter_hi", "reporter_lo"),
+    }
+)
+"""Columns of which only a few rows are looked at, once the rows are sorted by flow."""
+
+
+class Reordered:
+    """A column that is put in order only where it is looked at: row k of it is ``values[order[k]]``.
+
+    To be read like any column; ``values`` (m,), ``order`` int64 (n,).
+    """
+
+    __slots__ = ("_order", "_values", "dtype", "strides")
+
+    def __init__(self, values: NDArray[Any], order: NDArray[np.int64]) -> None:
+        self._values, self._order = values, order
+        self.dtype, self.strides = values.dtype, values.strides
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __getitem__(self, index: Any) -> Any:
+        order = self._order[index]
+        return Reordered(self._values, order) if isinstance(index, slice) else self._values[order]
+
+    def take(self, index: NDArray[np.int64]) -> NDArray[Any]:
+        """The values of these rows."""
+        return self._values.take(self._order.take(index))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return self._values.take(self._order).astype(dtype or self.dtype, copy=False)
+
+
 def constant(value: Any, count: int) -> NDArray[Any]:
     """A column with this NumPy value in every row, (count,), which takes no room."""
     return np.ndarray((count,), value.dtype, value.tobytes(), strides=(0,))
+
+
+def late(values: NDArray[Any], order: NDArray[np.int64]) -> NDArray[Any] | Reordered:
+    """``values[order]``, to be put in order where that is looked at."""
+    return constant(values[0], len(order)) if is_constant(values) else Reordered(values, order)
 
 
 def is_constant(column: NDArray[Any]) -> bool:

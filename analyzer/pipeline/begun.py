@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias
 import numpy as np
 
 from analyzer.errors import UserError
-from analyzer.flows.keys import Keyed, Sorted, share_of_keys
+from analyzer.flows.keys import LOOSE, Keyed, Sorted, share_of_keys
 from analyzer.flows.legs import NO_TWINS, FindsTwins, Twin, Twins
 from analyzer.model.blocks import MAX_FRAMES, FrameBlock
 from analyzer.model.capture import Capture
@@ -83,7 +83,7 @@ class Begun:
             twins = [NO_TWINS]
             if self.shares > 1:
                 twins = _shared_out(finds.find(keyed.rows, keyed.keys), self.shares)
-            yield Item(arrays, (rest, taken, keyed.ends(self.shares), twins), keyed.order)
+            yield Item(arrays, (rest, taken, keyed.ends(self.shares), twins), keyed.order, LOOSE)
         yield Item({}, (self.source.capture, self.seam, self.front))
 
     def portions(self, share: int = 0) -> Iterator[Portion]:

@@ -342,7 +342,7 @@ def test_lines_fit_a_terminal(capsys: Capsys) -> None:
 def test_it_says_how_far_it_is(capsys: Capsys, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[tuple[int, int]] = []
 
-    def show(_: object, done: int, size: int, doing: str) -> None:
+    def show(_: object, done: int, size: int, doing: str, __: str) -> None:
         if doing == "reading":  # not what is read together once more, to see whether it is a rotation
             shown.append((done, size))
 
