@@ -40,10 +40,14 @@ class Progress(ExitStack):
         if doing != self._doing:
             self.end()
             self._bar, self._doing, self._done = self.enter_context(_bar(doing, size)), doing, 0
-        self._bar.update(done - self._done, beside)
+            self.callback(self._say_beside, "")  # it is over before the bar is
+        self._bar.update(done - self._done)
         self._done = done
-        if beside != self._beside:
-            self._beside = beside
+        self._say_beside(beside)
+
+    def _say_beside(self, what: str) -> None:
+        if what != self._beside:
+            self._beside = self._bar.current_item = what
             self._bar.render_progress()
 
 
