@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
 
 class UserError(Exception):
     """Something that the user can mend; never shown as a traceback.
@@ -24,4 +27,23 @@ class UserError(Exception):
 
 def unwritable(where: str, error: OSError) -> UserError:
     """What is said where something cannot be written; ``where`` is the option or file that names it."""
-    return UserError("unwritable", where, f"cannot be written: {error.strerror or error}")
+    return UserError("unwritable", where, f"cannot be written: {error.strerror or error}", _mended(error))
+
+
+def _mended(error: OSError) -> str:
+    """What to do about it, by the name that the system refused; empty where nothing is known to help."""
+    if not isinstance(error.filename, str):
+        return ""
+    path = Path(error.filename)
+    folders = list(path.parents)[::-1]
+    if isinstance(error, FileNotFoundError):
+        missing = next((folder for folder in folders if not folder.exists()), None)
+        return f"there is no directory {missing}: mkdir -p {shlex.quote(str(path.parent))}" if missing else ""
+    if isinstance(error, NotADirectoryError):
+        other = next((folder for folder in folders if not folder.is_dir()), path)
+        return f"{other} is no directory: choose another place."
+    if isinstance(error, IsADirectoryError):
+        return "that is a directory: name a file in it."
+    if isinstance(error, PermissionError):
+        return "choose a place where you may write, or have this one made writable."
+    return ""

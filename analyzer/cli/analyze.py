@@ -150,6 +150,9 @@ def command(
     refuse_what_cannot_be_copied(outputs, captures)
     refuse_what_cannot_be_carved(carve, captures)
     refuse_with_cluster(cluster, captures, decoder)
+    if decoder == "tshark" and jobs is not None and jobs > 1:
+        what = "with --decoder tshark one process follows what that decodes"
+        raise UserError("no-effect", f"--jobs {jobs}", what, "leave one of the two out.")
     key = key_of(carve, anonymize=anonymize)
     read_by = "" if decoder == "own" else decoder
     with (

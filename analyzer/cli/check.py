@@ -217,9 +217,16 @@ def check(
     from analyzer.pipeline.parts import parts
 
     def read(*names: str, before: int = 0, size: int = 0, doing: str = "reading") -> Report:
-        def show(done: int, _: int, also: str = "", /) -> None:
-            if progress and not also:  # a file that is read again on the way has no bar of its own
-                progress(before + done, size, doing)
+        reached = 0
+
+        def show(done: int, of: int, also: str = "", beside: str = "", /) -> None:
+            nonlocal reached
+            if also and not beside:  # a file that is read again on the way has no bar of its own
+                beside = f"again {100 * done // max(1, of)}%"
+            elif not also:
+                reached = done
+            if progress:
+                progress(before + reached, size, doing, beside)
 
         return analyze(*names, rules=rules, client=hosts[0], server=hosts[1], only=only, progress=show)
 

@@ -118,7 +118,7 @@ def _word(text: str, rules: Sequence[Rule], platform: str) -> Told | None:
     if name not in known["errno"]:
         name = by_text(text)
     if name:
-        return plain_errno(name, rules), errno_lines(name, rules, platform)
+        return plain_errno(name, rules, platform=platform), errno_lines(name, rules, platform)
     number = re.fullmatch(r"(?:os ?|wsa ?)?(?:error|errno)?[:=# ]*(\d{1,5})", folded)
     if number and (told := _number(int(number[1]), rules, platform)):
         return told
@@ -147,7 +147,7 @@ def _number(number: int, rules: Sequence[Rule], platform: str) -> Told | None:
         here = {own_platform(): other} if not platform and (other := foreign(number)) else {}
         line = number_line(number, everywhere | here)
     name = next(iter(everywhere.values()))
-    plain = plain_errno(name, rules) | {"number": number, "platforms": everywhere}
+    plain = plain_errno(name, rules, platform=platform) | {"number": number, "platforms": everywhere}
     return plain, [*wrapped(line, WIDTH), "", *errno_lines(name, rules, platform)]
 
 

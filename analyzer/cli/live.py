@@ -262,7 +262,7 @@ class _Screen:
             self._clear()
             self._shown_at = monotonic()
             width = columns() - 1  # of stderr: the lines may go to a file
-            say(self._status.line(standing, self._shown_at)[:width], err=True, nl=False)
+            say(self._status.line(standing, self._shown_at, width), err=True, nl=False)
 
     def end(self, report: Report) -> None:
         """The report follows; what it takes back of the lines before it is said."""

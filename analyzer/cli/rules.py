@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from analyzer.cli.rule_options import Chosen, RuleOptions, rule_options
-from analyzer.errors import UserError
+from analyzer.errors import UserError, unwritable
 
 _ALL = "*"
 
@@ -125,7 +125,7 @@ def _new(name: str, event: str, chosen: RuleOptions) -> int:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
-        raise UserError("unwritable", str(path), f"cannot be written: {error.strerror}") from error
+        raise unwritable(str(path), error) from error
     where = f" --rule-dir {chosen.folders[0]}" if chosen.folders else ""
     click.echo(f"{path} is written. Then:")
     click.echo(f"  errnoscope rules --fields {event}")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from analyzer import __version__
-from analyzer.errors import UserError
+from analyzer.errors import UserError, unwritable
 
 _MAGIC = "errnoscope.follow/1"
 _PRIVATE = 0o600
@@ -102,16 +102,14 @@ class StateFile:
                     os.fsync(file.fileno())
             part.replace(path)
         except OSError as error:
-            what = f"cannot be written: {error.strerror or error}"
-            raise UserError("unwritable", self._where, what) from error
+            raise unwritable(self._where, error) from error
 
     def _locked(self) -> BinaryIO:
         path = self._path.with_name(f"{self._path.name}.lock")
         try:
             lock = path.open("ab")
         except OSError as error:
-            what = f"cannot be written: {error.strerror or error}"
-            raise UserError("unwritable", self._where, what) from error
+            raise unwritable(self._where, error) from error
         if sys.platform != "win32":
             import fcntl
 

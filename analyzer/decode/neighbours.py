@@ -94,33 +94,39 @@ def _to_all(spans: Spans) -> NDArray[np.bool_]:
 
 
 def _arp(block: FrameBlock, spans: Spans, to_all: NDArray[np.bool_]) -> Rows:
-    """Requests, but those that announce or probe an own address (RFC 5227); and replies.
+    """Questions, and signs of life: replies, and what asks without being a question.
 
-    A request to one host asks whether that is still there: what is to be sent does not wait for it.
+    A request to one host asks whether that is still there: what is to be sent does not wait for it. One for
+    an own address announces that. Either answers who had asked for its sender, as any ARP but a probe
+    (RFC 5227) does: Linux arp_process(), measured.
     """
     header = spans.gather(_ARP_HEADER)
     plain = ~spans.lack(_ARP_HEADER.itemsize)
     plain &= (header["protocol"] == _IPV4_OVER_6_BYTES[0]) & (header["sizes"] == _IPV4_OVER_6_BYTES[1])
     asks = header["operation"] == _REQUEST
-    foreign = (header["sender"] != 0) & (header["sender"] != header["target"])
-    rows = _rows(block, spans, 4, asks)
-    rows["asker_lo"] = np.where(asks, header["sender"], 0)
-    rows["target_lo"] = np.where(asks, header["target"], header["sender"])
-    kept: Rows = rows[plain & ((asks & foreign & to_all) | (header["operation"] == _REPLY))]
+    question = asks & (header["sender"] != header["target"]) & to_all
+    rows = _rows(block, spans, 4, question)
+    rows["asker_lo"] = np.where(question, header["sender"], 0)
+    rows["target_lo"] = np.where(question, header["target"], header["sender"])
+    kept: Rows = rows[plain & (header["sender"] != 0) & (asks | (header["operation"] == _REPLY))]
     return kept
 
 
 def _discovery(block: FrameBlock, spans: Spans) -> Rows:
-    """Solicitations to all, but those that look for a double of an own address; and advertisements."""
+    """Solicitations to all, but those that look for a double of an own address; and signs of life.
+
+    A solicitation to one host answers, too, if that asks for its sender: Linux ndisc_recv_ns(). Measured.
+    """
     header = spans.gather(_ND_HEADER)
     plain = ~spans.lack(_ND_HEADER.itemsize) & (header["next"] == _ICMPV6) & (header["hops"] == _LAST_HOP)
     asks = header["type"] == _SOLICITATION
     foreign = (header["sender_hi"] != 0) | (header["sender_lo"] != 0)
-    foreign &= header["receiver"] == _MULTICAST
-    rows = _rows(block, spans, 6, asks)
+    question = asks & (header["receiver"] == _MULTICAST)
+    rows = _rows(block, spans, 6, question)
     for half in ("hi", "lo"):
-        rows[f"asker_{half}"] = np.where(asks, header[f"sender_{half}"], 0)
-        rows[f"target_{half}"] = header[f"target_{half}"]
+        sender, target = header[f"sender_{half}"], header[f"target_{half}"]
+        rows[f"asker_{half}"] = np.where(question, sender, 0)
+        rows[f"target_{half}"] = np.where(asks & ~question, sender, target)
     kept: Rows = rows[plain & ((asks & foreign) | (header["type"] == _ADVERTISEMENT))]
     return kept
 

@@ -14,6 +14,10 @@ LogSource: TypeAlias = str | os.PathLike[str] | Iterable[str]
 """A path; ``-`` for standard input; a line (with a space in it); or lines, such as an open text file."""
 
 
+GIVEN = "the line given"
+"""The name of a log that is but a line."""
+
+
 def open_log(source: LogSource) -> tuple[str, Iterator[str]]:
     """The name of a log, and its lines; raises UserError where there is no such file or it is not text."""
     if isinstance(source, str):
@@ -23,7 +27,7 @@ def open_log(source: LogSource) -> tuple[str, Iterator[str]]:
         if source == "-":
             return "standard input", _decoded(sys.stdin.buffer, "standard input")
         if not Path(source).exists() and any(sign.isspace() for sign in source):
-            return "the line given", iter(source.splitlines())
+            return GIVEN, iter(source.splitlines())
     if isinstance(source, (str, os.PathLike)):
         return os.fspath(source), _file(Path(source))
     return str(getattr(source, "name", "lines")), iter(source)

@@ -194,7 +194,9 @@ class RetryView:
     elapsed: float = said("seconds from the first transmission to the last retransmission")
     last_interval: float = said("seconds between the last two transmissions")
     next_due: str = said("when the next one is due: date and time of day, UTC")
-    gives_up_at: str = said("when this system gives up with its default settings: date and time of day, UTC")
+    gives_up_at: str = said(
+        "when this system gives up, as far as its settings are known: date and time of day, UTC"
+    )
     gives_up_after: float = said("seconds from the first transmission to then")
     answered: bool = said("the other end sent something after most of them, though no acknowledgement")
     unheard: bool = said(
@@ -219,7 +221,10 @@ class RetryView:
         "other end's, or a router's; empty where there is none"
     )
     asked: int = said("how often it asked for that address since the last transmission; else 0")
-    exhausted: bool = said("the system, with its default settings, does not try again after this one")
+    fits: str = said(
+        "of SYNs that stopped: which lower limit ends it so, or that none does, as a sentence; empty"
+    )
+    exhausted: bool = said("the system, as far as its settings are known, does not try again after this one")
     stopped: bool = said("the next one was due and did not come: the system gave up")
     recovered: bool = said("acknowledged at last")
 

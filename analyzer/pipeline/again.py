@@ -11,9 +11,12 @@ from analyzer.model.blocks import FrameBlock
 
 
 class Progress(Protocol):
-    """Told how many bytes of the files were read, how many they have, and what they are read for."""
+    """Told how many bytes of the files were read, how many they have, and what they are read for.
 
-    def __call__(self, done: int, size: int, doing: str = "reading", /) -> None:
+    ``beside``: what else is done just then, and how far that is, where it is not what all files are read for.
+    """
+
+    def __call__(self, done: int, size: int, doing: str = "reading", beside: str = "", /) -> None:
         """Called after each portion."""
 
 

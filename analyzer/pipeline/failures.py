@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.errors import UserError
+from analyzer.errors import unwritable
 from analyzer.flows.members import SLACK_NS, keys_of
 from analyzer.model.finding import FlowResult, News
 from analyzer.pipeline.applications import Place
@@ -49,8 +49,7 @@ class Failures:
             self._file = CarvedFile(self.path, _WHOLE, replaced=True)
             self._file.flush()
         except OSError as error:
-            what = f"cannot be written: {error.strerror}"
-            raise UserError("unwritable", f"--write-failures {path}", what) from None
+            raise unwritable(f"--write-failures {path}", error) from None
 
     def take(self) -> None:
         """Write what came last of flows that have failed already."""

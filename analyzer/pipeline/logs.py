@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import count
 from typing import TYPE_CHECKING
 
-from analyzer.logs.open import LogSource, open_log
+from analyzer.logs.open import GIVEN, LogSource, open_log
 from analyzer.model.capture import Capture
 from analyzer.model.finding import FlowResult
 from analyzer.model.host import DEFAULT_HOST, Host
@@ -17,8 +18,17 @@ OpenLog = tuple[str, Iterator[str]]
 
 
 def opened_logs(sources: Sequence[LogSource]) -> list[OpenLog]:
-    """The logs, before any work is done; raises UserError where one is not there."""
-    return [open_log(source) for source in sources]
+    """The logs, before any work is done; raises UserError where one is not there.
+
+    Of several lines each has a number in its name.
+    """
+    opened = [open_log(source) for source in sources]
+    several = sum(name == GIVEN for name, _ in opened) > 1
+    numbers = count(1)
+    return [
+        (f"given line {next(numbers)}" if several and name == GIVEN else name, lines)
+        for name, lines in opened
+    ]
 
 
 def explained(

@@ -171,8 +171,8 @@ class Reading:
         reader = MessageReader(flows)
         problems = joined.captures[0].problems
         size = sum(self._files[index].size for index, _ in joined.places())
-        alone = len(self._files) == 1  # of several, the bar of the reading goes on
-        again = Again(size, "reading again", self._progress if alone else None)
+        alone = len(self._files) == 1  # of several, the reading of the others goes on
+        again = Again(size, "reading again", self._progress if alone else self._beside)
         for index, before in joined.places():
             try:
                 with open_input(self._files[index], index) as source:
@@ -184,6 +184,11 @@ class Reading:
         if reader.unread:
             problems.append(not_again(reader.unread))
         return found
+
+    def _beside(self, done: int, size: int, doing: str = "", _: str = "", /) -> None:
+        """How far that is which is done on the way."""
+        if self._progress:
+            self._progress(self._read, self._size, "reading", f"again {100 * done // max(1, size)}%")
 
 
 def begin_of(block: FrameBlock) -> int:

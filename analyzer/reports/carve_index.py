@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from analyzer.model.carving import Carving
+from analyzer.model.carving import INDEX_SCHEMA, Carving
 from analyzer.model.finding import FlowResult, Verdict
 from analyzer.model.flow import Endpoint
 from analyzer.model.report import Report
@@ -70,7 +70,7 @@ def index_text(report: Report, carved: Sequence[Carving], packets: Sequence[int]
         for carving, count in zip(carved, packets, strict=True)
     ]
     document = {
-        "schema": "errnoscope.carved/1",
+        "schema": INDEX_SCHEMA,
         "files": files,
         "alike_and_left_out": _left_out(report, packets),
     }

@@ -11,6 +11,7 @@ from analyzer.model.rule import Severity
 from analyzer.reports import check_words as words
 from analyzer.reports import markdown
 from analyzer.reports.printable import printable
+from analyzer.reports.words import silence
 
 _SUMMARY = "GITHUB_STEP_SUMMARY"
 """Environment variable with the file that takes the summary, appended to."""
@@ -27,6 +28,8 @@ def write(run: CheckRun, out: TextIO) -> None:
             out.write(_problem(capture, problem, number))
         for expectation in capture.unmet:
             out.write(_expectation(expectation))
+        if capture.report and (silent := silence(capture.report.captures)):
+            out.write(_command("notice", capture.path, 1, silent, "\n".join(words.doubts(capture))))
     for note in run.notes:
         out.write(f"::notice::{_escaped(note)}\n")
     out.write(f"{words.total(run)}\n")

@@ -44,6 +44,8 @@ def _suite(suites: Xml.Element, capture: Checked) -> None:
             first + more,
             [_problem(*one) for one in words.grouped(capture.new)],
         )
+    if doubts := words.doubts(capture):
+        Xml.SubElement(case, "system-out").text = "\n".join(doubts)
     for expectation in capture.expectations:
         _expectation(suite, name, expectation)
 

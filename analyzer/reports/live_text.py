@@ -78,15 +78,21 @@ class Status:
             elif not change.result.verdicts:
                 self.failed.discard(change.result.flow.id)
 
-    def line(self, standing: Standing, now: float) -> str:
-        """The line at that time."""
+    def line(self, standing: Standing, now: float, width: int) -> str:
+        """The line at that time, of so many characters at most: what there is no room for is counted."""
         if self._time is not None and now > self._time:
             self._rate = (standing.packets - self._packets) / (now - self._time)
         self._packets, self._time = standing.packets, now
-        verdicts = ", ".join(f"{name} {number:,}" for name, number in self.errnos.most_common() if number > 0)
+        flows = count(standing.open_flows, "flow")
         dropped = f"{standing.dropped:,} dropped" if standing.dropped else "none dropped"
-        parts = [f"{self._rate:,.0f} packets/s", f"{count(standing.open_flows, 'flow')} followed", dropped]
-        return "  ".join([*parts, verdicts or "no failure so far"])
+        parts = [f"{self._rate:,.0f} packets/s", f"{flows} followed", dropped]
+        verdicts = [f"{name} {number:,}" for name, number in self.errnos.most_common() if number > 0]
+        line = "  ".join([*parts, ", ".join(verdicts) or "no failure so far"])
+        for shown in range(len(verdicts) - 1, -1, -1):
+            if len(line) <= width:
+                break
+            line = "  ".join([*parts, ", ".join([*verdicts[:shown], f"{len(verdicts) - shown} more"])])
+        return line[:width]
 
 
 def afterwards(failed: set[int], report: Report) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shlex
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -24,8 +25,17 @@ _RULES = 8
 
 
 def rules_giving(result: str, rules: Sequence[Rule], calls: Sequence[str] = ()) -> list[Rule]:
-    """The rules by which a program on Linux gets this result, from one of these calls if any are named."""
-    return [rule for rule in rules if rule.severity.value == "error" and _gives(rule, result, calls)]
+    """The rules by which a program on Linux gets this result, from one of these calls if any are named.
+
+    In the order of their ids, which follow the life of a connection; a special case of others comes after
+    all that are none, and after these.
+    """
+    found = {r.name: r for r in rules if r.severity.value == "error" and _gives(r, result, calls)}
+
+    def depth(rule: Rule) -> int:
+        return max((1 + depth(found[name]) for name in rule.refines if name in found), default=0)
+
+    return sorted(found.values(), key=lambda rule: (depth(rule), rule.id))
 
 
 def _gives(rule: Rule, result: str, calls: Sequence[str]) -> bool:
@@ -33,16 +43,29 @@ def _gives(rule: Rule, result: str, calls: Sequence[str]) -> bool:
     if result in _OTHER:  # beside an errno that another call gets it is no failure of its own
         errnos = [value for value in outcome.calls.values() if value not in _OTHER]
         return result in outcome.calls.values() and (not errnos or result == outcome.calls.get(outcome.call))
-    found = {call for call, value in outcome.calls.items() if value == result or _of_icmp(value, result)}
+    by_icmp = _can_be(rule.condition, result)
+    found = {c for c, value in outcome.calls.items() if value == result or (by_icmp and _is_icmps(value))}
     return bool(found & set(calls) if set(calls) & set(CALLS) else found)
 
 
-def _of_icmp(value: str, errno: str) -> bool:
-    """Whether a field that holds an ICMP message's errno can be this one."""
-    if not value.startswith("icmp."):
-        return value.endswith("soft_errno") and _of_icmp("icmp.errno", errno)
+def _is_icmps(value: str) -> bool:
+    """Whether an outcome is a field that holds an ICMP message's errno."""
+    return value.startswith("icmp.") or value.endswith("soft_errno")
+
+
+def _can_be(condition: str, errno: str) -> bool:
+    """Whether an ICMP message that a condition lets pass can have this errno, as far as it names meanings."""
     tables = load("profiles/linux")["icmp"]
-    return any(entry.get("errno") == errno for version in ("v4", "v6") for entry in tables[version].values())
+    entries = [entry for version in ("v4", "v6") for entry in tables[version].values()]
+    meanings = {entry["meaning"] for entry in entries if entry.get("errno") == errno}
+    whole = ast.parse(condition.strip(), mode="eval").body
+    for part in whole.values if isinstance(whole, ast.BoolOp) and isinstance(whole.op, ast.And) else [whole]:
+        if isinstance(part, ast.Compare) and ast.unparse(part.left) == "icmp.meaning":
+            told = ast.literal_eval(part.comparators[0])
+            named = {told} if isinstance(told, str) else set(told)
+            excludes = isinstance(part.ops[0], (ast.NotEq, ast.NotIn))
+            meanings = meanings - named if excludes else meanings & named
+    return bool(meanings)
 
 
 def line_lines(reading: LogLine, rules: Sequence[Rule]) -> Iterable[str]:
@@ -217,8 +240,10 @@ def plain_line(reading: LogLine, rules: Sequence[Rule]) -> dict[str, Any]:
     }
 
 
-def plain_errno(name: str, rules: Sequence[Rule], calls: Sequence[str] = ()) -> dict[str, Any]:
-    """An errno, or EOF, BLOCKS, OWN, as dictionaries and lists."""
+def plain_errno(
+    name: str, rules: Sequence[Rule], calls: Sequence[str] = (), platform: str = ""
+) -> dict[str, Any]:
+    """An errno, or EOF, BLOCKS, OWN, as dictionaries and lists; its numbers, or that of one platform."""
     notes = load("errno_notes")
     entry = notes["errno"].get(name) or notes["results"].get(name) or {}
     known = load("errno")["errno"].get(name, {})
@@ -226,7 +251,7 @@ def plain_errno(name: str, rules: Sequence[Rule], calls: Sequence[str] = ()) -> 
         "name": name,
         "errno": name in load("errno")["errno"],
         "text": known.get("text", entry.get("title", "")),
-        "numbers": known.get("numbers", {}),
+        "numbers": {on: n for on, n in known.get("numbers", {}).items() if platform in ("", on)},
         "calls": entry.get("calls", []),
         "wire": entry.get("wire", []),
         "host": entry.get("host", ""),

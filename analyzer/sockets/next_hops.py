@@ -14,8 +14,12 @@ from analyzer.sockets.profiles import Questions, RetrySchedule
 from analyzer.sockets.retries import SECOND, Run, next_interval
 
 _LATE_LEAST = SECOND // 10
-_EARLY = SECOND // 50
-"""By how much a timer may seem late at least, and one of a SYN early (nanoseconds)."""
+_EARLY = SECOND // 200
+"""By how much a timer may seem late at least, and one of a SYN early (nanoseconds).
+
+Measured: of 1,200 intervals of a second none was early, all were 0.2 to 35 ms late, as Linux rounds up. A
+program whose own timer fires on the second, and which then turns to another host, asks for that before.
+"""
 _MOSTLY, _SLACK = SECOND * 3 // 10, SECOND // 2
 """How long after the last question has failed that is looked at: first, and at the latest (nanoseconds)."""
 

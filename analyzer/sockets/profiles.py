@@ -132,13 +132,13 @@ def _schedule(retry: dict[str, Any]) -> RetrySchedule:
         rto_initial=retry["rto_initial_s"],
         rto_min=retry["rto_min_s"],
         rto_max=retry["rto_max_s"],
-        data_limit=_model_time(retry.get("tcp_retries2", 0), retry["rto_min_s"], retry["rto_max_s"]),
+        data_limit=model_time(retry.get("tcp_retries2", 0), retry["rto_min_s"], retry["rto_max_s"]),
         syn_retries=retry["tcp_syn_retries"],
         syn_linear=retry["tcp_syn_linear_timeouts"],
         syn_limit=_syn_limit(retry),
         synack_retries=retry["synack_retries"],
         orphan_retries=retry["orphan_retries"],
-        orphan_limit=_model_time(retry["orphan_retries"], retry["rto_min_s"], retry["rto_max_s"]),
+        orphan_limit=model_time(retry["orphan_retries"], retry["rto_min_s"], retry["rto_max_s"]),
         data_retries=retry.get("data_retries", 0),
         connect_limit=retry.get("connect_limit_s", 0.0),
         user_timeout=retry.get("user_timeout_s", 0.0),
@@ -152,7 +152,7 @@ def _syn_limit(retry: dict[str, Any]) -> float:
     """Linux tcp_write_timeout(): the time of a connect() without linear steps ends one with them as well."""
     if not retry.get("syn_by_time"):
         return 0.0
-    return _model_time(retry["tcp_syn_retries"], retry["rto_initial_s"], retry["rto_max_s"])
+    return model_time(retry["tcp_syn_retries"], retry["rto_initial_s"], retry["rto_max_s"])
 
 
 def _questions(neighbour: dict[str, Any] | None) -> Questions | None:
@@ -161,7 +161,7 @@ def _questions(neighbour: dict[str, Any] | None) -> Questions | None:
     return Questions(neighbour["tries"], round(neighbour["interval_s"] * 10**9))
 
 
-def _model_time(retries: int, base: float, most: float) -> float:
+def model_time(retries: int, base: float, most: float) -> float:
     """Seconds in which a timer that begins with ``base`` fires so often; Linux tcp_model_timeout()."""
     doublings = int(log2(most / base))
     if retries <= doublings:

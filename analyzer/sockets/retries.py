@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import log2
 
-from analyzer.sockets.profiles import RetrySchedule
+from analyzer.sockets.profiles import RetrySchedule, model_time
 
 SECOND = 10**9
 _KEPT_FRAMES = 32
@@ -169,6 +169,30 @@ def _syn_limit(run: Run, schedule: RetrySchedule) -> int:
     if run.what != "syn" or not schedule.syn_limit or schedule.user_timeout:
         return 0
     return run.first_time + round(schedule.syn_limit * SECOND * _TIMERS_LATE)
+
+
+def limit_that_fits(run: Run, schedule: RetrySchedule) -> int | None:
+    """The lower number of retries of SYNs after which the system itself ends it just so; 0: there is none.
+
+    None where that is not known.
+    """
+    if run.what != "syn" or not schedule.syn_limit or run.count < 2:
+        return None
+    linear = schedule.syn_linear if _took_linear_steps(run, schedule) else 0
+    fitting = (n for n in range(1, schedule.syn_retries) if _syns_of(n, linear, schedule) == run.count)
+    return next(fitting, 0)
+
+
+def _syns_of(retries: int, linear: int, schedule: RetrySchedule) -> int:
+    """How often a SYN is sent again with this limit."""
+    time = step = schedule.rto_initial
+    limit, count = model_time(retries, schedule.rto_initial, schedule.rto_max), 0
+    while count < retries + linear and time < limit:
+        count += 1
+        if count > linear:
+            step = min(step * 2, schedule.rto_max)
+        time += step
+    return count
 
 
 def _probes_give_up(run: Run, schedule: RetrySchedule) -> int:

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 from analyzer.errors import UserError
 from analyzer.model.blocks import MAX_FRAMES, FrameBlock
+from analyzer.model.carving import INDEX_SCHEMA
 from analyzer.sources.open import CaptureSource, open_capture, open_stream
 from analyzer.sources.pipe import PATH
 from analyzer.sources.reading import PIECE
@@ -88,6 +89,7 @@ def inputs(names: Sequence[Named], decoder: str = "") -> tuple[list[Input], list
         else:
             found.extend(_matching(name, notes))
     found = _once(found, notes)
+    found = [one for one in found if not _is_own_index(one)] or found
     if decoder:
         return [_for_decoder(one, decoder) for one in found], notes
     return (_all_begun(found) if len(found) > 1 else found), notes
@@ -329,7 +331,7 @@ def _captures(name: str, files: Sequence[Input], notes: list[str]) -> list[Input
     """Those of the files of a directory that are captures; says in ``notes`` which are none."""
     found: list[Input] = []
     skipped: list[str] = []
-    for one in _all_begun(files):
+    for one in _all_begun([one for one in files if not _is_own_index(one)]):
         if one.error and one.error.reference in _NO_CAPTURE:
             skipped.append(one.path)
         else:
@@ -338,11 +340,22 @@ def _captures(name: str, files: Sequence[Input], notes: list[str]) -> list[Input
         more = f" and {len(skipped) - _NAMED:,} more" if len(skipped) > _NAMED else ""
         notes.append(f"No captures, so skipped: {', '.join(skipped[:_NAMED])}{more}.")
     if not found:
-        seen = f"{len(skipped):,} other files are in it" if skipped else "it has no files"
+        seen = f"{len(files):,} other files are in it" if files else "it has no files"
         hint = "name the directory that the captures are in."
         what = f"there is no capture in this directory; {seen}"
         return [Input(name, error=UserError("no-captures", name, what, hint))]
     return found
+
+
+def _is_own_index(one: Input) -> bool:
+    """Whether it is the index that --carve has written beside its captures: nobody misses that."""
+    if one.given is not None or is_url(one.path) or not one.path.endswith(".json"):
+        return False
+    try:
+        with Path(one.path).open("rb") as file:
+            return INDEX_SCHEMA.encode() in file.read(len(INDEX_SCHEMA) + 40)
+    except (OSError, ValueError):
+        return False  # whoever opens it says so
 
 
 def _all_begun(files: Sequence[Input]) -> list[Input]:

@@ -10,7 +10,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.errors import UserError
+from analyzer.errors import unwritable
 from analyzer.model.blocks import FrameBlock
 from analyzer.model.live import Keep
 
@@ -46,8 +46,7 @@ class Keeper:
         try:
             os.close(os.open(self._path(0), os.O_WRONLY | os.O_CREAT, 0o644))
         except OSError as error:
-            what = f"cannot be written: {error.strerror}"
-            raise UserError("unwritable", f"-w {keep.path}", what) from None
+            raise unwritable(f"-w {keep.path}", error) from None
 
     def write(self, block: FrameBlock) -> None:
         """Keep these frames."""

@@ -261,3 +261,16 @@ def test_a_report_may_stand_beside_what_is_written(
     assert status == 0
     assert json.loads((folder / "report.json").read_text())["flows"]
     assert len(list(folder.iterdir())) > 1
+
+
+def test_the_index_is_not_missed_where_the_captures_are_read(capsys: Capsys, tmp_path: Path) -> None:
+    folder = tmp_path / "failed"
+    assert told(capsys, "analyze", FAILED, "--carve", folder)[0] == 0
+    for names in ([folder], sorted(folder.iterdir()), [f"{folder}/*"]):
+        status, out, err = told(capsys, "analyze", *names)
+        assert (status, err) == (0, "")
+        assert "index.json" not in out
+        assert "1 of 1 TCP connection failed" in out
+    assert told(capsys, "analyze", folder / "index.json")[0] == 2
+    (folder / "notes.json").write_text("{}")
+    assert "No captures, so skipped: " in " ".join(told(capsys, "analyze", folder)[1].split())

@@ -276,6 +276,10 @@ def test_a_host_that_is_not_there_fails_nothing_and_is_said(capsys: Capsys) -> N
     status, out, _ = told(capsys, "check", sample("next-hop-dead"))
     assert status == 0
     assert "so nothing was judged; but 10.9.0.254 did not answer ARP" in " ".join(out.split())
+    for kind in ("junit", "markdown", "json", "github"):
+        assert (
+            "10.9.0.254 did not answer ARP" in told(capsys, "check", sample("next-hop-dead"), "-o", kind)[1]
+        )
 
 
 # Files of a rotation
@@ -342,7 +346,7 @@ def test_lines_fit_a_terminal(capsys: Capsys) -> None:
 def test_it_says_how_far_it_is(capsys: Capsys, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[tuple[int, int]] = []
 
-    def show(_: object, done: int, size: int, doing: str) -> None:
+    def show(_: object, done: int, size: int, doing: str, __: str) -> None:
         if doing == "reading":  # not what is read together once more, to see whether it is a rotation
             shown.append((done, size))
 

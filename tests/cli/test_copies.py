@@ -50,7 +50,7 @@ def test_the_section_says_what_failed(capsys: Capsys, tmp_path: Path) -> None:
     done = subprocess.run(
         ["capinfos", "-k", str(copy)], capture_output=True, text=True, check=True, timeout=60
     )
-    assert "1 of 1 connection failed." in done.stdout
+    assert "1 of 1 TCP connection failed." in done.stdout
     assert "rst-after-fin; frames 16 17" in done.stdout
 
 
@@ -77,7 +77,7 @@ def test_a_clean_capture_has_one_comment(capsys: Capsys, tmp_path: Path) -> None
     copy = tmp_path / "copy.pcapng"
     assert told(capsys, "analyze", CLEAN, "-o", f"pcapng={copy}") == (0, "", "")
     assert copy.read_bytes().count(b"errnoscope") == 1
-    assert b"0 of 1 connection failed." in copy.read_bytes()
+    assert b"0 of 1 TCP connection failed." in copy.read_bytes()
 
 
 def test_what_cannot_be_copied_is_told_before_anything_is_read(capsys: Capsys, tmp_path: Path) -> None:

@@ -241,6 +241,43 @@ def test_rules_that_give_it(errno: str, calls: list[str], rule: str) -> None:
     assert rule in {found.name for found in rules_giving(errno, RULES, calls)}
 
 
+@pytest.mark.parametrize(
+    ("errno", "first", "later"),
+    [
+        ("EHOSTUNREACH", "icmp-unreachable-during-connect", "next-hop-dead-during-connect"),
+        ("ECONNRESET", "reset-by-peer", "reset-from-between"),
+        ("EPIPE", "rst-after-fin", "rst-in-accept-queue-after-fin"),
+        ("ETIMEDOUT", "connect-timeout", "connect-answer-lost-timeout"),
+    ],
+)
+def test_a_special_case_comes_after_what_it_is_one_of(errno: str, first: str, later: str) -> None:
+    names = [found.name for found in rules_giving(errno, RULES)]
+    assert names[0] == first
+    assert later in names[1:]
+
+
+@pytest.mark.parametrize(
+    ("errno", "rule", "is_given"),
+    [
+        ("EHOSTUNREACH", "udp-icmp-error", True),
+        ("EHOSTUNREACH", "udp-port-unreachable", False),
+        ("ECONNREFUSED", "udp-port-unreachable", True),
+        ("ECONNREFUSED", "udp-icmp-error", False),
+        ("EMSGSIZE", "udp-message-too-long", True),
+        ("EACCES", "udp-message-too-long", False),
+    ],
+)
+def test_a_rule_for_some_icmp_messages_gives_their_errnos_only(
+    errno: str, rule: str, *, is_given: bool
+) -> None:
+    assert (rule in {found.name for found in rules_giving(errno, RULES)}) is is_given
+
+
+def test_the_numbers_of_one_platform(capsys: Capsys) -> None:
+    errno = json.loads(told(capsys, "explain", "ECONNRESET", "-o", "json", "--platform", "macos")[1])
+    assert errno["numbers"] == {"macos": 54}
+
+
 def test_rules_that_do_not() -> None:
     assert "retransmission-timeout" not in {
         rule.name for rule in rules_giving("ETIMEDOUT", RULES, ["connect"])

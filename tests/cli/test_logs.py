@@ -109,6 +109,13 @@ def test_several_logs(capsys: pytest.CaptureFixture[str], log: str) -> None:
     assert "the line given: 1 line, 0 of a socket's failure" in " ".join(out.split())
 
 
+def test_several_lines_have_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = ("--log", "write EPIPE at once", "--log", "nothing of interest")
+    out = " ".join(told(capsys, FAILED, *lines)[1].split())
+    assert "given line 1:1: write EPIPE at once" in out
+    assert "given line 2: 1 line, 0 of a socket's failure" in out
+
+
 def test_bad_use_is_said(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     missing = str(tmp_path / "missing.log")
     status, out, err = told(capsys, FAILED, "--log", missing)

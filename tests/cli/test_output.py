@@ -51,8 +51,8 @@ def test_stdout_by_its_other_names(capsys: Capsys) -> None:
         (["jsn"], "there is no format `jsn`", "did you mean `json`?"),
         (["zzz"], "there is no format `zzz`", "there are text, json, json-lines"),
         (["json="], "the name of the file is missing", ""),
-        (["json=no/such/folder"], "cannot be written: No such file or directory", ""),
-        (["json=."], "cannot be written: Is a directory", ""),
+        (["json=no/such/file"], "cannot be written: No such file or directory", "/no: mkdir -p"),
+        (["json=."], "cannot be written: Is a directory", "hint: that is a directory: name a file in it."),
     ],
 )
 def test_wrong_outputs(

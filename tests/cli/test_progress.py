@@ -55,13 +55,15 @@ def test_each_reading_of_the_capture_says_what_it_is_for(
 
 
 def test_of_several_captures_there_is_one_bar(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    shown = terminal(monkeypatch)
     captures = [tmp_path / f"{number}.pcap" for number in range(3)]
     for capture in captures:
         capture.write_bytes(FAILED.read_bytes())
-    assert run(["analyze", *map(str, captures), "-o", f"json={tmp_path}/report.json"]) == 0
-    assert bars(shown) == ["reading"]
-    assert shown.text.count("\n") == 1
+    for command in ("analyze", "check"):
+        shown = terminal(monkeypatch)
+        run([command, *map(str, captures), "-o", f"json={tmp_path}/report.json"])
+        assert bars(shown) == ["reading"]
+        assert shown.text.count("  again 100%") >= len(captures)  # and yet one sees that it goes on
+        assert re.split(r"[\r\n]+", shown.text.strip())[-1].rstrip().endswith("]  100%")
 
 
 def test_it_is_no_wider_than_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

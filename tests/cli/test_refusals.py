@@ -37,6 +37,11 @@ NEEDS_APP = "--show-secrets: does nothing without --app\nhint: add --app, or lea
         ("rules --fields --select reset-", "--fields --select: --select changes nothing there"),
         ("rules --fields --rule-dir HERE", "--fields --rule-dir: --rule-dir changes nothing there"),
         ("rules --new x --event end_of_file --ignore reset-", "--new --ignore: --ignore changes nothing"),
+        (
+            "live -i lo -w HERE/no/f",
+            "No such file or directory\nhint: there is no directory HERE/no: mkdir -p HERE/no",
+        ),
+        ("analyze FAILED --decoder tshark --jobs 2", "--jobs 2: with --decoder tshark one process follows"),
         ("analyze FAILED --log=", '"": this is no name of a file\nhint: is it a variable'),
         ("check s3://bucket/a.pcap --update", "this is written to this machine only"),
         ("analyze FAILED --tls-keylog HERE/none", "--tls-keylog HERE/none: there is no such file\nhint: "),

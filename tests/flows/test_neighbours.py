@@ -57,7 +57,9 @@ def test_real_captures_say_who_is_silent(scenario: str) -> None:
     assert "EHOSTUNREACH" in problem
 
 
-@pytest.mark.parametrize("scenario", ["clean-request-response", "clean-ipv6", "connect-timeout"])
+@pytest.mark.parametrize(
+    "scenario", ["clean-request-response", "clean-ipv6", "connect-timeout", "next-hop-announces-itself"]
+)
 def test_who_answers_is_not_told_of(scenario: str) -> None:
     [capture] = analyze(sample(scenario)).captures
     assert not any("did not answer" in problem for problem in capture.problems)
@@ -121,6 +123,41 @@ def test_announcements_and_probes_of_an_own_address_are_no_questions(tmp_path: P
     probes = [f._replace(data=f.data[:28] + bytes(4) + f.data[32:]) for f in questions()]
     assert told(own, tmp_path) == []
     assert told(probes, tmp_path) == []
+
+
+def hardware_probe(frame: Frame) -> Frame:
+    """From 0.0.0.0: it asks whether anybody has the address, and says nothing of its own."""
+    return frame._replace(data=frame.data[:28] + bytes(4) + frame.data[32:])
+
+
+def test_an_announcement_answers_and_a_probe_does_not(tmp_path: Path) -> None:
+    *_, last = every = questions()
+    router, gone = last.data[38:42], b"\x02\0\0\0\0\x77"
+    own = last._replace(
+        data=b"\xff" * 6 + gone + last.data[12:22] + gone + router + bytes(6) + router, time=last.time + 1000
+    )
+    assert told([*every, own], tmp_path) == []
+    assert told([*every, own._replace(data=own.data[:20] + b"\0\x02" + own.data[22:])], tmp_path) == []
+    assert len(told([*every, hardware_probe(own)], tmp_path)) == 1
+
+
+def test_a_question_to_one_host_answers_that_host(tmp_path: Path) -> None:
+    *_, last = every = questions()
+    router, client, gone = last.data[38:42], last.data[28:32], b"\x02\0\0\0\0\x77"
+    asks_back = last.data[6:12] + gone + last.data[12:22] + gone + router + bytes(6) + client
+    assert told([*every, last._replace(data=asks_back, time=last.time + 1000)], tmp_path) == []
+
+
+def test_a_solicitation_to_one_host_answers_that_host(tmp_path: Path) -> None:
+    frames = frames_of(sample("next-hop-dead-ipv6").read_bytes())
+    every = [frame for frame in frames if frame.data[12:14] == b"\x86\xdd" and frame.data[54] == 135]
+    last = every[-1]
+    client, gone = last.data[22:38], last.data[62:78]
+    asks_back = (
+        last.data[6:12] + b"\x02\0\0\0\0\x77" + last.data[12:22] + gone + client + last.data[54:62] + client
+    )
+    assert len(told(every, tmp_path)) == 1
+    assert told([*every, last._replace(data=asks_back, time=last.time + 1000)], tmp_path) == []
 
 
 def test_a_frame_that_was_cut_is_no_question(tmp_path: Path) -> None:
@@ -218,8 +255,10 @@ def asked_before(answered: bool, folder: Path) -> str:
     """The rule, where somebody is asked for in vain before a connection, and again when its data vanishes."""
     frames = frames_of(sample("next-hop-dead-router").read_bytes())
     asks = [frame for frame in frames if is_question(frame)][-3:]
-    replies = [frame for frame in frames if frame.data[12:14] == ARP and frame.data[21] == 2]
-    kept = [frame for frame in frames if answered or frame not in replies]
+    heard = [
+        frame for frame in frames if frame.data[12:14] == ARP and frame.data[28:32] != asks[0].data[28:32]
+    ]
+    kept = [frame for frame in frames if answered or frame not in heard]
     every = sorted([*kept, *(later(frame, -60) for frame in asks)], key=lambda frame: frame.time)
     [(rule, _)] = verdicts(every, folder)
     return rule

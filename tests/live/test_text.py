@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from analyzer.model.finding import News
+from analyzer.model.live import Standing
 from analyzer.model.report import Report
 from analyzer.pipeline.files import analyze
 from analyzer.reports.live_changes import Changes
@@ -66,3 +67,20 @@ def test_what_was_taken_back_does_not_count(refused: Report) -> None:
     for one in (result, replace(result, verdicts=(), findings=())):
         status.count(changes.of([News(one, ended=False)]))
     assert status.failed == set()
+
+
+@pytest.mark.parametrize(
+    ("width", "ends"),
+    [
+        (120, "ECONNREFUSED 3, ECONNRESET 2, ETIMEDOUT 1, no errno 1"),
+        (90, "ECONNREFUSED 3, ECONNRESET 2, 2 more"),
+        (60, "none dropped  4 more"),
+        (20, "12 flow"),
+    ],
+)
+def test_the_status_fits_the_terminal(width: int, ends: str) -> None:
+    status = Status()
+    status.errnos.update({"ECONNREFUSED": 3, "ECONNRESET": 2, "ETIMEDOUT": 1, "no errno": 1, "EPIPE": 0})
+    line = status.line(Standing(1000, 12), 1.0, width)
+    assert line.endswith(ends)
+    assert len(line) <= width

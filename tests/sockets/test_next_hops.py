@@ -71,6 +71,13 @@ def test_a_program_may_have_lost_patience_before_the_syn_was_due() -> None:
     assert not hop.begun_for_it
 
 
+def test_a_program_that_turns_to_a_dead_neighbour_when_its_own_timer_fires_asks_too_early() -> None:
+    """Each SYN is a little late, so that the next one is due after the program's whole seconds."""
+    late = run_of("syn", 0, 1.02, 2.04)
+    assert found(late, asked("10.0.0.8", 3.001, 4.02, 5.05)) is None
+    assert found(late, asked("10.0.0.8", 3.06, 4.08, 5.11)) is not None
+
+
 def test_data_goes_on_behind_a_router_that_others_need_too() -> None:
     hop = found(DATA, asked(ROUTER, 4.0, 5.0, 6.0))
     assert hop is not None

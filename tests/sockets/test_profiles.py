@@ -11,7 +11,7 @@ import yaml
 from analyzer.data import load
 from analyzer.model.host import SYSTEMS
 from analyzer.sockets.profiles import numbers, profile
-from analyzer.sockets.retries import SECOND, Run, gives_up_at, is_exhausted, next_timer
+from analyzer.sockets.retries import SECOND, Run, gives_up_at, is_exhausted, limit_that_fits, next_timer
 
 MEASURED = [
     (what, row)
@@ -96,6 +96,19 @@ def test_limits_that_were_set_end_it_when_they_really_did(what: str, row: dict[s
         if what == "syn" or count == len(again):  # timers of data are late, and their sum is near to a limit
             assert seconds(gives_up_at(run, schedule)) == pytest.approx(end, rel=0.06), again[:count]
         assert is_exhausted(run, schedule) == (count == len(again)), again[:count]
+
+
+def test_which_limit_would_have_ended_it() -> None:
+    linux = profile("linux").retry
+    rows = [row for what, row in MEASURED if what == "syn" and len(row["settings"]) == 1]
+    assert len(rows) == 5
+    for row in rows:
+        assert limit_that_fits(run_of("syn", *row["again"]), linux) == row["settings"]["tcp_syn_retries"]
+    assert limit_that_fits(run_of("syn", 1, 2, 3), linux) == 0
+    assert limit_that_fits(run_of("syn", 1, 2, 3, 4, 5, 7), linux) == 0
+    assert limit_that_fits(run_of("syn", 1, 3, 7), linux) == 3  # an older kernel, which doubles at once
+    assert limit_that_fits(run_of("syn", 1), linux) is None  # of which kind it is cannot be told
+    assert limit_that_fits(run_of("syn", 1, 3, 7), profile("freebsd").retry) is None
 
 
 def test_bsd_ends_a_connection_attempt_after_75_seconds() -> None:

@@ -8,7 +8,8 @@ from analyzer.model.seq import add, distance
 from analyzer.model.times import utc
 from analyzer.sockets.machine import ShadowSocket
 from analyzer.sockets.pair import Pair
-from analyzer.sockets.retries import SECOND, Run, gives_up_at, is_exhausted, next_timer
+from analyzer.sockets.profiles import RetrySchedule
+from analyzer.sockets.retries import SECOND, Run, gives_up_at, is_exhausted, limit_that_fits, next_timer
 
 
 def retry_view(
@@ -35,10 +36,21 @@ def retry_view(
         soft_errno=socket.soft_errno,
         next_hop=run.next_hop,
         asked=run.asked,
+        fits=_fits(run, schedule) if stopped else "",
         exhausted=is_exhausted(run, schedule),
         stopped=stopped,
         recovered=recovered,
     )
+
+
+def _fits(run: Run, schedule: RetrySchedule) -> str:
+    """What a limit that is not known would have to be, had the system ended it."""
+    limit = limit_that_fits(run, schedule)
+    if limit is None:
+        return ""
+    if limit:
+        return f"That fits a limit of {limit} {'retry' if limit == 1 else 'retries'} that was set."
+    return "That fits no number of retries: a time ended it, most probably the program's own."
 
 
 def _delivered(pair: Pair, socket: ShadowSocket) -> int:

@@ -9,6 +9,7 @@ from tests.lab.stage import Stage
 from .basic import (
     clean,
     clean_heavy_loss,
+    refused,
     reset_waiting,
     retransmission,
     retransmission_recovers,
@@ -123,6 +124,11 @@ scenario(
     captures={"client": TO_THE_CLIENT},
     seconds=4,
 )(rst_after_fin_send)
+scenario(
+    "connection-refused-one-direction",
+    "nobody listens on the port; the capture has only what the server's host sends",
+    captures={"server": TO_THE_CLIENT},
+)(refused)
 
 scenario(
     "clean-packets-missing",

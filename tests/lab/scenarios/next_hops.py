@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from tests.lab.network import run
 from tests.lab.stage import BEACON_PORT, STEP, End, Stage
 
@@ -338,3 +340,38 @@ def others_dead_data(stage: Stage) -> None:
     stage.client.finish(60)
     stage.client.run("so_error", "recv", "send", "close")
     _last_word(stage)
+
+
+ANNOUNCED = """
+import socket, sys
+address = socket.inet_aton(sys.argv[1])
+sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+sock.bind((sys.argv[2], 0))
+own = sock.getsockname()[4]
+arp = b"\\0\\1\\x08\\0\\6\\4\\0\\1" + own + address + bytes(6) + address
+sock.send(b"\\xff" * 6 + own + b"\\x08\\6" + arp)
+"""
+"""Tells everybody an own IPv4 address, on that interface: RFC 5227 section 2.3."""
+
+
+@scenario(
+    "next-hop-announces-itself",
+    "the router answers no ARP, but announces its address after the third question: connect() succeeds",
+    captures=AT_THE_CLIENT,
+    seconds=5,
+)
+def announces_itself(stage: Stage) -> None:
+    stage.listen()
+    stage.beacon()  # the router knows the client, and need not ask for it
+    _silence_router(stage)
+    stage.network.ip("client", "neigh flush dev c0\n")
+    stage.open()
+    stage.begin_connect()
+    stage.pause(2.5)
+    router = stage.addresses.router_to_client
+    run(stage.network.command("middle", sys.executable, "-I", "-S", "-c", ANNOUNCED, router, "rc"))
+    stage.client.finish(30)
+    stage.server.do("accept")
+    stage.exchange()
+    stage.client.run("close")
+    stage.server.run("close")
