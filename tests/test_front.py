@@ -80,6 +80,9 @@ def test_columns_in_order_later_read_as_if_they_were() -> None:
         assert (len(column), column.dtype) == (len(expected), expected.dtype)
         assert column[some].tolist() == column.take(some).tolist() == expected[some].tolist()
         assert column[3] == expected[3]
+        if not is_constant(column):
+            with pytest.raises(TypeError, match="rows"):
+                column == column[3]  # noqa: B015
 
 
 @pytest.mark.parametrize("count", [2, 3, 200])

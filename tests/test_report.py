@@ -93,7 +93,7 @@ def test_json_text_round_trips(path: Path) -> None:
     assert json.loads(text) == plain
 
 
-@pytest.mark.parametrize("path", CAPTURES[::5], ids=capture_name)
+@pytest.mark.parametrize("path", [path for path in CAPTURES if path.suffix == ".pcap"][::5], ids=capture_name)
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_the_container_does_not_matter(path: Path, order: str, tmp_path: Path) -> None:
     converted = tmp_path / "converted.pcapng"

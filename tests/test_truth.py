@@ -168,30 +168,6 @@ def test_verdicts_are_true_with_the_limits_that_were_set(path: Path) -> None:
         ]
 
 
-HEADLINES = {
-    "redis-idle-timeout/client": "recv",  # it asks once more, and then reads
-    "openssl-server-closes/client": "recv",  # what came after the FIN is TLS's last word
-    "rst-after-fin-crossing/client": "recv",  # it had asked before the FIN came
-    "rst-after-fin-send-first/client": "send",
-    "rst-after-fin-one-direction/client": "send",
-    "rst-after-fin-server-sending/server": "send",
-}
-"""The call that the wire makes most probable where a reset follows a FIN: recv() and send() differ then."""
-
-
-@pytest.mark.parametrize("path", [path for path in TRUTHS if name(path) in HEADLINES], ids=name)
-def test_the_headline_is_the_call_that_the_program_made(path: Path) -> None:
-    [failed] = [end for end, _ in judged(path) if end.verdict]
-    assert failed.verdict
-    table, call = failed.verdict.table, HEADLINES[name(path)]
-    assert (failed.verdict.rule, failed.verdict.errno, table.call) == ("rst-after-fin", "EPIPE", call)
-    since = failed.verdict.time / 1e9 - 0.002
-    made = [
-        c["result"] for c in failed.calls if c["call"] == call and c["t"] >= since and c["result"] != "OK"
-    ]
-    assert not made or made[0] == table.calls[call]
-
-
 @pytest.mark.parametrize("path", TRUTHS, ids=name)
 def test_verdicts_are_true(path: Path) -> None:
     """A verdict agrees with every call that the program made after it; a program without error has none."""

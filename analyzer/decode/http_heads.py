@@ -23,6 +23,8 @@ _USUAL = 512
 """Bytes in which nearly every head ends."""
 _FEW, _AT_ONCE = 32, 1024
 """Heads that are looked at one by one, and so many at most together."""
+_MOST_LINES = 64
+"""Lines of a head, on average, beyond which looking at them together is the slow way."""
 _ASKED = -2
 """In place of a length: look at it alone."""
 
@@ -41,16 +43,19 @@ def response_sizes(buffer: Bytes, at: Places, end: Places) -> Places:
 
     0 where it does not say, or is none; UNKNOWN_END where its head is not all there.
     """
-    if len(at) < _FEW:
-        sizes = np.full(len(at), _ASKED)
-    else:
-        parts = range(0, len(at), _AT_ONCE)
+    sizes = np.full(len(at), _ASKED)
+    if len(at) >= _FEW:
         seen = np.minimum(end - at, _LONGEST)
-        sizes = np.concatenate([_usual(buffer, at[k : k + _AT_ONCE], seen[k : k + _AT_ONCE]) for k in parts])
+        is_response = _is_response(_bytes(buffer, at, 16)) & (seen > SHORTEST)
+        sizes[~is_response] = 0
+        rows = np.flatnonzero(is_response)
+        for begin in range(0, len(rows), _AT_ONCE):
+            part = rows[begin : begin + _AT_ONCE]
+            sizes[part] = _usual(buffer, at[part], seen[part])
     memory = buffer.data
     for row in np.flatnonzero(sizes == _ASKED).tolist():
-        begin = int(at[row])
-        sizes[row] = response_size(memory[begin : min(int(end[row]), begin + _LONGEST)])
+        first = int(at[row])
+        sizes[row] = response_size(memory[first : min(int(end[row]), first + _LONGEST)])
     return sizes
 
 
@@ -67,8 +72,10 @@ def response_size(data: memoryview) -> int:
 
 def _usual(buffer: Bytes, at: Places, seen: Places) -> Places:
     """The same of heads as most servers write them, ``seen`` bytes of each; _ASKED of others: int64 (n,)."""
-    window = _bytes(buffer, at, _USUAL)
-    row, column = np.divmod(np.flatnonzero(window == _LF), _USUAL)
+    places = np.flatnonzero(_bytes(buffer, at, _USUAL) == _LF)
+    if len(places) > _MOST_LINES * len(at):
+        return np.full(len(at), _ASKED)
+    row, column = np.divmod(places, _USUAL)
     line = _bytes(buffer, at[row] + column + 1, 16)
     blank = np.where(line[:, 0] == _LF, 1, 2)
     last = (blank == 1) | ((line[:, 0] == _CR) & (line[:, 1] == _LF))
@@ -80,7 +87,6 @@ def _usual(buffer: Bytes, at: Places, seen: Places) -> Places:
     stated = np.flatnonzero(begin >= 0)
     length = _number(buffer, at[stated] + begin[stated])
     sizes[stated] = np.where(length >= 0, size[stated] + length, _ASKED)
-    sizes[~_is_response(window) | (seen <= SHORTEST)] = 0
     return sizes
 
 
@@ -99,13 +105,13 @@ def _first(count: int, row: Places, *columns: Places) -> tuple[Places, ...]:
     return tuple(firsts)
 
 
-def _is_response(window: Bytes) -> Bools:
-    """Which begin with a status line: bool (n,)."""
-    found: Bools = window[:, :8].copy().view(np.uint64)[:, 0] & _ALL_BUT_ONE == _VERSION
-    digits = window[:, 7:12] - np.uint8(_ZERO)
-    found &= (digits[:, 0] <= 1) & (window[:, 8] == _SPACE) & (digits[:, 2] - np.uint8(2) <= 3)
+def _is_response(first: Bytes) -> Bools:
+    """Which begin with a status line, of 16 bytes each: bool (n,)."""
+    found: Bools = first.view(np.uint64)[:, 0] & _ALL_BUT_ONE == _VERSION
+    digits = first[:, 7:12] - np.uint8(_ZERO)
+    found &= (digits[:, 0] <= 1) & (first[:, 8] == _SPACE) & (digits[:, 2] - np.uint8(2) <= 3)
     found &= (digits[:, 3] <= 9) & (digits[:, 4] <= 9)
-    found &= (window[:, 12] == _SPACE) | (window[:, 12] == _CR)
+    found &= (first[:, 12] == _SPACE) | (first[:, 12] == _CR)
     return found
 
 

@@ -117,6 +117,8 @@ class Neighbours:
     def __init__(self) -> None:
         self._by_target: dict[Address, dict[Address, _Questions]] = {}
         self._by_asker: dict[Address, dict[Address, _Questions]] = {}
+        self._waiting: dict[Address, dict[Address, _Questions]] = {}
+        """By target, those with questions that nobody has answered: an answer is of no interest to others."""
         self._pairs = self._questions = 0
         self._swept = 0
         self._forgotten = 0
@@ -152,7 +154,7 @@ class Neighbours:
         return found
 
     def _answers(self, target: Address, clock: int) -> None:
-        for asker, questions in list(self._by_target.get(target, {}).items()):
+        for asker, questions in self._waiting.pop(target, {}).items():
             count = len(questions.times)
             questions.answered(clock)
             self._questions -= count - len(questions.times)
@@ -167,6 +169,7 @@ class Neighbours:
             return
         questions.times.append(clock)
         questions.frames.append(frame)
+        self._waiting.setdefault(target, {})[asker] = questions
         self._questions += 1
 
     def _new(self, asker: Address, target: Address, begin: int) -> _Questions | None:
@@ -199,10 +202,15 @@ class Neighbours:
     def _forget(self, asker: Address, target: Address) -> None:
         self._pairs -= 1
         self._questions -= len(self._by_target[target][asker].times)
-        for table, key, other in ((self._by_target, target, asker), (self._by_asker, asker, target)):
-            del table[key][other]
-            if not table[key]:
-                del table[key]
+        for table, key, other in (
+            (self._by_target, target, asker),
+            (self._by_asker, asker, target),
+            (self._waiting, target, asker),
+        ):
+            if key in table:
+                table[key].pop(other, None)
+                if not table[key]:
+                    del table[key]
 
     def silent(self) -> list[str]:
         """The addresses that somebody asked for in vain."""

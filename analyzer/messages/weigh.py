@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeGuard
 
-from analyzer.model.event import Activity, Doubt, EndOfFile, Event, GaveUp, MessageView, ResetReceived
+from analyzer.model.event import Doubt, EndOfFile, Event, GaveUp, MessageView, ResetReceived
 from analyzer.model.flow import CLIENT, SIDES
 
 _SETTLED = {Doubt.NEVER_ANSWERED, Doubt.MAYBE_ONE_WAY, Doubt.MAYBE_FAREWELL, Doubt.NOT_READ}
@@ -20,10 +20,7 @@ Weighed = EndOfFile | GaveUp | ResetReceived
 def depends_on_payload(event: Event) -> TypeGuard[Weighed]:
     """Whether what was said may change what is to be said of the event."""
     if isinstance(event, ResetReceived):
-        socket = event.socket
-        return (
-            event.segment.payload > 0 or socket.said_farewell or _ends_first_words(event) or _asks_late(event)
-        )
+        return event.segment.payload > 0 or event.socket.said_farewell or _ends_first_words(event)
     return isinstance(event, EndOfFile | GaveUp)
 
 
@@ -32,18 +29,6 @@ def _ends_first_words(event: ResetReceived) -> bool:
     socket = event.socket
     first = 0 < socket.bytes_sent <= _LONGEST_HELLO and not socket.bytes_received
     return socket.role == SIDES[CLIENT] and first and event.segment.accepted and not socket.closed
-
-
-def _asks_late(event: ResetReceived) -> bool:
-    """It reached a client that had sent more after the server's FIN: perhaps a request, and then it reads."""
-    socket = event.socket
-    return socket.role == SIDES[CLIENT] and socket.sent_after_fin and event.segment.accepted
-
-
-def _asks(message: MessageView) -> bool:
-    """The client's last words are in a language of questions and answers: having asked, it reads."""
-    unknown = message.answer == "unknown" and message.protocol != "unknown" and message.because == "unknown"
-    return message.answer == "due" or unknown
 
 
 def weigh(event: Weighed, message: MessageView) -> Weighed:
@@ -60,10 +45,7 @@ def weigh(event: Weighed, message: MessageView) -> Weighed:
             handshake=message.handshake if message.read else "unknown",
             told=message.told,
         )
-        socket = event.socket
-        if _asks_late(event) and _asks(message):
-            socket = replace(socket, activity=Activity.WAITING.value)
-        return replace(event, segment=segment, socket=socket, doubts=frozenset(doubts))
+        return replace(event, segment=segment, doubts=frozenset(doubts))
     if message.answer in ("due", "cut"):
         doubts -= _SETTLED
     elif message.because == "sealed":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -214,7 +214,8 @@ RARE = frozenset(
 class Reordered:
     """A column that is put in order only where it is looked at: row k of it is ``values[order[k]]``.
 
-    To be read like any column; ``values`` (m,), ``order`` int64 (n,).
+    Rows of it are read as of any column: ``column[rows]``, ``column.take(rows)``; all of it is
+    ``np.asarray(column)``. ``values`` (m,), ``order`` int64 (n,).
     """
 
     __slots__ = ("_order", "_values", "dtype", "strides")
@@ -233,6 +234,11 @@ class Reordered:
     def take(self, index: NDArray[np.int64]) -> NDArray[Any]:
         """The values of these rows."""
         return self._values.take(self._order.take(index))
+
+    def __eq__(self, other: object) -> NoReturn:
+        raise TypeError("of a column that is in order later, rows are compared: column[rows] == ...")
+
+    __hash__ = None  # type: ignore[assignment]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return self._values.take(self._order).astype(dtype or self.dtype, copy=False)

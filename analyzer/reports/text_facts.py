@@ -46,7 +46,8 @@ def facts(group: Group) -> Iterable[tuple[str, str]]:
                 yield "fits", fits
         if evidence.size_limit:
             yield "sizes", _sizes(evidence)
-        refused = group.incident.call == "connect"
+        # A reset without a SYN may be made by a firewall of the client's own host, which has its TTL, too.
+        refused = group.incident.call == "connect" and not group.first.flow.client_guessed
         if evidence.reset_by_host is False or (refused and evidence.reset_by_host):
             yield "ttl", _ttls(group, evidence)
         yield from _timers(group, evidence)

@@ -130,7 +130,7 @@ def _proof(report: Report, group: Group) -> str:
     frames = [frame for item in group.told for frame in item.frames]
     more = f", {len(group.members) - 1:,} more" if len(group.members) > 1 else ""
     where = f"{_paths(report, group.first)}: " if len(report.captures) > 1 else ""
-    return f"{where}frame{'s' * (len(frames) > 1)} {few(frames)}{more}"
+    return f"{where}{_frames(frames)}{more}"
 
 
 def _sentence(item: Verdict | Finding, result: FlowResult, bold: Style) -> Iterable[str]:
@@ -216,10 +216,14 @@ def _more(report: Report, group: Group, most: int | None) -> Iterable[str]:
 
 def _member(report: Report, result: FlowResult) -> str:
     frames = [frame for item in (result.verdicts or result.findings) for frame in item.frames]
-    line = f"{result.flow.client}  {moment(result.flow.start)}  frames {few(frames)}"
+    line = f"{result.flow.client}  {moment(result.flow.start)}  {_frames(frames)}"
     if any(verdict.recovered for verdict in result.verdicts):
         line += "  retried"
     return f"{line}  {_paths(report, result)}" if len(report.captures) > 1 else line
+
+
+def _frames(frames: Sequence[int]) -> str:
+    return f"frame{'s' * (len(frames) > 1)} {few(frames)}"
 
 
 def few(frames: Sequence[int]) -> str:

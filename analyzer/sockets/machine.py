@@ -18,8 +18,7 @@ from analyzer.sockets.transitions import step
 _CLOSE_NOTIFY = (23, 24, 31)
 """Bytes of an encrypted TLS alert: TLS 1.2 with ChaCha20 (RFC 7905), TLS 1.3 (RFC 8446 section 5.2), TLS 1.2
 with AES-GCM (RFC 5288)."""
-_ALERT = 7
-"""Bytes of an alert that is not encrypted."""
+
 _CROSSING_NS = SECOND // 2
 """A SYN that is sent again so shortly after its SYN-ACK may have crossed that on the way."""
 _SENDING_SPAN_NS = SECOND // 20
@@ -184,32 +183,29 @@ class ShadowSocket:
     def view(self, own: Totals, peer: Totals) -> SocketView:
         """What a rule may see of it."""
         later = 0 if self.peer_fin_payload is None else own.payload - self.peer_fin_payload
+        after_fin = later > 0
         return SocketView(
             role=SIDES[self.side],
             state=self.state.value,
             connects=self.connects,
             closed=self.closed,
-            activity=self._activity(own, peer, later).value,
+            activity=self._activity(own, peer, after_fin).value,
             bytes_sent=own.payload,
             bytes_received=peer.payload,
-            sent_after_fin=later > 0,
+            sent_after_fin=after_fin,
             said_farewell=later in _CLOSE_NOTIFY,
             unanswered=own.last_data_number > peer.last_data_number,
             unacknowledged=own.has_seq and peer.has_ack and distance(peer.ack, own.seq_end) > 0,
         )
 
-    def _activity(self, own: Totals, peer: Totals, later: int) -> Activity:
-        """``later``: bytes that it sent after the other end's FIN."""
+    def _activity(self, own: Totals, peer: Totals, after_fin: bool) -> Activity:
         if self.state is State.SYN_SENT:
             return Activity.CONNECTING
-        if later > 0:  # TLS says its last words once the end of file was read
-            return Activity.WAITING if later in (_ALERT, *_CLOSE_NOTIFY) else Activity.SENDING
-        unseen = not own.last_number and self.state is State.CLOSE_WAIT
         streaming = (
             own.last_data_number > peer.last_data_number
             and own.last_data_time - own.turn_time > _SENDING_SPAN_NS
         )
-        return Activity.SENDING if unseen or streaming else Activity.WAITING
+        return Activity.SENDING if after_fin or streaming else Activity.WAITING
 
 
 def what_is_sent(segment: Segment) -> str:

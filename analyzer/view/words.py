@@ -37,8 +37,8 @@ def what(item: Verdict | Finding) -> str:
     """``client send EPIPE``; of a warning its rule."""
     if isinstance(item, Finding):
         return f"{SIDES[item.side]} {item.rule}"
-    call = item.table.call
-    return f"{SIDES[item.side]} {call} {result_name(item.table.calls[call])}"
+    outcome = item.errno or result_name(item.table.calls[item.table.call])
+    return f"{SIDES[item.side]} {item.table.call} {outcome}"
 
 
 def sentences(result: FlowResult) -> list[str]:

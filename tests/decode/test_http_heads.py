@@ -95,6 +95,9 @@ def test_told_as_one_by_one(drawn: list[tuple[bytes, int]]) -> None:
             b"HTTP/1.1 200 OK\r\nX: " + b"x" * 600 + b"\r\nContent-Length: 200\r\n\r\n", 845, id="long"
         ),
         pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 200\r\n", UNKNOWN_END, id="no end"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n" + b"\r" * 600 + b"\n\n", 0, id="no lines"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n" + b"x\n" * 200 + b"\n", 0, id="many lines"),
+        pytest.param(b"Hm" + b"\n" * 500, 0, id="nothing but lines"),
         pytest.param(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 5000 + b"\r\n\r\n", 0, id="too long"),
     ],
 )

@@ -49,8 +49,9 @@ def _fits(run: Run, schedule: RetrySchedule) -> str:
     if limit is None:
         return ""
     if limit:
-        return f"That fits a limit of {limit} {'retry' if limit == 1 else 'retries'} that was set."
-    return "That fits no number of retries: a time ended it, most probably the program's own."
+        retries = f"{limit} {'retry' if limit == 1 else 'retries'}"
+        return f"A limit of {retries} ends it so, and so does a timer of the program."
+    return "If the capture has all of them, no number of retries ends it so: a time does."
 
 
 def _delivered(pair: Pair, socket: ShadowSocket) -> int:
