@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shlex
 from pathlib import Path
 
@@ -30,15 +31,25 @@ def unwritable(where: str, error: OSError) -> UserError:
     return UserError("unwritable", where, f"cannot be written: {error.strerror or error}", _mended(error))
 
 
+def no_room(error: OSError) -> str:
+    """What to do where a disk, or a user's share of it, is full; empty for all else."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return "there is no room left: make some, or choose another place." if full else ""
+
+
 def _mended(error: OSError) -> str:
     """What to do about it, by the name that the system refused; empty where nothing is known to help."""
+    if hint := no_room(error):
+        return hint
     if not isinstance(error.filename, str):
         return ""
     path = Path(error.filename)
     folders = list(path.parents)[::-1]
     if isinstance(error, FileNotFoundError):
         missing = next((folder for folder in folders if not folder.exists()), None)
-        return f"there is no directory {missing}: mkdir -p {shlex.quote(str(path.parent))}" if missing else ""
+        if missing:
+            return f"there is no directory {missing}: mkdir -p {shlex.quote(str(path.parent))}"
+        return f"no file can be made in {path.parent}: choose another place."
     if isinstance(error, NotADirectoryError):
         other = next((folder for folder in folders if not folder.is_dir()), path)
         return f"{other} is no directory: choose another place."

@@ -16,7 +16,7 @@ import click
 
 from analyzer import __version__
 from analyzer.cli.messages import complain, drop_output
-from analyzer.errors import UserError
+from analyzer.errors import UserError, no_room
 
 EXIT_BAD = 2
 """Bad use, or an input that could not be read."""
@@ -126,7 +126,9 @@ def _usage(error: click.ClickException, arguments: Sequence[str]) -> str:
 
 
 def _hint(error: OSError) -> str:
-    """What to do where something is not permitted; empty for what is plain."""
+    """What to do where something is not permitted or there is no room; empty for what is plain."""
+    if hint := no_room(error):
+        return f"\nhint: {hint}"
     if not isinstance(error, PermissionError):
         return ""
     return "\nhint: run as whoever may use it and the directories above, or have them made accessible."

@@ -169,7 +169,7 @@ def _replaced(path: Path) -> Iterator[TextIO]:
             yield out
         return
     if path.exists() and not os.access(path, os.W_OK):
-        raise PermissionError(0, "it is write-protected")
+        raise PermissionError(0, "it is write-protected", str(path))
     whole = Path(os.path.realpath(path))  # a link stays a link
     part = whole.with_name(f".{whole.name}.{os.getpid()}.part")
     try:

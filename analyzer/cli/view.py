@@ -112,15 +112,16 @@ def _run(browser: Browser) -> None:
 
 def browsed(report: Report, rules: Chosen) -> Browsed:
     """What there is to browse in a report."""
+    from analyzer.reports.counts import failed_of
     from analyzer.reports.doubts import doubts
-    from analyzer.reports.groups import failed, groups
-    from analyzer.reports.words import connections_of, silence, silence_means
+    from analyzer.reports.groups import groups
+    from analyzer.reports.words import silence, silence_means
     from analyzer.view.source import Browsed
 
     silent = silence(report.captures)
     name = report.captures[0].path if len(report.captures) == 1 else f"{len(report.captures)} captures"
     return Browsed(
-        title=f"{name}: {failed(report.flows):,} of {connections_of(report)} failed",
+        title=f"{name}: {failed_of(report)}",
         rules={rule.name: rule for rule in rules.rules},
         results=[result for group in groups(report) for result in group.members],
         picture=_remembered(report),

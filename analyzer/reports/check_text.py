@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TextIO
 
@@ -23,7 +24,7 @@ def write(run: CheckRun, out: TextIO) -> None:
 
 def _run(run: CheckRun) -> Iterable[str]:
     for capture in run.captures:
-        yield f"{words.state(capture)}  {words.path(capture)}: {words.outcome(capture)}"
+        yield from _outcome(capture)
         yield from _capture(capture)
     for note in run.notes:
         yield from _lines(f"note: {printable(note)}")
@@ -34,6 +35,18 @@ def _run(run: CheckRun) -> Iterable[str]:
     yield words.total(run)
     if rules := dict.fromkeys(p.rule for capture in run.captures for p in capture.new):
         yield from _lines(f"More: errnoscope explain {next(iter(rules))}; errnoscope analyze CAPTURE")
+
+
+def _outcome(capture: Checked) -> Iterable[str]:
+    """A line, of which the path and the first clause stay together, however long the path is."""
+    head, outcome = f"{words.state(capture)}  {words.path(capture)}: ", words.outcome(capture)
+    if len(head + outcome) <= WIDTH:
+        yield head + outcome
+        return
+    first, *rest = re.split(r"(?<=[,;]) ", outcome, maxsplit=1)
+    yield head + first
+    for text in rest:
+        yield from _lines(text, " " * 8)
 
 
 def _capture(capture: Checked) -> Iterable[str]:

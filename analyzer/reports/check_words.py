@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from analyzer.model.checked import Checked, CheckRun, Problem, Standing
+from analyzer.reports.counts import is_empty
 from analyzer.reports.printable import printable
 from analyzer.reports.words import count, headline, silence
 
@@ -106,7 +107,7 @@ def outcome(capture: Checked) -> str:
     parts = [count(len(capture.new), "problem")] if capture.new else []
     if capture.unmet:
         parts.append(f"{count(len(capture.unmet), 'expectation')} not met")
-    if capture.report and not capture.report.totals.tcp_flows + capture.report.totals.udp_flows:
+    if is_empty(capture.report):
         parts.append("there is no connection in it, so nothing was judged")
     standings = Counter(problem.standing for problem in capture.problems)
     parts += [f"{standings[kind]} {word}" for kind, word in _STANDINGS.items() if standings[kind]]

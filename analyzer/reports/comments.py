@@ -9,10 +9,11 @@ from analyzer.model.comments import Comments
 from analyzer.model.finding import Finding, FlowResult, Verdict
 from analyzer.model.flow import SIDES
 from analyzer.model.report import Report
-from analyzer.reports.groups import Group, behind, failed, groups
+from analyzer.reports.counts import failed_of
+from analyzer.reports.groups import Group, behind, groups
 from analyzer.reports.printable import printable
 from analyzer.reports.text_facts import who
-from analyzer.reports.words import connections_of, headline
+from analyzer.reports.words import headline
 
 Place = tuple[int, int]
 """Index of a capture, and the number of a frame in it."""
@@ -66,8 +67,7 @@ def _told(result: FlowResult, finding: Finding, verdict: Verdict | None) -> Iter
 
 def _whole(report: Report, capture: int) -> Iterable[str]:
     found = [group for group in groups(report) if group.first.flow.capture == capture]
-    wrong = failed([member for group in found for member in group.members])
-    yield f"errnoscope {__version__}: {wrong:,} of {connections_of(report)} failed."
+    yield f"errnoscope {__version__}: {failed_of(report)}."
     yield from map(_row, found[:_GROUPS])
     if len(found) > _GROUPS:
         yield f"... and {len(found) - _GROUPS:,} kinds more"

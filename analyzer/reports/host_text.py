@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from analyzer.data import load
+from analyzer.model.finding import FlowResult
 from analyzer.model.flow import CLIENT, SERVER
 from analyzer.model.host import Host, Likeness, System, taken_for, version_text
 from analyzer.model.report import Report
-from analyzer.reports.words import count
+from analyzer.reports.words import count, noun
 
 SYSTEM_NAMES = {"linux": "Linux", "freebsd": "FreeBSD", "macos": "macOS", "windows": "Windows"}
 _OPENINGS = ("SYN", "SYN+ACK")
@@ -16,12 +18,14 @@ _OPENINGS = ("SYN", "SYN+ACK")
 
 def systems_text(report: Report) -> str:
     """A sentence about the systems and settings of client and server in the flows that are told of."""
-    seen = [_taken(report, side) for side in (CLIENT, SERVER)]
+    told = [result for result in report.flows if result.findings] or list(report.flows)
+    what = noun(told)
+    seen = [_taken(report, told, side) for side in (CLIENT, SERVER)]
     known = [_settings(host, list(taken)) for host, taken in zip(report.hosts, seen, strict=True)]
     alike = known[CLIENT] == known[SERVER]
-    if alike and (both := _of_both(*map(list, seen)) or _of_all(*seen)):
+    if alike and (both := _of_both(*map(list, seen)) or _of_all(seen[CLIENT], seen[SERVER], what)):
         return f"Both ends are taken to run {both} with {known[CLIENT]}."
-    client, server = (_side(taken, side) for side, taken in enumerate(seen))
+    client, server = (_side(taken, side, what) for side, taken in enumerate(seen))
     if alike:
         return f"The client is taken to run {client}, the server {server}, both with {known[CLIENT]}."
     return (
@@ -45,9 +49,8 @@ def elsewhere_text(text: str, system: str) -> str:
     return " ".join(parts)
 
 
-def _taken(report: Report, side: int) -> Counter[System]:
+def _taken(report: Report, told: Sequence[FlowResult], side: int) -> Counter[System]:
     """What that end was taken for, and in how many flows."""
-    told = [result for result in report.flows if result.findings] or report.flows
     seen = Counter(result.systems[side] for result in told)
     return seen or Counter([taken_for(report.hosts[side])])
 
@@ -79,7 +82,7 @@ def _of_both(clients: list[System], servers: list[System]) -> str:
     return f"{_name(client)} ({told})" if told else _name(client)
 
 
-def _of_all(clients: Counter[System], servers: Counter[System]) -> str:
+def _of_all(clients: Counter[System], servers: Counter[System], what: str) -> str:
     """One system at both ends of all flows, although not everywhere for the same reason; else empty."""
     names = {_name(system) for system in (*clients, *servers)}
     likenesses = {system.likeness for system in (*clients, *servers)}
@@ -88,17 +91,17 @@ def _of_all(clients: Counter[System], servers: Counter[System]) -> str:
     silent = max(
         sum(n for s, n in seen.items() if s.likeness is Likeness.NONE) for seen in (clients, servers)
     )
-    of = f"{silent:,} of {clients.total():,} connections"
+    of = f"{silent:,} of {count(clients.total(), what)}"
     return f"{names.pop()} (their SYNs look like it; in {of} nothing tells what an end runs)"
 
 
-def _side(seen: Counter[System], side: int) -> str:
+def _side(seen: Counter[System], side: int, what: str) -> str:
     """``Linux (its SYN looks like it)``; where it differs from flow to flow, each with how often."""
     texts = [f"{_name(system)}{_in_brackets(system, side)}" for system, _ in seen.most_common()]
     if len(texts) == 1:
         return texts[0]
     parts = [
-        f"{text} in {count(number, 'connection')}"
+        f"{text} in {count(number, what)}"
         for text, (_, number) in zip(texts, seen.most_common(), strict=True)
     ]
     return f"{', '.join(parts[:-1])} and {parts[-1]}"

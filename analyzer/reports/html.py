@@ -18,13 +18,14 @@ from analyzer.model.picture import Picture
 from analyzer.model.report import Report
 from analyzer.model.rule import Rule
 from analyzer.model.times import duration
+from analyzer.reports.counts import connections_of, failed_of, in_ways, is_empty
 from analyzer.reports.doubts import doubts
 from analyzer.reports.groups import Group, failed, groups
 from analyzer.reports.host_text import systems_text
 from analyzer.reports.html_data import group_cause, group_title, page_data
 from analyzer.reports.printable import printable
 from analyzer.reports.text_facts import who
-from analyzer.reports.words import connections_of, count, moment, noun, silence, silence_means
+from analyzer.reports.words import count, moment, noun, silence, silence_means
 
 _FOLDER = Path(__file__).with_name("page")
 _LIBRARY = "vendor/uplot/"
@@ -108,11 +109,9 @@ def _templates() -> Environment:
 
 
 def _title(report: Report) -> str:
-    wrong, connections = failed(report.flows), connections_of(report)
-    if wrong:
-        return f"{wrong:,} of {connections} failed"
-    is_empty = not report.totals.tcp_flows + report.totals.udp_flows
-    told = "No connection to judge" if is_empty else f"None of {connections} failed"
+    if failed(report.flows):
+        return failed_of(report)
+    told = "No connection to judge" if is_empty(report) else f"None of {connections_of(report)} failed"
     silent = silence(report.captures)
     return f"{told}, but {silent}" if silent else told
 
@@ -132,9 +131,8 @@ def _paragraph(report: Report, found: list[Group]) -> str:
     warned = [member for group in found if not group.failed for member in group.members]
     parts = []
     if bad:
-        ways = "in one way" if len(bad) == 1 else f"in {len(bad):,} ways"
         wrong = [result for result in report.flows if result.verdicts]
-        parts.append(f"{count(len(wrong), noun(wrong))} failed {ways}.")
+        parts.append(f"{count(len(wrong), noun(wrong))} failed{in_ways(bad)}.")
         largest = max(bad, key=lambda group: len(group.members))
         if len(bad) == 1 or len(largest.members) > 1:
             frequent = "The most frequent: " if len(bad) > 1 else ""

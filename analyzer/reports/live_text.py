@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from analyzer.model.event import Doubt
@@ -14,7 +14,7 @@ from analyzer.model.live import Standing
 from analyzer.model.report import Report
 from analyzer.reports.ladder_text import ladder_lines
 from analyzer.reports.live_changes import Change, behind
-from analyzer.reports.words import count, moment, short_headline
+from analyzer.reports.words import count, moment, noun_of, short_headline
 
 _NO_ERRNO = "no errno"
 _INDENT = " " * 14
@@ -61,8 +61,8 @@ class Status:
 
     def __init__(self) -> None:
         self.errnos: Counter[str] = Counter()
-        self.failed: set[int] = set()
-        """Flows that were told to have failed, and of which that was not taken back, by their numbers."""
+        self.failed: dict[int, str] = {}
+        """Flows that were told to have failed, and of which that was not taken back: protocol by number."""
         self._packets = 0
         self._time: float | None = None
         self._rate = 0.0
@@ -74,9 +74,9 @@ class Status:
                 if isinstance(said, Verdict):
                     self.errnos[said.errno or _NO_ERRNO] += number
             if isinstance(change.now, Verdict):
-                self.failed.add(change.result.flow.id)
+                self.failed[change.result.flow.id] = change.result.flow.protocol
             elif not change.result.verdicts:
-                self.failed.discard(change.result.flow.id)
+                self.failed.pop(change.result.flow.id, None)
 
     def line(self, standing: Standing, now: float, width: int) -> str:
         """The line at that time, of so many characters at most: what there is no room for is counted."""
@@ -95,15 +95,15 @@ class Status:
         return line[:width]
 
 
-def afterwards(failed: set[int], report: Report) -> Iterator[str]:
+def afterwards(failed: Mapping[int, str], report: Report) -> Iterator[str]:
     """What became of flows with these numbers, of which lines have said that they failed; a line at most."""
     told = {result.flow.id: result.verdicts for result in report.flows if result.verdicts}
     worked = sum(any(verdict.recovered for verdict in told.get(flow, ())) for flow in failed)
-    harmless = 0 if any(report.left_out) else len(failed - told.keys())
+    harmless = 0 if any(report.left_out) else len(failed.keys() - told.keys())
     parts = [f"{worked:,} recovered (tried again, or at another address, it worked)"] if worked else []
     parts += [f"{harmless:,} turned out to be no failure"] if harmless else []
     if parts:
-        yield f"Told of above: {count(len(failed), 'connection')}; {', '.join(parts)}."
+        yield f"Told of above: {count(len(failed), noun_of(failed.values()))}; {', '.join(parts)}."
 
 
 def _time(time: int) -> str:

@@ -18,9 +18,17 @@ from analyzer.model.host import DEFAULT_HOST
 from analyzer.model.report import Report
 from analyzer.model.rule import Severity
 from analyzer.model.times import duration
+from analyzer.reports.counts import (
+    connections_of,
+    in_ways,
+    is_empty,
+    more_of,
+    part_of,
+    unnamed_part_of,
+)
 from analyzer.reports.doubts import doubts
 from analyzer.reports.flow_table import flow_table
-from analyzer.reports.groups import Group, failed, groups, is_unknown, is_warning
+from analyzer.reports.groups import Group, groups, is_unknown, is_warning
 from analyzer.reports.host_text import systems_text
 from analyzer.reports.layout import WIDTH, Style, labelled, wrapped
 from analyzer.reports.log_report import log_lines_of
@@ -28,7 +36,7 @@ from analyzer.reports.printable import printable
 from analyzer.reports.text_facts import seen_twice
 from analyzer.reports.text_group import brief, full
 from analyzer.reports.text_table import table_lines
-from analyzer.reports.words import connections_of, count, moment, silence, silence_means
+from analyzer.reports.words import count, moment, silence, silence_means
 
 _IN_FULL = 3
 """Kinds of failure that are all told in full, with their frames; if there are more, in a paragraph each."""
@@ -186,29 +194,26 @@ def _summary(report: Report, found: Sequence[Group], bold: Style) -> Iterable[st
 
 
 def _found(report: Report, found: Sequence[Group]) -> str:
-    connections = connections_of(report)
-    follow = sum(group.follow for group in found)
-    failures = failed(report.flows) - follow
-    unknown = sum(map(is_unknown, report.flows))
-    warned = sum(not result.verdicts and is_warning(result) for result in report.flows) - unknown
+    bad = [result for result in report.flows if result.verdicts]
+    failures = [result for result in bad if not result.follows]
+    follow = [result for result in bad if result.follows]
+    unknown = [result for result in report.flows if is_unknown(result)]
+    warned = [r for r in report.flows if not r.verdicts and is_warning(r) and not is_unknown(r)]
     first = [group for group in found if group.failed and group.follow < len(group.members)]
-    ways = len({tuple(item.rule for item in group.told) for group in first})
-    services = len({str(group.first.flow.server) for group in first})
-    in_ways = f" in {ways} ways" if ways > 1 else ", all in one way" if failures > 1 else ""
-    in_ways += f" at {services:,} services" if services > ways else ""
-    parts = [f"{failures:,} of {connections} failed{in_ways}"] if failures else []
+    parts = [f"{part_of(report, failures)} failed{in_ways(first)}"] if failures else []
     if follow:
-        of = "more" if parts else f"of {connections} failed"
-        parts.append(f"{follow:,} {of} in consequence, on the other side of a proxy")
+        of = more_of(report, follow) if parts else f"{part_of(report, follow)} failed"
+        parts.append(f"{of} in consequence, on the other side of a proxy")
     if unknown:
-        of = "more" if parts else f"of {connections}"
-        parts.append(f"{unknown:,} {of} failed, with an error that is not known for its system")
+        of = (more_of if parts else part_of)(report, unknown)
+        parts.append(f"{of} failed, with an error that is not known for its system")
     if warned:
-        of = "more" if parts else f"of {connections}"
-        parts.append(f"{warned:,} {of} in trouble, without an errno so far")
+        of = (more_of if parts else part_of)(report, warned)
+        parts.append(f"{of} in trouble, without an errno so far")
     retried = sum(group.recovered for group in found)
     if retried:
-        which = "it" if failures == retried == 1 else "all" if failures == retried else f"{retried:,} of them"
+        all_of_them = "it" if retried == 1 else "all"
+        which = all_of_them if len(failures) == retried else f"{retried:,} of them"
         parts.append(f"{which} worked at the next try")
     if report.left_out.failed:
         parts.append(f"{report.left_out.failed:,} more failed outside of the filter")
@@ -217,8 +222,7 @@ def _found(report: Report, found: Sequence[Group]) -> str:
 
 def _none_passes(report: Report) -> str:
     left_out = report.left_out
-    connections = count(report.totals.tcp_flows, "TCP connection")
-    outside = f"{left_out.failed:,} of {connections} failed outside of it"
+    outside = f"{unnamed_part_of(report, left_out.failed)} failed outside of it"
     if left_out.other:
         outside += f", {left_out.other:,} had warnings or harmless findings"
     return f"Nothing passes the filter; {outside}."
@@ -227,7 +231,7 @@ def _none_passes(report: Report) -> str:
 def _nothing(report: Report, bold: Style) -> Iterable[str]:
     silent = silence(report.captures)
     may = f" But {silence_means(silent)} (see Doubt)." if silent else ""
-    if not report.totals.tcp_flows + report.totals.udp_flows:
+    if is_empty(report):
         yield from map(bold, wrapped(f"There is no TCP connection in it, so nothing was judged.{may}", WIDTH))
         return
     damaged = any(capture.damage for capture in report.captures)
@@ -323,7 +327,7 @@ def _closed_before(result: FlowResult) -> bool:
 
 def _doubts(report: Report) -> Iterable[str]:
     """What the captures cannot show."""
-    told = doubts(report)
+    told = doubts(report, again=False)
     if len(_wholes(report.captures)) > 1:
         told.append("each capture is judged by itself; a connection in two of them counts twice")
     if told:

@@ -25,6 +25,7 @@ from analyzer.reports.words import (
     headline,
     later_in_words,
     moment,
+    noun,
     short_headline,
 )
 
@@ -206,7 +207,7 @@ def _more(report: Report, group: Group, most: int | None) -> Iterable[str]:
     members = group.members[1:]
     if not members:
         return
-    yield from labelled("same", f"{count(len(members), 'more connection')}:")
+    yield from labelled("same", f"{count(len(members), f'more {noun(members)}')}:")
     for result in members[:most]:
         yield from labelled("", _member(report, result), whole=True)
     if most is not None and len(members) > most:

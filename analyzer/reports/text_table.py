@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from analyzer.model.capture import Capture
 from analyzer.reports.groups import Group
-from analyzer.reports.words import clock, count, result_name
+from analyzer.reports.words import clock, count, noun, result_name
 
 _ROWS = 30
 _WIDTH = 80
@@ -35,8 +35,8 @@ def table_lines(groups: Sequence[Group], captures: Sequence[Capture]) -> Iterabl
         cells = enumerate(zip(row, widths, strict=True))
         yield "  ".join(f"{t:>{w}}" if i < _RIGHT else f"{t:<{w}}" for i, (t, w) in cells)
     if len(groups) > _ROWS:
-        rest = groups[_ROWS:]
-        yield f"and {len(rest):,} more kinds, {count(sum(len(g.members) for g in rest), 'connection')}"
+        rest = [member for group in groups[_ROWS:] for member in group.members]
+        yield f"and {len(groups) - _ROWS:,} more kinds, {count(len(rest), noun(rest))}"
 
 
 def _row(group: Group, captures: Sequence[Capture]) -> tuple[str, ...]:

@@ -10,7 +10,6 @@ from analyzer.model.capture import Capture
 from analyzer.model.finding import CallTable, FlowResult, Verdict
 from analyzer.model.flow import SIDES
 from analyzer.model.host import system_of
-from analyzer.model.report import Report
 from analyzer.model.rule import RESULTS
 
 _CALLS = {"so_error": "getsockopt(SO_ERROR)"}
@@ -111,8 +110,12 @@ def came(time: int, start: int) -> str:
 
 def noun(flows: Iterable[FlowResult]) -> str:
     """What one of them is called."""
-    protocols = {result.flow.protocol for result in flows}
-    return {("udp",): "UDP flow", ("tcp", "udp"): "flow"}.get(tuple(sorted(protocols)), "connection")
+    return noun_of(result.flow.protocol for result in flows)
+
+
+def noun_of(protocols: Iterable[str]) -> str:
+    """What a flow of one of these protocols is called."""
+    return {("udp",): "UDP flow", ("tcp", "udp"): "flow"}.get(tuple(sorted(set(protocols))), "connection")
 
 
 def clock(time: int) -> str:
@@ -132,19 +135,9 @@ def silence(captures: Iterable[Capture]) -> str:
 
 def silence_means(silent: str) -> str:
     """What follows from such a silence, in a clause."""
-    return f"{silent}: a connect() that waited for the answer failed, without a packet of its own"
+    return f"{silent}: a connect() that waited for the answer would have failed, without a packet of its own"
 
 
 def count(number: int, noun: str) -> str:
     """``1 frame``, ``2,000 frames``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def connections_of(report: Report) -> str:
-    """How many there are; UDP is only spoken of where something befell it, or where there is nothing else."""
-    totals = report.totals
-    twice = sum(seen.flows for seen in report.twice)
-    tcp, udp = count(totals.tcp_flows - twice, "TCP connection"), count(totals.udp_flows, "UDP flow")
-    if not any(result.flow.protocol == "udp" for result in report.flows):
-        return tcp if totals.tcp_flows or not totals.udp_flows else udp
-    return f"{tcp} and {udp}" if totals.tcp_flows else udp

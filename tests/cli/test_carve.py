@@ -235,7 +235,7 @@ def test_what_is_not_finished_leaves_nothing(
     monkeypatch.setattr(carve_index, "index_text", Mock(side_effect=full))
     status, _, err = told(capsys, "analyze", FAILED, "--carve", tmp_path / "failed")
     assert (status, list(tmp_path.iterdir())) == (2, [])
-    assert "cannot be written: No space left on device" in err
+    assert "cannot be written: No space left on device\nhint: there is no room left" in err
     monkeypatch.setattr(carve_index, "index_text", Mock(side_effect=KeyboardInterrupt))
     assert told(capsys, "analyze", FAILED, "--carve", tmp_path / "failed")[0] == 130
     assert list(tmp_path.iterdir()) == []

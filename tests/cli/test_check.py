@@ -276,6 +276,7 @@ def test_a_host_that_is_not_there_fails_nothing_and_is_said(capsys: Capsys) -> N
     status, out, _ = told(capsys, "check", sample("next-hop-dead"))
     assert status == 0
     assert "so nothing was judged; but 10.9.0.254 did not answer ARP" in " ".join(out.split())
+    assert max(map(len, out.replace(str(sample("next-hop-dead")), "").splitlines())) <= 80
     for kind in ("junit", "markdown", "json", "github"):
         assert (
             "10.9.0.254 did not answer ARP" in told(capsys, "check", sample("next-hop-dead"), "-o", kind)[1]

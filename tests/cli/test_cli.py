@@ -376,7 +376,8 @@ def test_a_full_disk_is_told_in_a_line(unbuffered: str) -> None:
         done = subprocess.run(
             line, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=env, check=False
         )
-    assert (done.returncode, done.stderr) == (2, "errnoscope: stdout: No space left on device\n")
+    hint = "hint: there is no room left: make some, or choose another place."
+    assert (done.returncode, done.stderr) == (2, f"errnoscope: stdout: No space left on device\n{hint}\n")
 
 
 def test_a_stdout_that_is_closed_is_told_in_a_line() -> None:

@@ -52,6 +52,7 @@ def test_stdout_by_its_other_names(capsys: Capsys) -> None:
         (["zzz"], "there is no format `zzz`", "there are text, json, json-lines"),
         (["json="], "the name of the file is missing", ""),
         (["json=no/such/file"], "cannot be written: No such file or directory", "/no: mkdir -p"),
+        (["json=/proc/x.json"], "No such file or directory", "hint: no file can be made in /proc: choose an"),
         (["json=."], "cannot be written: Is a directory", "hint: that is a directory: name a file in it."),
     ],
 )
@@ -111,10 +112,22 @@ def test_a_pipe_is_written_as_it_is(capsys: Capsys, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_file_that_is_write_protected_is_told_with_a_hint(
+    capsys: Capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "f.html"
+    path.write_text("mine")
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write all
+    status, out, err = told(capsys, "analyze", FAILED, "-o", f"html={path}")
+    assert (status, out, path.read_text()) == (2, "", "mine")
+    assert "cannot be written: it is write-protected\nhint: choose a place where you may write" in err
+
+
 def test_a_full_disk_is_told_in_a_line(capsys: Capsys) -> None:
     status, out, err = told(capsys, "analyze", FAILED, "-o", "json=/dev/full")
     assert (status, out) == (2, "")
-    assert err == "errnoscope: /dev/full: No space left on device\n"
+    hint = "hint: there is no room left: make some, or choose another place."
+    assert err == f"errnoscope: /dev/full: No space left on device\n{hint}\n"
 
 
 def test_a_file_is_there_only_when_it_is_whole(tmp_path: Path) -> None:

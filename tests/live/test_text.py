@@ -35,7 +35,7 @@ def test_a_ladder_is_not_wrapped() -> None:
     assert wrapped(line, 20) == [line]
 
 
-def told(report: Report) -> set[int]:
+def told(report: Report) -> dict[int, str]:
     """Numbers of the flows that lines have told of."""
     status = Status()
     status.count(Changes().of([News(result, ended=True) for result in report.flows]))
@@ -61,12 +61,18 @@ def test_what_was_no_failure_is_said(refused: Report) -> None:
     ]
 
 
+def test_udp_is_told_of_as_such(refused: Report) -> None:
+    none = replace(refused, flows=())
+    assert next(iter(afterwards({1: "udp"}, none))).startswith("Told of above: 1 UDP flow;")
+    assert next(iter(afterwards({1: "udp", 2: "tcp"}, none))).startswith("Told of above: 2 flows;")
+
+
 def test_what_was_taken_back_does_not_count(refused: Report) -> None:
     (result,) = refused.flows
     changes, status = Changes(), Status()
     for one in (result, replace(result, verdicts=(), findings=())):
         status.count(changes.of([News(one, ended=False)]))
-    assert status.failed == set()
+    assert status.failed == {}
 
 
 @pytest.mark.parametrize(

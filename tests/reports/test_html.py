@@ -187,7 +187,8 @@ def test_a_host_that_is_not_there_is_no_page_on_which_nothing_failed() -> None:
     text = page_of(analyzer.analyze(sample("next-hop-dead")))
     said = [said for tag, said in Page(text).texts if tag in ("h1", "p") and "10.9.0.254" in said]
     assert said[0] == "No connection to judge, but 10.9.0.254 did not answer ARP"
-    assert "10.9.0.254 did not answer ARP: a connect() that waited for the answer failed" in said[1]
+    means = "10.9.0.254 did not answer ARP: a connect() that waited for the answer would have failed"
+    assert means in said[1]
 
 
 def test_udp_is_counted_as_such() -> None:
