@@ -82,7 +82,7 @@ def test_columns_in_order_later_read_as_if_they_were() -> None:
         assert column[3] == expected[3]
         if not is_constant(column):
             with pytest.raises(TypeError, match="rows"):
-                column == column[3]  # noqa: B015
+                column == column[3]  # noqa: B015  (this is what raises)
 
 
 @pytest.mark.parametrize("count", [2, 3, 200])

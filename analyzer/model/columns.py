@@ -238,6 +238,7 @@ class Reordered:
     def __eq__(self, other: object) -> NoReturn:
         raise TypeError("of a column that is in order later, rows are compared: column[rows] == ...")
 
+    # An array has none either.
     __hash__ = None  # type: ignore[assignment]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
