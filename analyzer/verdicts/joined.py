@@ -96,15 +96,18 @@ def joined(results: Iterable[FlowResult], legs: Legs) -> list[FlowResult]:
         summary = result.summary
         groups[summary.first_leg - 1 if summary and summary.first_leg else result.flow.id].append(result)
     known = legs.of(groups)
-    one = [_one({r.flow.id: r for r in group}, known.get(first, ())) for first, group in groups.items()]
+    one = [_one(group, known.get(first, ())) for first, group in groups.items()]
     return [result for result in one if result]
 
 
-def _one(results: Mapping[int, FlowResult], legs: Sequence[Leg]) -> FlowResult | None:
+def _one(group: Sequence[FlowResult], legs: Sequence[Leg]) -> FlowResult | None:
     """What the client met as its side shows it, what the server met as the side nearest to it shows it.
 
-    ``results`` by flow, of those legs in which something was found; None if nothing is left of it.
+    ``group``: the results of those legs in which something was found; None if nothing is left of it.
     """
+    if len(group) == 1 and not legs:
+        return group[0]
+    results = {result.flow.id: result for result in group}
     ordered = [results[flow] for flow in sorted(results)]
     shown = {leg.flow: leg for leg in (*(Leg(flow, both=True) for flow in results), *legs)}
     legs = [shown[flow] for flow in sorted(shown)]
