@@ -176,7 +176,7 @@ class _Speaker:
         for problem in standing.problems:
             self.complaints += 1
             self._complain(problem)
-        changes = list(self._changes.of(news))
+        changes = self._changes.of(news)
         if self._form == "text":
             lines = live_text.lines(changes, with_ladder=self._verbose, dated=True)
         else:

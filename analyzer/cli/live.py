@@ -251,7 +251,7 @@ class _Screen:
                 self._clear()
                 complain(problem)
         self._complaints = set(standing.problems)
-        changes = list(self._changes.of(news))
+        changes = self._changes.of(news)
         self._status.count(changes)
         self._export(changes, standing)
         if changes:

@@ -52,7 +52,7 @@ class Copies:
         marked[tags[able] >> _QUARTER] = True
         pool = np.flatnonzero(marked[tags >> _QUARTER])
         known = self._recent[marked[self._recent["tag"] >> _QUARTER]]
-        if _any_twice(np.concatenate([known["tag"], tags[pool]])):
+        if any_twice(np.concatenate([known["tag"], tags[pool]])):
             found, originals = _same(known, _noted(batch, flows, tags, pool), pool)
             chosen = able[found]
             found, originals = found[chosen], originals[chosen]
@@ -104,9 +104,10 @@ def _tags(rows: PacketColumns) -> NDArray[np.uint32]:
     return tags
 
 
-def _any_twice(tags: NDArray[np.uint32]) -> bool:
-    tags = np.sort(tags)
-    return bool((tags[1:] == tags[:-1]).any())
+def any_twice(values: NDArray[np.unsignedinteger]) -> bool:
+    """Whether any of these occurs more than once."""
+    values = np.sort(values)
+    return bool((values[1:] == values[:-1]).any())
 
 
 def _senders(batch: Batch, flows: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -37,10 +37,7 @@ class KeyIndex:
         last = np.flatnonzero(np.append(keys[1:] != keys[:-1], np.True_))
         distinct, slots = keys[last], slots[last]
         self._make_room(len(distinct))
-        places = self._places(distinct)
-        known = places >= 0
-        self._slots[places.compress(known)] = slots.compress(known)
-        self._insert(distinct.compress(~known), slots.compress(~known))
+        self._insert(distinct, slots)
 
     def remove(self, keys: Keys, slots: NDArray[np.int64]) -> None:
         """Forget these keys where they lead to these slots and not to newer ones."""
@@ -62,18 +59,19 @@ class KeyIndex:
         return found
 
     def _insert(self, keys: Keys, slots: NDArray[np.int64]) -> None:
-        """Put distinct keys that are not there into places that are empty."""
-        self._taken += len(keys)
+        """Put distinct keys where they are, or else into places that are empty."""
         at = self._homes(keys)
         while len(keys):
-            free = np.flatnonzero(self._slots.take(at) == _EMPTY)
+            there = self._slots.take(at)
+            empty = there == _EMPTY
+            free = np.flatnonzero(empty)
             self._keys[at.take(free)] = keys.take(free)
             # of several in one place one is written last
-            won = free.compress(self._keys.take(at.take(free)) == keys.take(free))
-            self._slots[at.take(won)] = slots.take(won)
-            lost = np.ones(len(keys), np.bool_)
-            lost[won] = False
-            keys, slots, at = keys.compress(lost), slots.compress(lost), self._next(at.compress(lost))
+            won = (self._keys.take(at) == keys) & (there != _DELETED)
+            self._slots[at.compress(won)] = slots.compress(won)
+            self._taken += int(np.count_nonzero(won & empty))
+            on = np.flatnonzero(~won)
+            keys, slots, at = keys.take(on), slots.take(on), self._next(at.take(on))
 
     def _make_room(self, more: int) -> None:
         """Keep half of the places empty; what is deleted counts until everything is put in anew."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.flows.batch import Batch
-from analyzer.flows.copies import COPY_NS
+from analyzer.flows.copies import COPY_NS, any_twice
 from analyzer.flows.keys import scramble
 from analyzer.flows.table import Slots
 from analyzer.model.columns import Flag, PacketColumns
@@ -280,10 +280,12 @@ class Legs:
 
 def _is_twice(hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
     """Which of them occur more than once: bool (n,)."""
+    twice = np.zeros(len(hashes), np.bool_)
+    if not any_twice(hashes):  # as nearly always: to sort them alone is quicker
+        return twice
     order = np.argsort(hashes)
     ordered = hashes[order]
     at = np.flatnonzero(ordered[1:] == ordered[:-1])
-    twice = np.zeros(len(hashes), np.bool_)
     twice[order[at]] = twice[order[at + 1]] = True
     return twice
 

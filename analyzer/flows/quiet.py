@@ -150,7 +150,8 @@ class QuietRows:
     def keep_only(self, flows: NDArray[np.int64]) -> None:
         """Drop what belongs to other flows: those that ended, or whose rows were taken.
 
-        Chunk by chunk, so that never all of them are there twice.
+        Chunk by chunk, so that never all of them are there twice. A large one stays whole while most of it is
+        left: nobody asks for the rest.
         """
         marks = _marked(flows)
         chunks, self._chunks = self._chunks[::-1], []
@@ -158,7 +159,9 @@ class QuietRows:
             parts: list[tuple[SegmentRows, NDArray[np.int64]]] = []
             while chunks and sum(len(rows) for _, rows in parts) < _CHUNK:
                 parts.append((chunks[-1], _of(chunks.pop(), marks)))
-            self.add(_chosen(parts))
+            rows, index = parts[0]
+            stays = len(parts) == 1 and len(index) > len(rows) // 4 * 3
+            self.add(rows if stays else _chosen(parts))
         self._left = len(self)
 
     def __len__(self) -> int:
@@ -167,7 +170,7 @@ class QuietRows:
 
 _LEAST = 10_000
 """Rows that are not worth looking through."""
-_CHUNK = 65_536
+_CHUNK = 32_768
 """Rows of a chunk that is not put together with the next one."""
 
 

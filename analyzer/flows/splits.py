@@ -85,11 +85,13 @@ def find_splits(
     handed: dict[int, Stray] = {}
     found: list[int] = []
     left: dict[int, Stray] = {}
-    for index in np.flatnonzero(candidates).tolist():
+    chosen = np.flatnonzero(candidates)
+    carried = carried.take(chosen)
+    for place, index in enumerate(chosen.tolist()):
         start, end = int(starts[index]), int(ends[index])
         life = Life(start)
         if is_carried[index]:
-            life = Life.carried(carried, index, start, strays.get(int(carried["flow"][index])))
+            life = Life.carried(carried, place, start, strays.get(int(carried["flow"][place])))
         life.walk(rows, forward, start + np.flatnonzero(control[start:end]), pause)
         begins.extend(life.begins)
         handed.update(life.handed)

@@ -262,7 +262,7 @@ class Tracker:
         arrival: NDArray[np.int64],
     ) -> NDArray[np.int64]:
         """New slots for the flows that begin at rows ``first``, numbered in the order of ``arrival``."""
-        order = np.argsort(arrival, kind="stable")
+        order = np.argsort(arrival)
         found = self._table.allocate(keys[first], order)
         table = self._table
         ids = np.empty(len(first), np.int64)
@@ -274,6 +274,7 @@ class Tracker:
         self.tcp_flows += int(tcp.sum())
         self.udp_flows += int((~tcp).sum())
         from_client, guessed = first_is_from_client(rows, first)
+        answers = np.flatnonzero(~from_client)
         for name, source, other in (
             ("client_hi", rows.src_hi, rows.dst_hi),
             ("client_lo", rows.src_lo, rows.dst_lo),
@@ -282,7 +283,8 @@ class Tracker:
             ("server_lo", rows.dst_lo, rows.src_lo),
             ("server_port", rows.dport, rows.sport),
         ):
-            table[name][found] = np.where(from_client, source[first], other[first])
+            table[name][found] = source[first]
+            table[name][found[answers]] = other[first[answers]]
         table["flow"][found] = ids
         self.guessed_flows += int(guessed.sum())
         table["client_guessed"][found] = guessed
@@ -319,18 +321,17 @@ class Tracker:
         triggered[batch.group[significant[triggers]]] = True
         newly = triggered & ~before["watched"]
         after["watched"] |= triggered
-        kept, shortened = _kept(batch.group[significant], triggers, before, after)
-        significant = significant[kept]
+        group = batch.group.take(significant)
+        kept, shortened = _kept(group, triggers, before, after)
+        significant, group = significant.compress(kept), group.compress(kept)
         self.shortened_flows += shortened
         self.unknown_ends += state.unknown_ends
         self.unseen += sum(len(side.found["unseen"]) for side in state.sides)
-        watched = after["watched"][batch.group[significant]]
-        quiet, told = (
-            segment_rows(batch, state, before, significant[chosen]) for chosen in (~watched, watched)
-        )
-        self._table.put(batch.slot, after)
-        self._quiet.add(quiet)
+        marked = segment_rows(batch, state, before, significant)
+        told = marked.take(np.flatnonzero(after["watched"].take(group)))
         earlier = self._quiet.take(after["flow"][newly & (before["rows"] > 0)])
+        self._quiet.add(marked)  # what is told already goes with the next sweep
+        self._table.put(batch.slot, after)
         rows = together([earlier, told])
         rows = rows.take(np.argsort(rows["flow"], kind="stable"))
         return rows.segments(), flow_values(self._table.at(batch.slot[newly]))

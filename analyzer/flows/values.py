@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from analyzer.flows.batch import FAMILIES, SUMS, Batch, Side, State
 from analyzer.flows.found import Found
 from analyzer.flows.quiet import SegmentRows, totals_column
-from analyzer.flows.table import TOTALS, Slots
+from analyzer.flows.table import Slots
 from analyzer.model.columns import ROW_FIELDS, TCP, UDP, constant, is_constant, take
 from analyzer.model.flow import (
     CLIENT,
@@ -126,8 +126,9 @@ def _last_values(
     last, places = last.take(inside), chosen.old.take(outside)
     totals = {}
     for name, column in names.items():
-        values = totals[name] = np.zeros(len(chosen.rows), TOTALS[name])
-        values[inside] = getattr(batch.rows, column).take(last)
+        new = getattr(batch.rows, column).take(last)
+        values = totals[name] = np.zeros(len(chosen.rows), new.dtype)
+        values[inside] = new
         values[places] = chosen.slots.some(name, outside, side)
     return totals
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+_DAYS = 4
+"""From so many on hours say nothing."""
+
 
 def duration(time: int) -> str:
-    """A length of time in nanoseconds: ``12 ms``, ``3.4 s``, ``2 h 5 min``."""
+    """A length of time in nanoseconds: ``12 ms``, ``3.4 s``, ``2 h 5 min``, ``12 days``."""
     seconds = time / 1e9
     if seconds < 0.0995:
         return f"{seconds * 1000:.2g} ms"
@@ -14,6 +17,8 @@ def duration(time: int) -> str:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 600:
         return f"{seconds:.1f} s"
+    if seconds >= _DAYS * 86_400:
+        return f"{seconds / 86_400:,.0f} days"
     minutes = round(seconds / 60)
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
 

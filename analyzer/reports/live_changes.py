@@ -33,17 +33,23 @@ class Changes:
     def __init__(self) -> None:
         self._said: dict[int, dict[int, Said]] = {}
 
-    def of(self, news: Iterable[News]) -> Iterator[Change]:
-        """What changed, flow by flow, the client's end first."""
+    def of(self, news: Iterable[News]) -> list[Change]:
+        """What changed, flow by flow, by the time of each one's first change; the client's end first."""
+        changes: dict[int, list[Change]] = {}
         for item in news:
-            result = item.result
-            before, now = self._said.pop(result.flow.id, {}), standing(result)
-            for side in sorted(before.keys() | now.keys()):
-                said, told = before.get(side), now.get(side)
-                if _words(said) != _words(told):
-                    yield Change(result, side, said, told)
-            if now and not item.ended:
-                self._said[result.flow.id] = now
+            changes.setdefault(item.result.flow.id, []).extend(self._of_flow(item))
+        in_turn = sorted((told[0].time, flow) for flow, told in changes.items() if told)
+        return [change for _, flow in in_turn for change in changes[flow]]
+
+    def _of_flow(self, item: News) -> Iterator[Change]:
+        result = item.result
+        before, now = self._said.pop(result.flow.id, {}), standing(result)
+        for side in sorted(before.keys() | now.keys()):
+            said, told = before.get(side), now.get(side)
+            if _words(said) != _words(told):
+                yield Change(result, side, said, told)
+        if now and not item.ended:
+            self._said[result.flow.id] = now
 
 
 def standing(result: FlowResult) -> dict[int, Said]:

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.model.times import duration
+
 SECOND = 1_000_000_000
 
 _DISORDER = SECOND // 100
@@ -53,10 +55,12 @@ class Clock:
     def problems(self, untimed: int = 0) -> Iterator[str]:
         """Sentences at the end of the capture; ``untimed`` frames have no time stamp at all."""
         if self._backwards:
+            late = f"{self._backwards:,} packets have an earlier time than one before them, by up to"
+            if self._backwards == 1:
+                late = "1 packet has an earlier time than one before it, by"
             yield (
-                f"{self._backwards:,} packets have an earlier time than one before them, by up to "
-                f"{self._furthest / SECOND:,.2f} s: the clock was set back, or the file was put together of "
-                "several. Delays and deadlines around them are doubtful."
+                f"{late} {duration(self._furthest)}: the clock was set back, or the file was put together of "
+                "several. Delays and deadlines around there are doubtful."
             )
         if self.first is not None and self.first < EARLIEST and not untimed:
             at = datetime.fromtimestamp(self.first // SECOND, UTC)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
+from functools import cache
 from itertools import chain
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -30,6 +31,7 @@ _UNKNOWN = 0xFFFF
 """Link type of a packet whose class stands for none, such as Raw."""
 
 _LATEST = 2**62
+_EVERYBODY = "ff:ff:ff:ff:ff:ff"
 
 
 class _Frame(NamedTuple):
@@ -97,7 +99,7 @@ class ScapySource:
         if not _is_packet(packet):
             raise self._no_packet(packet, number)
         try:
-            data, time = bytes(packet), _nanoseconds(packet.time)
+            data, time = bytes(_with_target(packet)), _nanoseconds(packet.time)
         except Exception as error:  # fields of a packet may hold anything, and say so only now
             what = f"it cannot be turned into bytes ({type(error).__name__}: {error})"
             raise UserError("bad-packet", f"{self.capture.path}: packet {number}", what) from None
@@ -138,6 +140,35 @@ class ScapySource:
 def _is_packet(thing: object) -> bool:
     module = sys.modules.get("scapy.packet")
     return module is not None and isinstance(thing, module.Packet)
+
+
+def _with_target(packet: Any) -> Any:
+    """The packet, or a copy that goes to all stations where a layer says to none.
+
+    Else scapy would look for the station on this machine's network (DestMACField.i2m).
+    """
+    if not any(_lacking(layer) for layer in packet.iterpayloads()):
+        return packet
+    packet = packet.copy()
+    for layer in packet.iterpayloads():
+        for name in _lacking(layer):
+            layer.setfieldval(name, _EVERYBODY)
+    return packet
+
+
+def _lacking(layer: Any) -> list[str]:
+    """The fields for a hardware address that scapy would fill in."""
+    kind: Any = type(layer)
+    return [name for name in _targets(kind) if layer.getfieldval(name) is None]
+
+
+@cache
+def _targets(kind: Any) -> tuple[str, ...]:
+    """The fields of a class of layers that take the hardware address of a target."""
+    link_layers = sys.modules.get("scapy.layers.l2")
+    if link_layers is None:
+        return ()
+    return tuple(field.name for field in kind.fields_desc if isinstance(field, link_layers.DestMACField))
 
 
 def _nanoseconds(time: Any) -> int:

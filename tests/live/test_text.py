@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
 
@@ -65,6 +66,24 @@ def test_udp_is_told_of_as_such(refused: Report) -> None:
     none = replace(refused, flows=())
     assert next(iter(afterwards({1: "udp"}, none))).startswith("Told of above: 1 UDP flow;")
     assert next(iter(afterwards({1: "udp", 2: "tcp"}, none))).startswith("Told of above: 2 flows;")
+
+
+def test_lines_are_in_order_of_time_however_they_were_found(refused: Report) -> None:
+    (result,) = refused.flows
+    (verdict,) = result.verdicts
+    news = [
+        News(
+            replace(
+                result,
+                flow=replace(result.flow, id=number),
+                verdicts=(replace(verdict, time=verdict.time + seconds * 10**9),),
+            ),
+            ended=True,
+        )
+        for number, seconds in ((1, 9), (7, 0), (3, 5), (2, 5))
+    ]
+    for order in permutations(news):
+        assert [change.result.flow.id for change in Changes().of(order)] == [7, 2, 3, 1]
 
 
 def test_what_was_taken_back_does_not_count(refused: Report) -> None:

@@ -14,6 +14,8 @@ import pytest
 from scapy.all import (
     IP,
     TCP,
+    UDP,
+    VXLAN,
     AsyncSniffer,
     CookedLinux,
     Ether,
@@ -22,6 +24,7 @@ from scapy.all import (
     PacketList,
     PcapReader,
     Raw,
+    conf,
     rdpcap,
 )
 
@@ -58,6 +61,21 @@ def test_any_iterable_is_read_as_it_goes(size: int) -> None:
     with PcapReader(str(FAILED)) as reader:
         report = analyze(reader, rules=RULES, max_frames=size)
     assert [verdict.errno for verdict in report.flows[0].verdicts] == ["EPIPE"]
+
+
+def test_nobody_on_the_network_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """scapy looks for the station of an address where a frame built by hand names none."""
+    asked = []
+    monkeypatch.setattr(conf.neighbor, "resolve", lambda *packets: asked.append(packets))
+    inner = Ether() / IP(dst="192.0.2.9") / TCP()
+    packets = [inner, Ether(dst="02:00:00:00:00:01") / IP() / UDP(dport=4789) / VXLAN() / inner]
+    (block,) = ScapySource(packets, "packets", 0).blocks()
+    spans = zip(block.offsets.tolist(), block.captured.tolist(), strict=True)
+    frames = [block.buffer[at : at + length].tobytes() for at, length in spans]
+    assert not asked
+    assert [frame[:6] for frame in frames] == [b"\xff" * 6, bytes.fromhex("020000000001")]
+    assert frames[1].endswith(frames[0])
+    assert inner.getfieldval("dst") is None
 
 
 def test_packets_that_never_end_are_not_collected() -> None:
