@@ -129,10 +129,10 @@ def _number(buffer: Bytes, at: Places) -> Places:
     digits = text - np.uint8(_ZERO)
     count = (digits <= 9).argmin(axis=1)  # 0 where all are
     count[count > _DIGITS] = 0
-    behind = np.take_along_axis(text, count[:, None] + (0, 1), axis=1)
+    behind = np.arange(len(at)) * text.shape[1] + count
     number = np.zeros(len(at), np.int64)
     for place in range(count.max(initial=0)):
         number = np.where(place < count, number * 10 + digits[:, place], number)
     is_usual = (colon[:, 0] == ord(":")) & (count > 0)
-    is_usual &= (behind[:, 0] == _CR) & (behind[:, 1] == _LF)
+    is_usual &= (text.take(behind) == _CR) & (text.take(behind + 1) == _LF)
     return np.where(is_usual, number, -1)

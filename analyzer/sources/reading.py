@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 from analyzer.errors import UserError
 from analyzer.model.blocks import NO_FRAMES, SLACK, FrameBlock
 from analyzer.model.capture import Capture
-from analyzer.sources.records import TUNING, Bytes, Offsets, RecordFormat, Tuning, find_records
+from analyzer.sources.records import TUNING, Bytes, Offsets, RecordFormat, Tuning, find_records, touch
 from analyzer.sources.tally import Tally
 
 PIECE = 32 << 20
 """Bytes read at once: enough records for the fast walk to pay, and for blocks that are nearly full."""
+
+_LINE = 64
+"""Bytes of a line of the processor's caches, mostly: headers stand in the first two of a record."""
 
 ENDS_HERE = "the file is damaged from there on; what stands before it was read. Copy or record it again."
 
@@ -219,6 +222,8 @@ class CaptureSource(ABC):
         while going:
             offsets, stop = find_records(self._form, window.buffer, window.begin, window.end, self._how())
             for part in self._parts(offsets):
+                touch(window.buffer, part)
+                touch(window.buffer, part + _LINE)
                 frames = self._frames(window.buffer, part)
                 if self.tap:
                     sound = part[part < frames.stop] if frames.damage else part
