@@ -27,6 +27,7 @@ from analyzer.model.event import Doubt, Event, Withdrawn
 from analyzer.model.finding import Finding, FlowResult, LadderLine, News
 from analyzer.model.flow import CLIENT, MAX_FLOWS, SERVER, Flow, FlowEnd, Kind
 from analyzer.model.host import DEFAULT_HOST, Host, System, taken_for
+from analyzer.model.numbers import among
 from analyzer.model.report import Totals
 from analyzer.model.summary import Summary, SummaryRows, summaries
 from analyzer.pipeline.found import Found
@@ -378,7 +379,7 @@ class Engine:
                 (summary, (self._tracker.clock - summary.end) / 1e9) for summary in may_ask(rows)
             ]
             if undecided:
-                waiting = np.isin(rows["flow"], np.fromiter(undecided, np.int64))
+                waiting = among(rows["flow"], np.fromiter(undecided, np.int64))
                 self._undecided_rows.append(rows[waiting])
                 rows = rows[~waiting]
             self._found.services.add(rows, failed)
