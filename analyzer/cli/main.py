@@ -8,7 +8,6 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 
@@ -56,6 +55,8 @@ class _LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name not in _COMMANDS and not name.startswith("-"):
+            from difflib import get_close_matches  # for mistakes only
+
             near = get_close_matches(name, _COMMANDS, n=1)
             hint = f"did you mean `errnoscope {near[0]}`?" if near else "`errnoscope --help` lists them."
             if Path(name).exists():

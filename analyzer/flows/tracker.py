@@ -34,6 +34,7 @@ from analyzer.flows.table import ALL, FlowTable, Slots
 from analyzer.flows.values import flow_ends, flow_values, quiet_flows, segment_rows
 from analyzer.model.columns import TCP, Flag, PacketColumns
 from analyzer.model.flow import MAX_FLOWS, Flow, FlowEnd, Kind, QuietFlow, Segment
+from analyzer.model.numbers import among
 from analyzer.model.summary import LegRows, Summary, SummaryRows, summaries
 
 SIGNIFICANT = Kind.ALL & ~(Kind.RESENT | Kind.PROBE)
@@ -241,7 +242,7 @@ class Tracker:
         before = np.full(len(starts), -LINGER_NS)
         before[group[first[replaced]]] = self._table["clock"][carried[replaced]]
         before[1:][followed[:-1]] = rows.clock[starts[1:][followed[:-1]] - 1]
-        again = (rows.clock[starts] - before <= LINGER_NS) | np.isin(starts, syn)
+        again = (rows.clock[starts] - before <= LINGER_NS) | among(starts, syn)
         self._table.write("again", slot[fresh], again[fresh])
         superseded = np.concatenate([carried[replaced], slot[followed]])
         next_start = starts[np.flatnonzero(followed) + 1]

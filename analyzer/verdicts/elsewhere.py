@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from analyzer.model.finding import FlowResult, Verdict
 from analyzer.model.flow import CLIENT, Endpoint, address_text
+from analyzer.model.records import where
 from analyzer.model.summary import Summary
 from analyzer.verdicts.services import REACHED, SECOND, Moments, Pair, Services
 
@@ -50,7 +51,8 @@ def elsewhere(results: Sequence[FlowResult], services: Services) -> dict[int, tu
         summary = results[index].summary
         for place in wanted[index]:
             reached = found.get(place)
-            if summary and reached and (row := _next(reached.near(time), summary, time, taken)) is not None:
+            rows = reached.near(time) if reached else None
+            if summary and rows is not None and (row := _next(rows, summary, time, taken)) is not None:
                 taken[_name(row, summary)] += 1
                 told[index] = (_start(row, time), _address(row))
                 break
@@ -63,11 +65,14 @@ class _Reached:
     def __init__(self, moments: Moments) -> None:
         self._rows = moments.rows
         self._first: list[int] = moments.rows["first"].tolist()
+        self._last: list[int] = moments.rows["last"].tolist()
 
-    def near(self, time: int) -> NDArray[np.void]:
-        """The rows that matter to a failure at that time."""
-        begin, end = bisect_left(self._first, time - _USUAL_NS), bisect_right(self._first, time + AT_ONCE_NS)
-        return self._rows[begin:end]
+    def near(self, time: int) -> NDArray[np.void] | None:
+        """The rows that matter to a failure at that time; None where none began at once after it."""
+        end = bisect_right(self._first, time + AT_ONCE_NS)
+        if max(self._last[bisect_left(self._first, time - SECOND) : end], default=0) <= time:
+            return None
+        return self._rows[bisect_left(self._first, time - _USUAL_NS) : end]
 
 
 def _failed_connect(result: FlowResult) -> Verdict | None:
@@ -88,7 +93,7 @@ def _next(
 ) -> NDArray[np.void] | None:
     """The first connection after that time to another address, unless one was due by chance."""
     own = (rows["server_hi"] == summary.server_hi) & (rows["server_lo"] == summary.server_lo)
-    rows = rows[~own | (rows["version"] != summary.version)]
+    rows = where(rows, ~own | (rows["version"] != summary.version))
     first, last = rows["first"], rows["last"]
     starts = np.where(first > time, first, last)
     usual = int(rows["count"][(first >= time - _USUAL_NS) & (first < time)].sum())

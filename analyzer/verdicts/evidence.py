@@ -15,24 +15,30 @@ from analyzer.model.summary import Summary
 from analyzer.verdicts.limits import fitting, fitting_timers, timer
 from analyzer.verdicts.services import REACHED, SECOND, Moments, Pair, Services, pair_of, service_of
 
+Members = Sequence[tuple[FlowResult, Verdict]]
+"""The connections of an incident, each with the verdict that it is about."""
+
+Seen = Sequence[tuple[Summary, Verdict]]
+"""The same with their summaries alone."""
+
 
 class Known:
-    """What is known of the services that failed, and of their clients."""
+    """What is known of the services that failed, and of the clients whose connect() did.
 
-    def __init__(self, services: Services, places: set[Pair]) -> None:
+    ``seen``: the summaries of all connections that failed, each with a verdict.
+    """
+
+    def __init__(self, services: Services, seen: Seen) -> None:
+        places = {service_of(summary) for summary, _ in seen}
         self.reached = services.moments(REACHED, places, by_service=True)
         self.rows = services.service(places)
         self.host_ttls = services.host_ttls(places)
-        self._services = services
+        clients = {pair_of(summary) for summary, verdict in seen if verdict.table.call == "connect"}
+        self._answers = services.moments(REACHED, clients)
 
-    def answered(self, clients: set[Pair], begin: int, end: int) -> int:
+    def answered(self, clients: Iterable[Pair], begin: int, end: int) -> int:
         """How many connections of these clients to their services were answered then."""
-        moments = self._services.moments(REACHED, clients)
-        return sum(each.between(begin, end) for each in moments.values())
-
-
-Members = Sequence[tuple[FlowResult, Verdict]]
-"""The connections of an incident, each with the verdict that it is about."""
+        return sum(self._answers[pair].between(begin, end) for pair in clients if pair in self._answers)
 
 
 def evidence(members: Members, known: Known, first: int, last: int) -> Evidence:
@@ -57,10 +63,7 @@ def evidence(members: Members, known: Known, first: int, last: int) -> Evidence:
     return _with_unanswered(made, seen, known)
 
 
-_Seen = Sequence[tuple[Summary, Verdict]]
-
-
-def _with_limits(made: Evidence, seen: _Seen, members: int, row: NDArray[np.void] | None) -> Evidence:
+def _with_limits(made: Evidence, seen: Seen, members: int, row: NDArray[np.void] | None) -> Evidence:
     """Pauses and sizes that were fatal to all, beside those that others survived."""
     pauses = [summary.fatal[v.side] for summary, v in seen if summary.fatal[v.side]]
     lengths = [
@@ -83,7 +86,7 @@ def _with_limits(made: Evidence, seen: _Seen, members: int, row: NDArray[np.void
     return replace(made, idle_fits=fitting(lived, died, silent=made.fell_silent))
 
 
-def _with_ttls(made: Evidence, seen: _Seen, host: tuple[int, ...]) -> Evidence:
+def _with_ttls(made: Evidence, seen: Seen, host: tuple[int, ...]) -> Evidence:
     """Whether what reset the clients was the host."""
     resets = {summary.reset_ttl[SERVER] for summary, verdict in seen if verdict.side == CLIENT} - {0}
     return replace(made, reset_ttls=tuple(sorted(resets)), host_ttls=host) if resets and host else made
@@ -129,7 +132,7 @@ def _waits(result: FlowResult, verdict: Verdict) -> Iterable[float]:
             return
 
 
-def _with_unanswered(made: Evidence, seen: _Seen, known: Known) -> Evidence:
+def _with_unanswered(made: Evidence, seen: Seen, known: Known) -> Evidence:
     """Whether the service answered other SYNs of the same clients meanwhile."""
     unanswered = [
         (summary, verdict)

@@ -9,7 +9,7 @@ from hashlib import blake2b
 from analyzer.model.finding import FlowResult, Verdict
 from analyzer.model.report import Incident
 from analyzer.verdicts.evidence import Known, evidence
-from analyzer.verdicts.services import Services, service_of
+from analyzer.verdicts.services import Services
 
 _EXAMPLES = 5
 
@@ -25,8 +25,8 @@ def incidents(flows: Sequence[FlowResult], services: Services) -> tuple[Incident
             flow = result.flow
             key = (verdict.rule, verdict.errno, verdict.table.call, str(flow.server), flow.tunnel)
             groups[key].append((index, verdict))
-    places = {service_of(summary) for members in groups.values() if (summary := flows[members[0][0]].summary)}
-    known = Known(services, places)
+    seen = [(flow.summary, verdict) for flow in flows if flow.summary for verdict in flow.verdicts]
+    known = Known(services, seen)
     made = [_incident(key, members, flows, known) for key, members in groups.items()]
     return tuple(sorted(made, key=lambda i: (-i.flows, i.first, i.rule, i.service, i.tunnel)))
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from analyzer.model.finding import Finding, FlowResult, Verdict
 from analyzer.model.flow import CLIENT, SERVER
+from analyzer.model.numbers import among
 from analyzer.model.records import where
 from analyzer.model.summary import LegRows, SummaryRows
 
@@ -41,7 +42,7 @@ class Legs:
         """Take flows that ended, after what was noted of them."""
         member = rows["first_leg"] > 0
         if self._open:
-            member |= np.isin(rows["flow"], np.fromiter(self._open, np.int64))
+            member |= among(rows["flow"], np.fromiter(self._open, np.int64))
         rows = where(rows, member)
         if len(rows):
             found = np.zeros(len(rows), _LEG)
@@ -81,7 +82,7 @@ class Legs:
         found: defaultdict[int, list[Leg]] = defaultdict(list)
         wanted = np.fromiter(set(firsts), np.int64)
         for rows in self._rows:
-            for flow, first, both in where(rows, np.isin(rows["first"], wanted)).tolist():
+            for flow, first, both in where(rows, among(rows["first"], wanted)).tolist():
                 found[first].append(Leg(flow, both))
         return {first: sorted(legs) for first, legs in found.items()}
 
@@ -96,15 +97,18 @@ def joined(results: Iterable[FlowResult], legs: Legs) -> list[FlowResult]:
         summary = result.summary
         groups[summary.first_leg - 1 if summary and summary.first_leg else result.flow.id].append(result)
     known = legs.of(groups)
-    one = [_one({r.flow.id: r for r in group}, known.get(first, ())) for first, group in groups.items()]
+    one = [_one(group, known.get(first, ())) for first, group in groups.items()]
     return [result for result in one if result]
 
 
-def _one(results: Mapping[int, FlowResult], legs: Sequence[Leg]) -> FlowResult | None:
+def _one(group: Sequence[FlowResult], legs: Sequence[Leg]) -> FlowResult | None:
     """What the client met as its side shows it, what the server met as the side nearest to it shows it.
 
-    ``results`` by flow, of those legs in which something was found; None if nothing is left of it.
+    ``group``: the results of those legs in which something was found; None if nothing is left of it.
     """
+    if len(group) == 1 and not legs:
+        return group[0]
+    results = {result.flow.id: result for result in group}
     ordered = [results[flow] for flow in sorted(results)]
     shown = {leg.flow: leg for leg in (*(Leg(flow, both=True) for flow in results), *legs)}
     legs = [shown[flow] for flow in sorted(shown)]

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from analyzer.model.columns import TCP
 from analyzer.model.flow import CLIENT, SERVER, Endpoint, address_text
+from analyzer.model.numbers import among
 from analyzer.model.records import joined, take, where
 from analyzer.model.summary import Summary, SummaryRows
 
@@ -128,7 +129,7 @@ class Services:
             rows = where(rows, rows["first_leg"] == 0)
         if not len(rows):
             return
-        is_fine = ~np.isin(rows["flow"], np.fromiter(failed, np.int64))
+        is_fine = ~among(rows["flow"], np.fromiter(failed, np.int64))
         empty = is_empty(rows)
         reached = is_reached(rows, empty)
         late = (rows["protocol"] == TCP) & rows["fin"][:, CLIENT] & rows["fin"][:, SERVER] & _has_reset(rows)
@@ -146,7 +147,7 @@ class Services:
         """Take all that the other one has."""
         self.late_resets += other.late_resets
         self._is_joined = other._is_joined and not self._services
-        self._keyed.clear()
+        self._keyed = dict(other._keyed) if self._is_joined else {}
         self._moments.extend(other._moments)
         self._services.extend(other._services)
         self._rows += other._rows
@@ -158,12 +159,12 @@ class Services:
     def moments_of(self, kind: int, names: Sequence[str], keys: Iterable[Pair]) -> dict[Pair, Moments]:
         """The moments of that kind with these values in the named columns, in order of time."""
         wanted = set(keys)
-        chosen = self._by(kind, names).chosen(wanted, _folded_moments) if wanted else {}
+        chosen = self._by(kind, names).chosen(wanted) if wanted else {}
         return {key: Moments(rows) for key, rows in chosen.items()}
 
     def repeated(self) -> dict[Pair, Moments]:
         """The empty connections of every client and service that have three or more."""
-        groups = _groups(_folded_moments(self._by(EMPTY, _PAIR_NAMES).rows), _PAIR_NAMES)
+        groups = _groups(self._by(EMPTY, _PAIR_NAMES).rows, _PAIR_NAMES)
         return {pair: Moments(group) for pair, group in groups.items() if int(group["count"].sum()) >= 3}
 
     def service(self, keys: Iterable[Pair]) -> dict[Pair, NDArray[np.void]]:
@@ -195,7 +196,7 @@ class Services:
         return int(row["survived"]), str(Endpoint(address, int(row["server_port"])))
 
     def _by(self, kind: int | None, names: Sequence[str]) -> _Keyed:
-        """The moments of that kind, folded or not, or all services, to be found by these columns."""
+        """The moments of that kind, or all services, to be found by these columns."""
         self._join()
         if (kind, names) not in self._keyed:
             rows = self._services[0] if kind is None else self._of_kind(kind)
@@ -211,24 +212,25 @@ class Services:
         return rows
 
     def _join(self) -> None:
-        """All in one array each; of services, of which there are few, one row."""
+        """Fold, and put the moments in order of time; those of the same time in the order of the fold."""
         if self._is_joined:
             return
         self._is_joined = True
         self._keyed.clear()
-        self._moments = [joined([np.zeros(0, MOMENT), *self._moments])]
-        self._services = [_folded_services(joined([np.zeros(0, SERVICE), *self._services]))]
+        self._fold()
+        moments = self._moments[0]
+        self._moments = [take(moments, np.argsort(moments["first"], kind="stable"))]
 
     def _fold(self) -> None:
-        """Rows of the same client, service, kind and second become one."""
-        self._join()
-        self._moments = [_folded_moments(self._moments[0])]
+        """Moments of the same client, service, kind and second become one, and rows of the same service."""
+        self._moments = [_folded_moments(joined([np.zeros(0, MOMENT), *self._moments]))]
+        self._services = [_folded_services(joined([np.zeros(0, SERVICE), *self._services]))]
         self._rows = self._folded = len(self._moments[0]) + len(self._services[0])
 
 
 def _folded_moments(rows: NDArray[np.void]) -> NDArray[np.void]:
     """One row for each client, service, kind and second, in any order."""
-    rows, starts = runs(rows, (*_PAIR_NAMES, "kind", "second"), by_time=False)
+    rows, starts = runs(rows, (*_PAIR_NAMES, "kind", "second"))
     if len(starts) == len(rows):
         return rows
     folded = take(rows, starts)
@@ -321,15 +323,12 @@ def _services(rows: SummaryRows, is_fine: NDArray[np.bool_]) -> NDArray[np.void]
     return out
 
 
-def runs(
-    rows: NDArray[np.void], names: Sequence[str], *, by_time: bool = True
-) -> tuple[NDArray[np.void], NDArray[np.int64]]:
-    """The rows of equal columns together, moments by time; and the first of each such run: int64 (g,)."""
+def runs(rows: NDArray[np.void], names: Sequence[str]) -> tuple[NDArray[np.void], NDArray[np.int64]]:
+    """The rows of equal columns together, else in their order; and the first of each such run: int64 (g,)."""
     if not len(rows):
         return rows, np.zeros(0, np.int64)
     keys = _mixed([rows[name] for name in names])
-    by_time &= rows.dtype == MOMENT
-    order = np.lexsort([rows["first"], keys]) if by_time else np.argsort(keys)
+    order = np.argsort(keys, kind="stable")
     rows, keys = take(rows, order), keys.take(order)
     differs = np.append(np.True_, keys[1:] != keys[:-1])
     alike = np.flatnonzero(~differs)  # mostly equal, but two that are not may be mixed to one number
@@ -339,7 +338,7 @@ def runs(
 
 
 def _groups(rows: NDArray[np.void], names: Sequence[str]) -> dict[Pair, NDArray[np.void]]:
-    """The rows by their values in these columns, in order of time."""
+    """The rows by their values in these columns, in the order that they have."""
     rows, starts = runs(rows, names)
     keys = zip(*(rows[name][starts].tolist() for name in names), strict=True)
     return dict(zip(keys, np.split(rows, starts[1:]), strict=True)) if len(rows) else {}
@@ -369,13 +368,28 @@ class _Keyed:
     def of(cls, rows: NDArray[np.void], names: Sequence[str]) -> _Keyed:
         return cls(rows, names, _mixed([rows[name] for name in names]))
 
-    def chosen(
-        self, keys: set[Pair], fold: Callable[[NDArray[np.void]], NDArray[np.void]] | None = None
-    ) -> dict[Pair, NDArray[np.void]]:
-        """The rows of each of these keys, folded by that, in order of time."""
-        if not keys or not len(self.rows):
+    def chosen(self, keys: set[Pair]) -> dict[Pair, NDArray[np.void]]:
+        """The rows of each of these keys that has any, in the order that they have."""
+        wanted = list(keys)
+        if not wanted or not len(self.rows):
             return {}
-        wanted = np.array(list(keys), np.uint64)
-        rows = where(self.rows, np.isin(self.mixed, _mixed(list(wanted.T))))
-        groups = _groups(fold(rows) if fold else rows, self.names)
-        return {key: groups[key] for key in keys if key in groups}
+        columns = list(np.array(wanted, np.uint64).T)
+        mixed = _mixed(columns)
+        marked = np.zeros(1 << 16, np.bool_)
+        marked[mixed >> _TAG] = True
+        index = np.flatnonzero(marked[self.mixed >> _TAG])  # nearly all others fall out, where few are wanted
+        order = np.argsort(mixed)
+        key = order[np.searchsorted(mixed[order[:-1]], self.mixed[index])]
+        rows = take(self.rows, index)
+        same = np.ones(len(rows), np.bool_)
+        for name, column in zip(self.names, columns, strict=True):
+            same &= rows[name] == column[key]
+        rows, key = where(rows, same), key[same].astype(np.min_scalar_type(len(wanted)))
+        rows = take(rows, np.argsort(key, kind="stable"))
+        ends = np.cumsum(np.bincount(key, minlength=len(wanted))).tolist()
+        places = zip(wanted, [0, *ends], ends, strict=False)
+        return {pair: rows[begin:end] for pair, begin, end in places if begin < end}
+
+
+_TAG = np.uint64(48)
+"""By so much a number is shifted, of which the first 16 bits are looked up."""

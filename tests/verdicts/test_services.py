@@ -126,3 +126,45 @@ def test_many_flows_of_a_second_are_one_row() -> None:
     pair = pair_of(flow())
     moments = services.moments(REACHED, [pair])[pair]
     assert (len(moments.rows), moments.count) == (5, 50_000)
+
+
+CLIENTS = ("version", "client_hi", "client_lo")
+
+
+def test_each_of_many_keys_gets_its_moments_in_order_of_time() -> None:
+    """Also those whose flows began at the same time, in any portions, and none that nobody asked for."""
+    rows = np.zeros(2_000, SUMMARY)
+    for name, value in (("protocol", TCP), ("version", 4), ("answered", 2), ("completed", 3)):
+        rows[name] = value
+    order = np.arange(len(rows)) * 7919 % len(rows)
+    rows["start"] = (order // 2 + 1) * (SECOND // 2)
+    rows["client_lo"], rows["server_lo"] = order % 601, order % 5
+    wanted = {(4, 0, client) for client in range(1, 1_000)}
+    asked = []
+    for portions, step in ((1, 1), (7, -1)):
+        services = Services()
+        for part in np.array_split(rows[::step], portions):
+            services.add(part)
+        found = services.moments_of(REACHED, CLIENTS, wanted)
+        asked.append({key: moments.rows.tolist() for key, moments in found.items()})
+        assert found.keys() == {(4, 0, client) for client in range(1, 601)}
+        for (_, _, client), moments in found.items():
+            starts = rows["start"][rows["client_lo"] == client]
+            assert moments.count == len(starts)
+            assert moments.rows["first"].tolist() == sorted(set(starts.tolist()))
+    assert asked[0] == asked[1]
+
+
+def test_a_merged_fold_answers_as_the_one_that_it_took_over() -> None:
+    services, other = Services(), Services()
+    rows = np.zeros(1, SUMMARY)
+    for name, value in (("protocol", TCP), ("version", 4), ("answered", 2), ("completed", 3), ("start", 1)):
+        rows[name] = value
+    pair = pair_of(summaries(rows)[0])
+    other.add(rows)
+    assert other.moments(REACHED, [pair])[pair].count == 1
+    services.merge(other)
+    assert services.moments(REACHED, [pair])[pair].count == 1
+    services.add(rows)
+    assert services.moments(REACHED, [pair])[pair].count == 2
+    assert other.moments(REACHED, [pair])[pair].count == 1
