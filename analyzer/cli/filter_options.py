@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from decimal import Decimal
 from functools import wraps
 from ipaddress import ip_network
 from typing import Any
@@ -127,11 +126,11 @@ def _moment(option: str, text: str | None) -> Moment | None:
     where = f"{option} {text}"
     hint = "2026-11-20T10:07:00Z, 2026-11-20T11:07:00+01:00, seconds since 1970, or +5m, +90s, +1h30m"
     if _NUMBER.fullmatch(text):
-        return Moment(int(Decimal(text) * _SECOND))
+        return Moment(_nanoseconds([(text, 1)]))
     match = _FROM_START.fullmatch(text)
     if match and any(match.groups()):
-        seconds = sum(Decimal(part) * unit for part, unit in zip(match.groups(), _UNITS, strict=True) if part)
-        return Moment(int(seconds * _SECOND), relative=True)
+        parts = zip(match.groups(), _UNITS, strict=True)
+        return Moment(_nanoseconds((part, unit) for part, unit in parts if part), relative=True)
     try:
         at = datetime.fromisoformat(re.sub(r" UTC$", "Z", text))  # as the text report writes it
     except ValueError as error:
@@ -142,6 +141,13 @@ def _moment(option: str, text: str | None) -> Moment | None:
         )
     whole = int(at.replace(microsecond=0).timestamp())
     return Moment(whole * _SECOND + at.microsecond * 1000)
+
+
+def _nanoseconds(parts: Iterable[tuple[str, int]]) -> int:
+    """The sum of numbers of units of so many seconds."""
+    from decimal import Decimal  # few ask for a time
+
+    return int(sum(Decimal(number) * unit for number, unit in parts) * _SECOND)
 
 
 def _refuse_nothing(only: Filter, since: str | None, until: str | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -65,6 +65,7 @@ class Batch:
     handed: NDArray[np.int64]
     superseded: NDArray[np.int64]
     superseded_at: NDArray[np.int64]
+    _having: dict[int, NDArray[np.int64]] = field(default_factory=dict)
 
     def last_values(
         self, before: Slots, found: Found, rows: NDArray[np.int64], side: int, *names: str
@@ -87,7 +88,9 @@ class Batch:
 
     def having(self, flags: int) -> NDArray[np.int64]:
         """The rows with any of these Flag bits: int64 (k,)."""
-        return np.flatnonzero((self.rows.flags & flags) != 0)
+        if flags not in self._having:
+            self._having[flags] = np.flatnonzero((self.rows.flags & flags) != 0)
+        return self._having[flags]
 
     def floors(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """The first row of the flow of each of these: int64 (k,)."""

@@ -101,26 +101,12 @@ class SegmentRows:
 
 def together(parts: Sequence[SegmentRows]) -> SegmentRows:
     """The rows of all parts, one after the other."""
-    return _chosen([(part, np.arange(len(part))) for part in parts if len(part)])
-
-
-def _chosen(parts: Sequence[tuple[SegmentRows, NDArray[np.int64]]]) -> SegmentRows:
-    """Those rows of each part (ascending), one part after the other; each value is copied once."""
-    count = sum(len(index) for _, index in parts)
-    if len(parts) == 1 and count == len(parts[0][0]):
-        return parts[0][0]
-    names = dict.fromkeys(name for rows, _ in parts for name in rows.columns)
-    columns = {name: np.zeros(count, _DTYPES[name]) for name in names}
-    begin = 0
-    for rows, index in parts:
-        end = begin + len(index)
-        for name, values in rows.columns.items():
-            if len(index) == len(rows):
-                columns[name][begin:end] = values
-            else:
-                values.take(index, out=columns[name][begin:end], mode="clip")  # which needs no copy of them
-        begin = end
-    return SegmentRows(count, columns)
+    parts = [part for part in parts if len(part)]
+    if len(parts) == 1:
+        return parts[0]
+    names = dict.fromkeys(name for part in parts for name in part.columns)
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in names}
+    return SegmentRows(sum(map(len, parts)), columns)
 
 
 class QuietRows:
@@ -140,7 +126,7 @@ class QuietRows:
         if not len(flows):
             return together([])
         marks = _marked(flows)
-        return _chosen([(chunk, rows) for chunk in self._chunks if len(rows := _of(chunk, marks))])
+        return together([chunk.take(rows) for chunk in self._chunks if len(rows := _of(chunk, marks))])
 
     @property
     def has_grown(self) -> bool:
@@ -156,12 +142,12 @@ class QuietRows:
         marks = _marked(flows)
         chunks, self._chunks = self._chunks[::-1], []
         while chunks:
-            parts: list[tuple[SegmentRows, NDArray[np.int64]]] = []
-            while chunks and sum(len(rows) for _, rows in parts) < _CHUNK:
-                parts.append((chunks[-1], _of(chunks.pop(), marks)))
-            rows, index = parts[0]
-            stays = len(parts) == 1 and len(index) > len(rows) // 4 * 3
-            self.add(rows if stays else _chosen(parts))
+            parts: list[SegmentRows] = []
+            while chunks and sum(map(len, parts)) < _CHUNK:
+                rows = chunks.pop()
+                index = _of(rows, marks)
+                parts.append(rows if len(index) > len(rows) // 4 * 3 else rows.take(index))
+            self.add(together(parts))
         self._left = len(self)
 
     def __len__(self) -> int:

@@ -13,6 +13,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.model.numbers import distinct
 from analyzer.model.seq import distance
 
 FAR = 1 << 30
@@ -73,7 +74,7 @@ def _raise(tops: NDArray[np.uint32], known: NDArray[np.bool_], begins: NDArray[n
     lower[begins[~known[begins]]] = False
     if not lower.any():
         return
-    runs = np.unique(np.searchsorted(begins, np.flatnonzero(lower), side="right") - 1)
+    runs = distinct(np.searchsorted(begins, np.flatnonzero(lower), side="right") - 1)
     firsts = begins[runs] + ~known[begins[runs]]  # a carry that is not known is no value
     sizes = np.append(begins[1:], len(tops))[runs] - firsts
     starts = np.cumsum(sizes) - sizes
@@ -96,7 +97,7 @@ def _maxima(
     maxima = tops.astype(np.uint32) + first
     far = np.flatnonzero((relative >= FAR) | (relative < -FAR))
     ends = np.append(starts[1:], len(values))
-    for index in np.unique(group[far]).tolist():
+    for index in distinct(group[far]).tolist():
         rows = slice(starts[index], ends[index])
         maxima[rows] = list(accumulate(values[rows].tolist(), _advance))
     return maxima

@@ -68,18 +68,22 @@ def find_splits(
     previous[1:] = rows.clock[:-1]
     previous[starts] = np.where(is_carried, carried["clock"], rows.clock[starts])
     pause = rows.clock - previous > LINGER_NS
-    has_earlier = is_carried[group]
-    has_earlier[1:] |= group[1:] == group[:-1]
-    syn_only = (rows.flags & (Flag.SYN | Flag.ACK)) == Flag.SYN
+
+    def with_earlier(chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Those of the rows before which another one of the same endpoints is known."""
+        at = np.flatnonzero(chosen)
+        index = group.take(at)
+        return at.compress(is_carried.take(index) | (starts.take(index) < at))
+
     candidates = is_carried & carried["has_stray"]
-    candidates[group[syn_only & has_earlier]] = True
-    long = np.flatnonzero(pause & has_earlier)
+    syns = with_earlier((rows.flags & (Flag.SYN | Flag.ACK)) == Flag.SYN)
+    candidates[group.take(syns)] = True
+    long = with_earlier(pause)
     if len(long):
         was_over = is_carried & (carried["reset"] | carried["finished"][:, 0] | carried["finished"][:, 1])
         ended = Found((rows.flags & (Flag.FIN | Flag.RST)) != 0).last_before(long, starts[group[long]]) >= 0
         over = ended | was_over[group[long]] | (rows.protocol[long] != TCP)  # all others are only idle
         candidates[group[long[over]]] = True
-    control = candidates[group] & (pause | ((rows.flags & (Flag.SYN | Flag.FIN | Flag.RST)) != 0))
     ends = np.append(starts[1:], len(rows))
     begins: list[int] = []
     handed: dict[int, Stray] = {}
@@ -92,7 +96,8 @@ def find_splits(
         life = Life(start)
         if is_carried[index]:
             life = Life.carried(carried, place, start, strays.get(int(carried["flow"][place])))
-        life.walk(rows, forward, start + np.flatnonzero(control[start:end]), pause)
+        control = pause[start:end] | ((rows.flags[start:end] & (Flag.SYN | Flag.FIN | Flag.RST)) != 0)
+        life.walk(rows, forward, start + np.flatnonzero(control), pause)
         begins.extend(life.begins)
         handed.update(life.handed)
         found.extend(life.strays)

@@ -148,16 +148,20 @@ class Slots:
         """Let the slots at these places have these values once they are put; what was there is not needed."""
         self._written.append((name, side, index, values))
 
-    def put(self, columns: Mapping[str, Values], index: NDArray[np.int64]) -> None:
-        """Overwrite the slots ``index`` of a table with what was changed here."""
+    def put(self, columns: Mapping[str, Values], index: NDArray[np.int64]) -> set[str]:
+        """Overwrite the slots ``index`` of a table with what was changed here; in which columns that was."""
         for name, values in self._columns.items():
-            for column, changed in zip(_pieces(columns[name]), _pieces(values), strict=True):
-                column[index] = changed
+            for column, piece in zip(_pieces(columns[name]), _pieces(values), strict=True):
+                column[index] = piece
+        changed = set(self._columns)
         last, slots = None, index
         for name, side, places, values in self._written:
             if places is not last:  # mostly several columns follow each other of the same ones
                 last, slots = places, index[places]
-            _of_side(columns[name], side)[slots] = values
+            if len(slots):
+                _of_side(columns[name], side)[slots] = values
+                changed.add(name)
+        return changed
 
 
 ALL = slice(None)
@@ -178,6 +182,8 @@ class FlowTable:
 
     def __init__(self) -> None:
         self._columns: dict[str, Values] = {name: _zeros(1024, SLOT[name]) for name in SLOT.names or ()}
+        self._written: set[str] = set()
+        """Columns that are not 0 in all slots: of many captures a third stays so."""
         self._index = KeyIndex()
         self._free: NDArray[np.int64] = np.zeros(0, np.int64)
         self._used = 0
@@ -193,7 +199,12 @@ class FlowTable:
 
     def put(self, index: NDArray[np.int64], slots: Slots) -> None:
         """Overwrite these slots with what was changed in them."""
-        slots.put(self._columns, index)
+        self._written |= slots.put(self._columns, index)
+
+    def write(self, name: str, index: NDArray[np.int64], values: Any) -> None:
+        """Overwrite one column of these slots."""
+        self._written.add(name)
+        self._columns[name][index] = values
 
     @property
     def used(self) -> int:
@@ -214,13 +225,13 @@ class FlowTable:
         fresh = np.arange(self._used, self._used + len(keys) - len(reused))
         self._used += len(fresh)
         self._make_room()
-        for column in self._columns.values() if len(reused) else ():
-            for piece in _pieces(column):
+        for name in self._written if len(reused) else ():
+            for piece in _pieces(self._columns[name]):
                 piece[reused] = 0
         found = np.empty(len(keys), np.int64)
         found[order] = np.concatenate([reused, fresh])
-        self["key"][found] = keys
-        self["live"][found] = True
+        self.write("key", found, keys)
+        self.write("live", found, True)
         self._index.add(keys, found)
         return found
 
@@ -232,12 +243,13 @@ class FlowTable:
             self._room *= 2
         for name, column in self._columns.items():
             grown = self._columns[name] = _zeros(self._room, SLOT[name])
-            for piece, values in zip(_pieces(grown), _pieces(column), strict=True):
-                piece[: len(values)] = values
+            if name in self._written:
+                for piece, values in zip(_pieces(grown), _pieces(column), strict=True):
+                    piece[: len(values)] = values
 
     def release(self, slots: NDArray[np.int64]) -> None:
         """Forget these flows."""
-        self["live"][slots] = False
+        self.write("live", slots, False)
         self._index.remove(self["key"][slots], slots)
         self._free = np.concatenate([self._free, slots])
 

@@ -34,6 +34,7 @@ from analyzer.flows.table import ALL, FlowTable, Slots
 from analyzer.flows.values import flow_ends, flow_values, quiet_flows, segment_rows
 from analyzer.model.columns import TCP, Flag, PacketColumns
 from analyzer.model.flow import MAX_FLOWS, Flow, FlowEnd, Kind, QuietFlow, Segment
+from analyzer.model.numbers import among
 from analyzer.model.summary import LegRows, Summary, SummaryRows, summaries
 
 SIGNIFICANT = Kind.ALL & ~(Kind.RESENT | Kind.PROBE)
@@ -138,8 +139,9 @@ class Tracker:
         segments: list[Segment] = []
         flows: list[Flow] = []
         if len(columns):
-            rows = replace(columns, clock=np.maximum(columns.clock, self._clock))
-            batch = self._group(rows, ordered.keys, ordered.forward)
+            if columns.clock.min() < self._clock:
+                columns = replace(columns, clock=np.maximum(columns.clock, self._clock))
+            batch = self._group(columns, ordered.keys, ordered.forward)
             segments, flows = self._advance(batch)
             ended.extend(self._ends(batch.superseded, batch.superseded_at, closed=True))
             self._release(batch.superseded)
@@ -240,15 +242,15 @@ class Tracker:
         before = np.full(len(starts), -LINGER_NS)
         before[group[first[replaced]]] = self._table["clock"][carried[replaced]]
         before[1:][followed[:-1]] = rows.clock[starts[1:][followed[:-1]] - 1]
-        again = (rows.clock[starts] - before <= LINGER_NS) | np.isin(starts, syn)
-        self._table["again"][slot[fresh]] = again[fresh]
+        again = (rows.clock[starts] - before <= LINGER_NS) | among(starts, syn)
+        self._table.write("again", slot[fresh], again[fresh])
         superseded = np.concatenate([carried[replaced], slot[followed]])
         next_start = starts[np.flatnonzero(followed) + 1]
         superseded_at = rows.clock[np.concatenate([first[replaced], next_start])]
         side = (forward != self._table["client_forward"][slot][group]).astype(np.uint8)
         newest = slot[group[np.append(first[1:], len(keys)) - 1]]
         for index, kept in splits.open.items():
-            self._table["has_stray"][newest[index]] = True
+            self._table.write("has_stray", newest[index], True)
             self._strays[int(self._table["flow"][newest[index]])] = kept
         ends = np.append(starts[1:], len(keys))
         return Batch(rows, group, starts, ends, slot, side, forward, stray, syn, superseded, superseded_at)
@@ -283,26 +285,28 @@ class Tracker:
             ("server_lo", rows.dst_lo, rows.src_lo),
             ("server_port", rows.dport, rows.sport),
         ):
-            table[name][found] = source[first]
-            table[name][found[answers]] = other[first[answers]]
-        table["flow"][found] = ids
+            table.write(name, found, source[first])
+            table.write(name, found[answers], other[first[answers]])
+        table.write("flow", found, ids)
         self.guessed_flows += int(guessed.sum())
-        table["client_guessed"][found] = guessed
-        table["client_forward"][found] = forward[first] == from_client
-        table["protocol"][found] = rows.protocol[first]
-        table["version"][found] = rows.version[first]
-        table["tunnel"][found] = rows.tunnel[first]
-        table["capture"][found] = rows.capture
-        table["start"][found] = rows.time[first]
+        table.write("client_guessed", found, guessed)
+        table.write("client_forward", found, forward[first] == from_client)
+        table.write("protocol", found, rows.protocol[first])
+        table.write("version", found, rows.version[first])
+        table.write("tunnel", found, rows.tunnel[first])
+        table.write("capture", found, rows.capture)
+        table.write("start", found, rows.time[first])
         return found
 
     def _advance(self, batch: Batch) -> tuple[list[Segment], list[Flow]]:
         """Carry every flow's state over its rows; hand out what matters."""
         before = self._table.at(batch.slot)
         after = Slots(before)
-        latest = np.maximum.reduceat(batch.rows.time, batch.starts)
+        rows = batch.rows
+        clock = rows.clock.take(batch.ends - 1)
+        latest = clock if rows.clock is rows.time else np.maximum.reduceat(rows.time, batch.starts)
         after.write("end", ALL, np.maximum(latest, before["end"]))
-        after.write("clock", ALL, batch.rows.clock[batch.ends - 1])
+        after.write("clock", ALL, clock)
         after["rows"] += batch.ends - batch.starts
         state = follow(batch, before, after, self._copies)
         self._note_control(batch, after)
@@ -332,9 +336,9 @@ class Tracker:
         earlier = self._quiet.take(after["flow"][newly & (before["rows"] > 0)])
         self._quiet.add(marked)  # what is told already goes with the next sweep
         self._table.put(batch.slot, after)
-        rows = together([earlier, told])
-        rows = rows.take(np.argsort(rows["flow"], kind="stable"))
-        return rows.segments(), flow_values(self._table.at(batch.slot[newly]))
+        told = together([earlier, told])
+        told = told.take(np.argsort(told["flow"], kind="stable"))
+        return told.segments(), flow_values(self._table.at(batch.slot[newly]))
 
     def _mark_shown(self, batch: Batch, before: Slots, state: State) -> None:
         """Which rows are wanted whatever they carry: none, but for pictures (see shown.py)."""
@@ -422,10 +426,12 @@ def _kept(
     the number of flows that are handed out now although rows of them were not kept.
     """
     count = np.bincount(group, minlength=len(before))
+    after["significant"] += count
+    if after["significant"].max(initial=0) <= MAX_QUIET:
+        return np.ones(len(group), np.bool_), 0
     rank = np.arange(len(group)) - (np.cumsum(count) - count)[group]
     first = np.full(len(before), np.iinfo(np.int64).max)
     np.minimum.at(first, group[triggers], rank[triggers])
-    after["significant"] += count
     early = before["significant"][group] + rank < MAX_QUIET
     kept: NDArray[np.bool_] = before["watched"][group] | (rank >= first[group]) | early
     places = np.flatnonzero(~before["watched"] & (first < len(group)))

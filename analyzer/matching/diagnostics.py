@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from analyzer.errors import UserError
 
 _MAX_SHOWN = 160  # characters of a source line that are shown
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNPRINTABLE = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +81,12 @@ def did_you_mean(word: str, possible: Iterable[str], least: float = 0.6) -> str:
 
     ``least`` is how alike they must be, 1 is the same: short words are alike by chance.
     """
+    import difflib  # for mistakes only
+
     by_folded = {name.casefold(): name for name in possible}
     near = difflib.get_close_matches(word.casefold(), by_folded, n=1, cutoff=least)
     return f"did you mean `{by_folded[near[0]]}`?" if near else ""
 
 
 def _printable(text: str) -> str:
-    return _UNPRINTABLE.sub(" ", text)
+    return re.sub(_UNPRINTABLE, " ", text)

@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 from analyzer.errors import UserError
 
+INDEX_SCHEMA = "errnoscope.carved/1"
+"""Stands at the begin of the index beside captures that were cut out of others: it is none."""
+
 
 class Comment(NamedTuple):
     """What somebody wrote into a capture; ``frame`` is the number of the packet, None for the whole."""

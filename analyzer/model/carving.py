@@ -8,9 +8,6 @@ from pathlib import Path
 
 from analyzer.model.finding import FlowResult
 
-INDEX_SCHEMA = "errnoscope.carved/1"
-"""Stands at the begin of the index beside the files, which is no capture."""
-
 
 @dataclass(frozen=True, slots=True)
 class Carving:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,24 +17,21 @@ from analyzer.decode.packets import decode
 from analyzer.flows.keys import Sorted, sort_by_flow
 from analyzer.flows.legs import ToldLegs, Twins
 from analyzer.flows.neighbours import Neighbours
-from analyzer.flows.seen import SeenTracker
 from analyzer.flows.tracker import Tracker
 from analyzer.flows.values import flow_of
 from analyzer.matching.match import Matcher
-from analyzer.messages import Weighed, depends_on_payload, weigh
+from analyzer.messages.weigh import Weighed, depends_on_payload, weigh
 from analyzer.model.blocks import FrameBlock, Source
 from analyzer.model.columns import after
 from analyzer.model.event import Doubt, Event, Withdrawn
 from analyzer.model.finding import Finding, FlowResult, LadderLine, News
 from analyzer.model.flow import CLIENT, MAX_FLOWS, SERVER, Flow, FlowEnd, Kind
 from analyzer.model.host import DEFAULT_HOST, Host, System, taken_for
+from analyzer.model.numbers import among
 from analyzer.model.report import Totals
-from analyzer.model.seen import Seeing
 from analyzer.model.summary import Summary, SummaryRows, summaries
 from analyzer.pipeline.found import Found
 from analyzer.pipeline.front import Front
-from analyzer.pipeline.kept import KeptBlocks
-from analyzer.pipeline.messages import Heard
 from analyzer.pipeline.problems import cut_short, problems
 from analyzer.sockets.datagrams import may_ask, unanswered
 from analyzer.sockets.shadow import ShadowFlow
@@ -41,6 +39,11 @@ from analyzer.verdicts.decide import decide, without_refined
 from analyzer.verdicts.ladder import Ladder
 from analyzer.verdicts.services import Services
 from analyzer.verdicts.twice import Twice
+
+if TYPE_CHECKING:
+    from analyzer.model.seen import Seeing
+    from analyzer.pipeline.kept import KeptBlocks
+    from analyzer.pipeline.messages import Heard
 
 _KEPT_LOSSES = 4096
 """Times at which packets were dropped, one a second at most: over an hour of losing all the time."""
@@ -71,7 +74,7 @@ class _Undecided:
     summary: Summary
 
 
-ReadMessages = Callable[[Sequence[Summary]], Mapping[int, Heard]]
+ReadMessages: TypeAlias = "Callable[[Sequence[Summary]], Mapping[int, Heard]]"
 """Reads what both ends of these flows said: by the flow's number, those that could be read."""
 
 
@@ -102,7 +105,7 @@ class Engine:
         legs: ToldLegs | None = None,
         seed: np.uint64 | None = None,
     ) -> None:
-        self.front = Front(batch, KeptBlocks() if keep_blocks or keep_news else None, seed)
+        self.front = Front(batch, _kept_blocks() if keep_blocks or keep_news else None, seed)
         self.legs = legs
         self._matcher = matcher
         self._hosts = hosts
@@ -110,6 +113,8 @@ class Engine:
         triggers = Kind.ALL if keep_all else matcher.triggers
         self._seeing = seeing
         if seeing:
+            from analyzer.flows.seen import SeenTracker  # for tables of all segments
+
             options = {"first_flow": first_flow, "all_flows": all_flows, "max_flows": max_flows}
             self._tracker: Tracker = SeenTracker(seeing, triggers, **options)
         else:
@@ -374,7 +379,7 @@ class Engine:
                 (summary, (self._tracker.clock - summary.end) / 1e9) for summary in may_ask(rows)
             ]
             if undecided:
-                waiting = np.isin(rows["flow"], np.fromiter(undecided, np.int64))
+                waiting = among(rows["flow"], np.fromiter(undecided, np.int64))
                 self._undecided_rows.append(rows[waiting])
                 rows = rows[~waiting]
             self._found.services.add(rows, failed)
@@ -473,3 +478,9 @@ class Engine:
             ladder=shown,
             summary=summary,
         )
+
+
+def _kept_blocks() -> KeptBlocks:
+    from analyzer.pipeline.kept import KeptBlocks  # for pipes; with all that reads messages it takes 10 ms
+
+    return KeptBlocks()

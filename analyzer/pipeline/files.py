@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import itemgetter
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from analyzer.flows.legs import ToldLegs
 from analyzer.logs.open import LogSource
 from analyzer.matching.load import load_rules, rules_folder
 from analyzer.matching.match import Matcher
-from analyzer.model.application import Dissection
 from analyzer.model.blocks import MAX_FRAMES
 from analyzer.model.capture import Capture
 from analyzer.model.filter import EVERYTHING, Filter
@@ -19,7 +18,6 @@ from analyzer.model.flow import MAX_FLOWS
 from analyzer.model.host import DEFAULT_HOST, Host
 from analyzer.model.report import Report, Totals
 from analyzer.model.rule import Rule
-from analyzer.model.seen import Seeing
 from analyzer.pipeline.again import Progress
 from analyzer.pipeline.begun import AnewError, Begun, batch_rows
 from analyzer.pipeline.engine import Engine
@@ -31,6 +29,10 @@ from analyzer.verdicts.choose import choose
 from analyzer.verdicts.incidents import incidents
 from analyzer.verdicts.services import Services
 from analyzer.verdicts.twice import Twice
+
+if TYPE_CHECKING:
+    from analyzer.model.application import Dissection
+    from analyzer.model.seen import Seeing
 
 
 def analyze(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from analyzer.decode.fragments import Fragments
 from analyzer.decode.packets import decode_with_payload
 from analyzer.flows.talks import Talks
-from analyzer.messages import read
+from analyzer.messages.read import read
 from analyzer.model.blocks import FrameBlock
 from analyzer.model.event import MessageView
 from analyzer.model.summary import Summary

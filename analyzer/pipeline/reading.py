@@ -13,14 +13,11 @@ from analyzer.model.blocks import FrameBlock
 from analyzer.model.capture import Capture
 from analyzer.model.finding import FlowResult
 from analyzer.model.report import Totals
-from analyzer.model.seen import Seeing
 from analyzer.model.summary import Summary
 from analyzer.parallel import KilledError
 from analyzer.pipeline.again import Again, Progress
 from analyzer.pipeline.begun import AnewError, Begun, counted_on, read_sorted, shares_of, works_ahead
 from analyzer.pipeline.engine import Engine, ReadMessages
-from analyzer.pipeline.messages import Heard, MessageReader
-from analyzer.pipeline.shares import Shares
 from analyzer.sources.inputs import Input, beginning, open_input
 from analyzer.sources.series import Seam
 from analyzer.verdicts.places import Places, in_files
@@ -28,7 +25,10 @@ from analyzer.verdicts.services import Services
 from analyzer.verdicts.twice import Twice
 
 if TYPE_CHECKING:
+    from analyzer.model.seen import Seeing
     from analyzer.pipeline.begun import Opened
+    from analyzer.pipeline.messages import Heard
+    from analyzer.pipeline.shares import Shares
 
 
 class MakesEngines(Protocol):
@@ -109,6 +109,8 @@ class Reading:
         with source, self._watching(joined):
             joined.begun = self._begun or self._ahead(index, source, joined)
             if joined.begun and joined.begun.shares > 1:
+                from analyzer.pipeline.shares import Shares  # by default nothing is shared out
+
                 joined.shares = Shares(self._engine, joined.begun)
             for taken in joined.read(source):
                 if self._progress:
@@ -168,6 +170,8 @@ class Reading:
 
     def _messages(self, joined: _Joined, flows: Sequence[Summary]) -> dict[int, Heard]:
         """Read the files once more, for what both ends of these flows said."""
+        from analyzer.pipeline.messages import MessageReader  # few captures of many packets need that
+
         reader = MessageReader(flows)
         problems = joined.captures[0].problems
         size = sum(self._files[index].size for index, _ in joined.places())

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from analyzer.model.carving import INDEX_SCHEMA, Carving
+from analyzer.model.capture import INDEX_SCHEMA
+from analyzer.model.carving import Carving
 from analyzer.model.finding import FlowResult, Verdict
 from analyzer.model.flow import Endpoint
 from analyzer.model.report import Report

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 from analyzer.errors import UserError
 from analyzer.model.blocks import MAX_FRAMES, FrameBlock
-from analyzer.model.carving import INDEX_SCHEMA
+from analyzer.model.capture import INDEX_SCHEMA
 from analyzer.sources.open import CaptureSource, open_capture, open_stream
 from analyzer.sources.pipe import PATH
 from analyzer.sources.reading import PIECE

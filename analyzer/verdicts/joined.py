@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from analyzer.model.finding import Finding, FlowResult, Verdict
 from analyzer.model.flow import CLIENT, SERVER
+from analyzer.model.numbers import among
 from analyzer.model.records import where
 from analyzer.model.summary import LegRows, SummaryRows
 
@@ -41,7 +42,7 @@ class Legs:
         """Take flows that ended, after what was noted of them."""
         member = rows["first_leg"] > 0
         if self._open:
-            member |= np.isin(rows["flow"], np.fromiter(self._open, np.int64))
+            member |= among(rows["flow"], np.fromiter(self._open, np.int64))
         rows = where(rows, member)
         if len(rows):
             found = np.zeros(len(rows), _LEG)
@@ -81,7 +82,7 @@ class Legs:
         found: defaultdict[int, list[Leg]] = defaultdict(list)
         wanted = np.fromiter(set(firsts), np.int64)
         for rows in self._rows:
-            for flow, first, both in where(rows, np.isin(rows["first"], wanted)).tolist():
+            for flow, first, both in where(rows, among(rows["first"], wanted)).tolist():
                 found[first].append(Leg(flow, both))
         return {first: sorted(legs) for first, legs in found.items()}
 

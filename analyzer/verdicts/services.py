@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from analyzer.model.columns import TCP
 from analyzer.model.flow import CLIENT, SERVER, Endpoint, address_text
+from analyzer.model.numbers import among
 from analyzer.model.records import joined, take, where
 from analyzer.model.summary import Summary, SummaryRows
 
@@ -52,8 +53,8 @@ of its resets (255 and 0 where there was none); how many idle connections it clo
 Pair = tuple[int, ...]
 """Service and client: the values of _PAIR_NAMES."""
 
-_ENOUGH = 8192
-"""Rows that are not worth folding yet."""
+_ENOUGH = 1 << 16
+"""Rows that are not worth folding yet: some 6 MB."""
 
 _AT_ONCE_NS = SECOND
 """A connection that lasts longer is no mere look whether somebody answers."""
@@ -128,7 +129,7 @@ class Services:
             rows = where(rows, rows["first_leg"] == 0)
         if not len(rows):
             return
-        is_fine = ~np.isin(rows["flow"], np.fromiter(failed, np.int64))
+        is_fine = ~among(rows["flow"], np.fromiter(failed, np.int64))
         empty = is_empty(rows)
         reached = is_reached(rows, empty)
         late = (rows["protocol"] == TCP) & rows["fin"][:, CLIENT] & rows["fin"][:, SERVER] & _has_reset(rows)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.messages import read
+from analyzer.messages.read import read
 from tests.messages.said import talk
 
 HEADER = bytes.fromhex("1234 0100 0001 0000 0000 0000")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from analyzer.messages import read
+from analyzer.messages.read import read
 from tests.messages.said import talk
 
 GET = b"GET /list?secret=1 HTTP/1.1\r\nHost: server\r\n\r\n"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from analyzer.messages import read
 from analyzer.messages.http2 import PREFACE
+from analyzer.messages.read import read
 from analyzer.model.talk import Said, Talk
 from tests.messages.said import talk
 

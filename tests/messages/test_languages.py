@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.messages import read
+from analyzer.messages.read import read
 from analyzer.model.talk import Said, Talk
 from tests.messages.said import talk
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from analyzer.messages import read
+from analyzer.messages.read import read
 from tests.lab.tls.wire import Wire
 from tests.messages.said import talk, talk_of
 
