@@ -30,4 +30,4 @@ def times(number: int) -> str:
 
 def utc(time: int) -> str:
     """Nanoseconds since the epoch as date and time of day."""
-    return f"{datetime.fromtimestamp(time // 10**9, UTC).isoformat(' ')[:19]} UTC"
+    return datetime.fromtimestamp(time // 10**9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
