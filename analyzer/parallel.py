@@ -14,6 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -71,33 +72,38 @@ class Ahead:
 
     ``items`` is not to be used any more. Of each it gives the arrays, in order, and the rest. The arrays are
     valid until the next item is asked for. What the other process raises is raised here; so is KilledError
-    where it was killed. ``close`` ends it; so does iterating to the end. With several ``takers`` each item is
-    given to all: to this process, and to those that are made of it and call ``taken_by``.
+    where it was killed. ``close`` ends it; iterated to the end it ends by itself, and ``close`` waits for
+    that. With several ``takers`` each item is given to all: to this process, and to those that are made of it
+    and call ``taken_by``.
     """
 
     def __init__(self, items: Iterator[Item], takers: int = 1) -> None:
-        self._memory = mmap.mmap(-1, SLOTS * ROOM)
+        memory = mmap.mmap(-1, SLOTS * ROOM)
         pairs = [_pipe() for _ in range(takers)]
         self._pipes = [ours for ours, _ in pairs]
         theirs = [pipe for _, pipe in pairs]
-        self._given = _taken(self._pipes[0], self._memory)
+        self._taken = [partial(_taken, pipe, memory) for pipe in self._pipes]
+        """By taker; nothing else has the memory."""
+        self._given = self._taken[0]()
         self._exit_code: int | None = None
-        self._process: BaseProcess | None = _started(_make, items, self._memory, self._pipes, theirs)
+        self._process: BaseProcess | None = _started(_make, items, memory, self._pipes, theirs)
         for pipe in theirs:
             pipe.close()
 
     def __iter__(self) -> Iterator[tuple[Arrays, Any]]:
         try:
             yield from self._given
-        finally:
+        except BaseException:
             self.close()
+            raise
+        self._let_go()
 
     def taken_by(self, taker: int) -> Iterator[tuple[Arrays, Any]]:
         """The items, in another process than that which has made this."""
         for number, pipe in enumerate(self._pipes):
             if number != taker:
                 pipe.close()
-        return _taken(self._pipes[taker], self._memory)
+        return self._taken[taker]()
 
     def leave(self, taker: int) -> None:
         """That taker is another process by now."""
@@ -112,10 +118,15 @@ class Ahead:
         """End the process; may be called more than once."""
         process, self._process = self._process, None
         if process:
-            self._given.close()  # and with it the memory
-            for pipe in self._pipes:
-                pipe.close()
+            self._let_go()
             self._exit_code = _ended(process)
+
+    def _let_go(self) -> None:
+        """Nothing more is taken; the other process, which waits for that, frees the memory as it ends."""
+        self._given.close()
+        self._taken.clear()
+        for pipe in self._pipes:
+            pipe.close()
 
 
 class Beside:
@@ -244,6 +255,8 @@ def _make(
     with suppress(*_GONE):  # then a taker is gone
         try:
             _hand_over(items, memory, pipes)
+            while True:  # until the first taker is gone: freeing the memory would take its time there
+                pipes[0].recv()
         except _GONE:
             raise
         except Exception as error:

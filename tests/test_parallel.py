@@ -232,6 +232,24 @@ for arrays, number in parallel.Ahead(items()):
     assert run(_ITEMS + code).split() == ["0", "1", "2", "3", "4"]
 
 
+def test_behind_the_last_item_the_other_process_frees_the_memory_and_ends() -> None:
+    code = """
+import multiprocessing
+ahead = parallel.Ahead(items())
+shared = [any("/dev/zero" in line for line in open("/proc/self/maps"))]
+for arrays, _ in ahead:
+    pass
+del arrays
+shared.append(any("/dev/zero" in line for line in open("/proc/self/maps")))
+process = ahead._process
+process.join(60)
+print(*shared, process.exitcode)
+ahead.close()
+assert not multiprocessing.active_children()
+"""
+    assert run(_ITEMS + code).split() == ["True", "False", "0"]
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 1000, "parallel.ROOM // 8 + 1"])
 def test_arrays_arrive_in_the_order_that_is_asked_for(count: int | str) -> None:
     code = f"""

@@ -20,11 +20,6 @@ from analyzer.errors import UserError, no_room
 EXIT_BAD = 2
 """Bad use, or an input that could not be read."""
 
-SELDOM = (1_000_000, 20, 10)
-"""Objects between two looks for circles that nobody needs any more. There are few, and with Python's own
-numbers looking for them took half of the time where many flows fail, as what is found of them stays; with
-50,000 still a quarter. A million objects that nobody needs take some 100 MB."""
-
 _TRACEBACK = "ERRNOSCOPE_TRACEBACK"
 
 _COMMANDS = {
@@ -83,7 +78,6 @@ def run(arguments: list[str] | None = None) -> int:
     """Run the command; return its exit status. Raises neither for a user's mistake nor for a full disk."""
     # One thread is enough for what NumPy does here, and its import is twice as fast.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    gc.set_threshold(*SELDOM)
     try:
         result = cli.main(arguments, prog_name="errnoscope", standalone_mode=False)
         sys.stdout.flush()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.model.event import Doubt
 from analyzer.model.flow import CLIENT, SIDES, Flow
@@ -185,8 +185,7 @@ class News:
     ended: bool
 
 
-@dataclass(frozen=True, slots=True)
-class LadderLine:
+class LadderLine(NamedTuple):
     """A segment worth showing: times in nanoseconds, numbers relative to each end's first.
 
     ``capture`` is the index of the capture that holds the frame, None for that in which the flow began.

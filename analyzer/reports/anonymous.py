@@ -35,7 +35,7 @@ def _flow(result: FlowResult, name: Name) -> FlowResult:
         messages=(),
         findings=tuple(_finding(finding, name) for finding in result.findings),
         ladder=tuple(
-            replace(line, reporter=name(line.reporter)) if line.reporter else line for line in result.ladder
+            line._replace(reporter=name(line.reporter)) if line.reporter else line for line in result.ladder
         ),
     )
 

@@ -53,8 +53,8 @@ of its resets (255 and 0 where there was none); how many idle connections it clo
 Pair = tuple[int, ...]
 """Service and client: the values of _PAIR_NAMES."""
 
-_ENOUGH = 8192
-"""Rows that are not worth folding yet."""
+_ENOUGH = 1 << 16
+"""Rows that are not worth folding yet: some 6 MB."""
 
 _AT_ONCE_NS = SECOND
 """A connection that lasts longer is no mere look whether somebody answers."""

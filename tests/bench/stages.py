@@ -65,7 +65,7 @@ def measure(path: str) -> tuple[Clock, int]:
     """Analyze the capture in one process and write it as JSON; the clock, and how many packets it holds."""
     clock = Clock()
     with clock.stage("start"):
-        from analyzer.cli.main import SELDOM
+        from analyzer.cli.start import SELDOM
         from analyzer.flows.tracker import Tracker
         from analyzer.matching.load import load_rules, rules_folder
         from analyzer.matching.match import Matcher
