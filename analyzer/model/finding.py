@@ -24,8 +24,7 @@ class Confidence(StrEnum):
     POSSIBLE = "possible"
 
 
-@dataclass(frozen=True, slots=True)
-class CallTable:
+class CallTable(NamedTuple):
     """The outcome for the system of one end; ``call`` is the headline and a key of ``calls``."""
 
     evidence: Evidence
@@ -41,8 +40,7 @@ class CallTable:
         return next((result for result in results if result and result not in RESULTS), "")
 
 
-@dataclass(frozen=True, slots=True)
-class Icmp:
+class Icmp(NamedTuple):
     """The ICMP message that had a part."""
 
     type: int
@@ -174,8 +172,7 @@ class FlowResult:
         return tuple(dict.fromkeys(told))
 
 
-@dataclass(frozen=True, slots=True)
-class News:
+class News(NamedTuple):
     """What is to be said of a flow while the capture goes on; all was taken back where it has no findings.
 
     ``ended``: nothing more will be said of it.

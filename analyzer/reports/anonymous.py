@@ -41,7 +41,7 @@ def _flow(result: FlowResult, name: Name) -> FlowResult:
 
 
 def _finding(finding: Finding, name: Name) -> Finding:
-    icmp = finding.icmp and replace(finding.icmp, reporter=name(finding.icmp.reporter))
+    icmp = finding.icmp and finding.icmp._replace(reporter=name(finding.icmp.reporter))
     summary, explanation, fix = (
         in_text(text, name) for text in (finding.summary, finding.explanation, finding.fix)
     )
