@@ -281,7 +281,7 @@ class Legs:
 def _is_twice(hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
     """Which of them occur more than once: bool (n,)."""
     twice = np.zeros(len(hashes), np.bool_)
-    if not any_twice(hashes):  # as nearly always: to sort them alone is quicker
+    if not any_twice(hashes.astype(np.uint32)):  # as nearly always: to sort half of each alone is quicker
         return twice
     order = np.argsort(hashes)
     ordered = hashes[order]

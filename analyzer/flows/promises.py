@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.flows.batch import Batch, Mask
+from analyzer.flows.running import pick
 from analyzer.flows.table import ALL, Slots
 from analyzer.model.columns import UNKNOWN_END, Flag, is_constant
 from analyzer.model.flow import CLIENT, SERVER
@@ -34,21 +35,21 @@ def cut_ends(batch: Batch, sent: Mask, before: Slots, after: Slots) -> Cut:
 
     A second FIN says nothing more. Of whom the other end has left, nobody waits for what is unknown.
     """
-    said = not is_constant(batch.rows.promised)
-    ends = sent & ((batch.rows.flags & Flag.FIN) != 0)
+    both = [
+        _Promises(before.side("promise", side).copy(), before.side("promise_end", side), batch.starts.copy())
+        for side in (CLIENT, SERVER)
+    ]
     cut, unknown = [np.zeros(0, np.int64)], 0
-    for side in (CLIENT, SERVER):
-        carried = _Promises(
-            before.side("promise", side).copy(), before.side("promise_end", side), batch.starts.copy()
-        )
-        if not said and not carried.kind.any():
-            continue
-        own = batch.side == side
-        rows = np.flatnonzero((ends | (sent & (batch.rows.promised != 0))) & own)
+    if is_constant(batch.rows.promised) and not any(carried.kind.any() for carried in both):
+        return Cut(cut[0], unknown)
+    ends = sent & ((batch.rows.flags & Flag.FIN) != 0)
+    told, fins = np.flatnonzero(ends | (sent & (batch.rows.promised != 0))), np.flatnonzero(ends)
+    tellers, leavers = batch.side.take(told), batch.side.take(fins)
+    for side, carried in enumerate(both):
+        rows, left = told.compress(tellers == side), fins.compress(leavers != side)
         group, is_end = batch.group.take(rows), ends.take(rows)
         made = _made(batch, rows)
         known = made.or_else(_before(made, is_end, group, carried))
-        left = np.flatnonzero(ends & ~own)
         asked = np.flatnonzero(is_end & (known.kind == _UNKNOWN))
         unknown += int(np.count_nonzero(~_any_between(left, known.since[asked], rows[asked])))
         cut.append(rows[is_end & (known.kind == _KNOWN) & (_missing(batch, rows, known.end) > 0)])
@@ -73,7 +74,7 @@ class _Promises:
         """The same, or of the others where nothing was promised."""
         there = self.kind != _NOTHING
         return type(self)(
-            *(np.where(there, getattr(self, each.name), getattr(others, each.name)) for each in fields(self))
+            *(pick(there, getattr(self, each.name), getattr(others, each.name)) for each in fields(self))
         )
 
 

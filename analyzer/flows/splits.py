@@ -110,7 +110,7 @@ def find_splits(
 class Life:
     """What decides whether a row begins another connection between the same endpoints.
 
-    ``start`` is its first row, ``talked`` whether one without SYN is known; ``opened`` the
+    ``start`` is its first row, ``talked`` whether one with ACK and without SYN is known; ``opened`` the
     number of each end's last SYN, ``finished`` who sent FIN (True: who sorts first).
     """
 
@@ -132,7 +132,7 @@ class Life:
         )
         return cls(
             start,
-            talked=bool(slots["opened_time"][index].any()),
+            talked=bool(slots["window_number"][index].any()),
             opened={end: number for end, number, is_known in opened if is_known},
             finished={end for end in (False, True) if slots["finished"][index, int(end)]},
             reset=bool(slots["reset"][index]),
@@ -190,9 +190,8 @@ class Life:
             return seq != self.opened[sender]
         if not self.talked:
             before = slice(self.start, row)
-            plain = ~rows.is_icmp[before] & ((rows.flags[before] & (Flag.SYN | Flag.RST)) == 0)
-            plain &= rows.time[before] != 0  # as in opened_time, where 0 stands for none
-            self.talked = bool(plain.any())
+            plain = (rows.flags[before] & (Flag.SYN | Flag.RST | Flag.ACK)) == Flag.ACK
+            self.talked = bool((plain & ~rows.is_icmp[before]).any())  # as window_number tells it
         return self.talked
 
 

@@ -25,12 +25,13 @@ def follow(batch: Batch, before: Slots, after: Slots, copies: Copies) -> State:
     seqs = _both(batch, before, after, ends, sent & (rows.protocol == TCP), "seq_end", "has_seq")
     acks = _both(batch, before, after, rows.ack, sent & ((rows.flags & Flag.ACK) != 0), "ack", "has_ack")
     marks = mark(batch, before, copies, seqs, acks, ends, sent)
+    plain = marks.sent & ((rows.flags & Flag.SYN) == 0) & (rows.time != 0)  # which stands for none
     client, server = (
         Side(
             seqs[side],
             acks[side],
             *_side(batch, marks, before, after, side),
-            _opened(batch, marks, before, after, side),
+            _opened(batch, plain, before, after, side),
         )
         for side in (CLIENT, SERVER)
     )
@@ -96,13 +97,10 @@ def _side(
     return sums, found
 
 
-def _opened(batch: Batch, marks: Marks, before: Slots, after: Slots, side: int) -> NDArray[np.int64]:
-    """First row of one end without SYN in each group, n where there is none: int64 (g,)."""
-    n = len(batch.side)
-    plain = marks.sent & (batch.side == side) & ((batch.rows.flags & Flag.SYN) == 0)
-    plain &= batch.rows.time != 0  # which stands for none
-    first = Found(plain).firsts(batch.starts, batch.ends)
-    new = np.flatnonzero(first < n)
+def _opened(batch: Batch, plain: Mask, before: Slots, after: Slots, side: int) -> NDArray[np.int64]:
+    """The first ``plain`` row of one end in each group, n where there is none: int64 (g,)."""
+    first = Found(plain & (batch.side == side)).firsts(batch.starts, batch.ends)
+    new = np.flatnonzero(first < len(plain))
     new = new[before.some("opened_time", new, side) == 0]
     after.write("opened_time", new, batch.rows.time[first[new]], side)
     return first

@@ -159,7 +159,8 @@ class Slots:
             if places is not last:  # mostly several columns follow each other of the same ones
                 last, slots = places, index[places]
             if len(slots):
-                _of_side(columns[name], side)[slots] = values
+                column = _of_side(columns[name], side)
+                column[slots] = np.asarray(values, column.dtype)  # which is quicker than as another type
                 changed.add(name)
         return changed
 

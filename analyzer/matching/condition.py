@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
 from operator import attrgetter
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from analyzer.matching.diagnostics import Diagnostic, DiagnosticsError, Where, did_you_mean
 
@@ -34,8 +34,7 @@ _Checked = TypeVar("_Checked")
 FieldType: TypeAlias = type[bool] | type[int] | type[float] | type[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """A field that conditions may use: its type, the texts it can have (None: any) and what it means."""
 
     type: FieldType
@@ -192,8 +191,7 @@ _REFUSED: dict[type[ast.expr], str] = {
 _ORDER = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 
 
-@dataclass(frozen=True, slots=True)
-class _Operand:
+class _Operand(NamedTuple):
     """One side of a comparison: its text, its kind, and the field that it is or the constants."""
 
     node: ast.expr

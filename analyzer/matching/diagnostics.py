@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from analyzer.errors import UserError
 
@@ -12,8 +12,7 @@ _MAX_SHOWN = 160  # characters of a source line that are shown
 _UNPRINTABLE = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 
 
-@dataclass(frozen=True, slots=True)
-class Where:
+class Where(NamedTuple):
     """A place in a file; lines and columns count from 1.
 
     ``exact`` is false where the text is not in the file letter by letter as the program sees it (block
@@ -27,8 +26,7 @@ class Where:
     exact: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnostic:
+class Diagnostic(NamedTuple):
     """One error in a file, printed with the line that it is in.
 
     ``source_line`` is the text shown below the message (empty: none), ``width`` the number of carets and

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import Field, dataclass, field, fields
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from analyzer.model.flow import SIDES, Kind
 from analyzer.model.socket import State
@@ -478,8 +478,7 @@ class DatagramUnanswered(Event):
     query: QueryView
 
 
-@dataclass(frozen=True, slots=True)
-class Withdrawn:
+class Withdrawn(NamedTuple):
     """What the event with this key said did not happen: that end went on as if nothing had been."""
 
     flow_id: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.model.event import Doubt
 from analyzer.model.flow import CLIENT, SIDES, Flow
@@ -24,8 +24,7 @@ class Confidence(StrEnum):
     POSSIBLE = "possible"
 
 
-@dataclass(frozen=True, slots=True)
-class CallTable:
+class CallTable(NamedTuple):
     """The outcome for the system of one end; ``call`` is the headline and a key of ``calls``."""
 
     evidence: Evidence
@@ -41,8 +40,7 @@ class CallTable:
         return next((result for result in results if result and result not in RESULTS), "")
 
 
-@dataclass(frozen=True, slots=True)
-class Icmp:
+class Icmp(NamedTuple):
     """The ICMP message that had a part."""
 
     type: int
@@ -174,8 +172,7 @@ class FlowResult:
         return tuple(dict.fromkeys(told))
 
 
-@dataclass(frozen=True, slots=True)
-class News:
+class News(NamedTuple):
     """What is to be said of a flow while the capture goes on; all was taken back where it has no findings.
 
     ``ended``: nothing more will be said of it.
@@ -185,8 +182,7 @@ class News:
     ended: bool
 
 
-@dataclass(frozen=True, slots=True)
-class LadderLine:
+class LadderLine(NamedTuple):
     """A segment worth showing: times in nanoseconds, numbers relative to each end's first.
 
     ``capture`` is the index of the capture that holds the frame, None for that in which the flow began.

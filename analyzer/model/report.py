@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.model.capture import Capture
 from analyzer.model.filter import EVERYTHING, NONE_LEFT_OUT, Filter, LeftOut
@@ -139,8 +139,7 @@ class Incident:
     examples: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SeenTwice:
+class SeenTwice(NamedTuple):
     """Connections that are in the capture twice: before and after a NAT, inside and outside of a tunnel.
 
     ``first`` and ``again`` are the servers' addresses and ports, as seen first and as seen again, ``tunnels``

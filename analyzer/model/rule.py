@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from analyzer.model.event import Event
 
@@ -32,8 +33,7 @@ class Evidence(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What each call returns from the event on, being the first one made (``calls``), and after (``later``).
 
     Values are RESULTS, errno names, or a field of the event that holds one: ``icmp.errno``; ``fields`` are
@@ -61,8 +61,7 @@ class Expectation:
     errno: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """A transcript in packetdrill's notation, or the path of a capture below samples/."""
 
     name: str

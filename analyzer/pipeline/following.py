@@ -196,7 +196,7 @@ class Following:
         """What is to be said now, with the numbers that the frames have in their files."""
         first = self.captures[0].first if self.captures else None
         told = chosen(self._engine.take_news(), self._only, first or 0)
-        return [replace(item, result=in_files(item.result, self._places)) for item in told]
+        return [item._replace(result=in_files(item.result, self._places)) for item in told]
 
     def _ended(self) -> list[News]:
         """The connections that are open do not go on: the last that is said of them."""

@@ -81,7 +81,7 @@ def _in_file(result: FlowResult, index: int) -> FlowResult:
         verdicts=tuple(_frames_in(verdict, index) for verdict in result.verdicts),
         findings=tuple(_frames_in(finding, index) for finding in result.findings),
         ladder=tuple(
-            replace(line, capture=None)
+            line._replace(capture=None)
             for line in result.ladder
             if (result.flow.capture if line.capture is None else line.capture) == index
         ),

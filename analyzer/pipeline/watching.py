@@ -160,7 +160,7 @@ def chosen(news: Sequence[News], only: Filter, first: int) -> list[News]:
     told = []
     for item in news:
         results, _ = choose([item.result], only, first)
-        told.append(replace(item, result=results[0] if results else _nothing(item.result)))
+        told.append(item._replace(result=results[0] if results else _nothing(item.result)))
     return told
 
 

@@ -35,13 +35,13 @@ def _flow(result: FlowResult, name: Name) -> FlowResult:
         messages=(),
         findings=tuple(_finding(finding, name) for finding in result.findings),
         ladder=tuple(
-            replace(line, reporter=name(line.reporter)) if line.reporter else line for line in result.ladder
+            line._replace(reporter=name(line.reporter)) if line.reporter else line for line in result.ladder
         ),
     )
 
 
 def _finding(finding: Finding, name: Name) -> Finding:
-    icmp = finding.icmp and replace(finding.icmp, reporter=name(finding.icmp.reporter))
+    icmp = finding.icmp and finding.icmp._replace(reporter=name(finding.icmp.reporter))
     summary, explanation, fix = (
         in_text(text, name) for text in (finding.summary, finding.explanation, finding.fix)
     )

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 from functools import cache
 from math import log2
-from typing import Any
+from typing import Any, NamedTuple
 
 from analyzer.data import load
 from analyzer.model.host import Host, System, Version
 
 
-@dataclass(frozen=True, slots=True)
-class IcmpEffect:
+class IcmpEffect(NamedTuple):
     """What one type and code does. ``errno`` is empty where it maps to none."""
 
     meaning: str
@@ -29,8 +27,7 @@ class IcmpEffect:
 NO_EFFECT = IcmpEffect("unknown", "", False, False, False, "none")
 
 
-@dataclass(frozen=True, slots=True)
-class RetrySchedule:
+class RetrySchedule(NamedTuple):
     """When retransmissions come and when they end; all times in seconds.
 
     Data ends by time (``data_limit``) where ``data_retries`` is 0, else by that count. ``connect_limit`` and
@@ -61,8 +58,7 @@ class RetrySchedule:
     """The same, of keepalive probes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Questions:
+class Questions(NamedTuple):
     """How a system asks everybody for the hardware address of its next hop before it gives up.
 
     ``step``: between two of its ``tries``, and after the last (nanoseconds).
@@ -72,8 +68,7 @@ class Questions:
     step: int
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(NamedTuple):
     """One system. ``ttl`` is what its packets start with.
 
     ``reset_checks`` are (sequence class, states, result), the first that fits decides. ``reset_at_last_ack``:

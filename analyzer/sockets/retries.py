@@ -31,7 +31,8 @@ class Run:
     what it had sent before; ``length`` is the payload of the last one; ``last_interval``
     lies between the last two transmissions, ``first_interval`` between the first two. ``begun``: the first
     retransmission by the timer whose limits count.
-    ``next_hop``: what is due waits for that address, ``asked`` for so often.
+    ``next_hop``: what is due waits for that address, ``asked`` for so often. ``end`` is what gives_up_at has
+    said since the last transmission, and by which schedule.
     """
 
     what: str
@@ -49,6 +50,7 @@ class Run:
     echoes: int = 0
     next_hop: str = ""
     asked: int = 0
+    end: tuple[RetrySchedule, int] | None = None
 
     def __post_init__(self) -> None:
         self.last = self.begun = self.first_time
@@ -61,7 +63,7 @@ class Run:
         elif self.count == 1 and not self._has_doubled():
             self.begun = time
         self.count += 1
-        self.next_hop, self.asked = "", 0
+        self.next_hop, self.asked, self.end = "", 0, None
         self.numbers = (*self.numbers[-(_KEPT_FRAMES - 1) :], number)
 
     def _has_doubled(self) -> bool:
@@ -119,7 +121,16 @@ def _first_step(run: Run, schedule: RetrySchedule) -> int:
 
 
 def gives_up_at(run: Run, schedule: RetrySchedule) -> int:
-    """When the system gives up, its settings being those of the schedule (nanoseconds since the epoch)."""
+    """When the system gives up, its settings being those of the schedule (nanoseconds since the epoch).
+
+    Every segment asks for that anew, so it is worked out once for each transmission.
+    """
+    if run.end is None or run.end[0] is not schedule:
+        run.end = schedule, _gives_up_at(run, schedule)
+    return run.end[1]
+
+
+def _gives_up_at(run: Run, schedule: RetrySchedule) -> int:
     user = round(schedule.user_timeout * SECOND)
     if user and run.what == "data":  # in place of the other time
         return run.begun + user

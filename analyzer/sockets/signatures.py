@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from analyzer.data import load
 from analyzer.model.columns import Flag, Layout
@@ -16,15 +15,19 @@ _TIMESTAMPS_BYTES = 12
 """What timestamps take of each segment: RFC 7323 section 3.2, with two NOPs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """One row; ``system`` is empty where it has no profile, ``ttl`` the initial one."""
+class Signature(NamedTuple):
+    """One row; ``system`` is empty where it has no profile."""
 
     system: str
-    ttl: int
     windows: frozenset[int]
     multiple_of_mss: bool
     scales: tuple[int, int]
+
+    @property
+    def ttl(self) -> int:
+        """The first one of a system that has a profile, which is read only if it is asked for."""
+        ttl: int = load(f"profiles/{self.system}")["ttl"]
+        return ttl
 
     def fits(self, segment: Segment) -> bool:
         """Whether window and scale are this system's, too."""
@@ -86,7 +89,6 @@ def _signature(row: dict[str, Any]) -> Signature:
     least, most = row.get("scales", (-1, 14))
     return Signature(
         system=system,
-        ttl=load(f"profiles/{system}")["ttl"] if system else row["ttl"],
         windows=frozenset(row.get("windows", ())),
         multiple_of_mss=row.get("multiple_of_mss", False),
         scales=(least, most),

@@ -57,9 +57,9 @@ def in_files(result: FlowResult, places: Places) -> FlowResult:
             for one in result.findings
         ),
         ladder=tuple(
-            replace(line, number=places.number(line.number), capture=places.capture(line.number))
+            line._replace(number=places.number(line.number), capture=places.capture(line.number))
             if spans
-            else replace(line, number=places.number(line.number))
+            else line._replace(number=places.number(line.number))
             for line in result.ladder
         ),
     )

@@ -292,8 +292,8 @@ def add_packet(flow: Open, packet: Packet, number: int, clock: int, triggers: in
         flow.finished.add(side)
     if packet.is_syn and not packet.stray:
         flow.opened[packet.sender] = packet.seq
-    plain = packet.icmp is None and not packet.flags & (Flag.SYN | Flag.RST)
-    flow.talked |= plain and packet.time != 0
+    plain = packet.flags & (Flag.SYN | Flag.RST | Flag.ACK) == Flag.ACK
+    flow.talked |= plain and packet.icmp is None
 
 
 def same_syn(one: Packet, other: Packet) -> bool:

@@ -63,7 +63,7 @@ def poisoned(report: Report) -> Report:
 
     def flow(result: FlowResult) -> FlowResult:
         findings = tuple(replace(f, summary=HOSTILE, title=HOSTILE) for f in result.findings)
-        ladder = tuple(replace(line, label=HOSTILE) for line in result.ladder)
+        ladder = tuple(line._replace(label=HOSTILE) for line in result.ladder)
         said = (Message(0, 1, 0, "http", "request", HOSTILE),)
         poisoned_flow = replace(result.flow, tunnel=HOSTILE)
         return replace(result, flow=poisoned_flow, findings=findings, ladder=ladder, messages=said)

@@ -17,7 +17,7 @@ FAILED = sample("rst-after-fin-send-first")
 def test_however_long_the_numbers_are_it_stays_in_its_columns(before: int) -> None:
     """A star stands off its number, arrows end below the server's name, no line is longer."""
     (result,) = analyze(FAILED).flows
-    ladder = tuple(replace(line, number=line.number + before) for line in result.ladder)
+    ladder = tuple(line._replace(number=line.number + before) for line in result.ladder)
     deciding = {(0, number + before) for number in result.verdicts[0].frames}
     head, *lines, _ = ladder_lines(replace(result, ladder=ladder), deciding, ["trace.pcap"])
     plain_head, *plain, _ = ladder_lines(result, {(0, n) for n in result.verdicts[0].frames}, ["trace.pcap"])

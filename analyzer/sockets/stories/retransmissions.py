@@ -112,10 +112,8 @@ class Retransmissions:
         if not (client.run or client.probing or server.run or server.probing):
             return []  # as mostly
         live = [s for s in self._pair.sockets if not s.closed]
-        return [
-            *((s, s.run) for s in live if s.run and s.run.count and not s.run.next_hop),
-            *((s, s.probing) for s in live if s.probing and s.probing.what == WINDOW),
-        ]
+        runs = [(s, s.run) for s in live if s.run and s.run.count and not s.run.next_hop]
+        return runs + [(s, s.probing) for s in live if s.probing and s.probing.what == WINDOW]
 
     def _begin(self, sender: ShadowSocket, segment: Segment, what: str) -> Run:
         own, _ = self._pair.sent(sender)
