@@ -195,6 +195,7 @@ def _follow(form: RecordFormat, buffer: Bytes, starts: Offsets, end: int, tuning
         rows = np.empty((tuning.batch, len(ids)), np.int64)
         for step in range(tuning.batch):
             rows[step] = at
+            touch(buffer, at)
             np.add(at, lengths[at], out=at)
             np.add(at, form.fixed, out=at)
             np.minimum(at, end, out=at)
