@@ -20,6 +20,7 @@ from analyzer.model.capture import Capture
 from analyzer.parallel import Ahead, Item, can_fork, processors
 from analyzer.pipeline.front import BATCH_ROWS, Front
 from analyzer.sources.inputs import Input, Named, inputs, open_input
+from analyzer.sources.mapped import MAPPED
 from analyzer.sources.remote import is_url
 from analyzer.sources.series import Seam
 
@@ -133,7 +134,7 @@ def begin(
     if len(files) != 1 or not works_ahead(files[0], jobs):
         return None
     try:
-        source = open_input(files[0], 0, max_frames=max_frames, mapped=True)
+        source = open_input(files[0], 0, max_frames=max_frames, piece=MAPPED, mapped=True)
     except UserError:
         return None
     try:

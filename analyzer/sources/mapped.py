@@ -16,6 +16,9 @@ import numpy as np
 from analyzer.model.blocks import SLACK
 from analyzer.sources.reading import PIECE, Window
 
+MAPPED = 2 * PIECE
+"""Bytes mapped at once: as none of them is copied, more records pay for one walk."""
+
 
 class MappedWindow(Window):
     """A window whose buffer is a part of the file, mapped, wherever a whole piece and SLACK bytes are there.

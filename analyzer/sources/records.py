@@ -34,7 +34,7 @@ class Tuning:
 
     probe: int = 64
     fewest: int = 1024
-    chains: int = 256
+    chains: int = 384
     length: int = 32
     batch: int = 32
     few: int = 24
