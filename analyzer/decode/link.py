@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from analyzer.decode import wireless
 from analyzer.decode.ethertype import LLC, PPPOE, find_ip, from_ppp, version_of
-from analyzer.decode.spans import Bools, Rejects, Spans, gather
+from analyzer.decode.spans import Bools, Rejects, Spans, words
 from analyzer.model.blocks import FrameBlock
 from analyzer.model.columns import Undecoded
 
@@ -60,7 +60,7 @@ def _cisco(spans: Spans, rejects: Rejects) -> Located:
 
 def _by_ethertype(spans: Spans, rejects: Rejects, size: int, ethertype: int) -> Located:
     """A header of ``size`` bytes with an EtherType at ``ethertype``."""
-    kinds = spans.gather(">u2", ahead=ethertype).astype(np.uint16)
+    kinds = words(spans.buffer, spans.at + ethertype)
     return _behind(spans, spans.at + size, kinds, rejects, spans.lack(size))
 
 
@@ -84,7 +84,7 @@ def _ppp_hdlc(spans: Spans, rejects: Rejects) -> Located:
     address = spans.gather("u1").view(np.uint8)
     is_cisco = (address == 0x0F) | (address == 0x8F)
     at = np.where(is_cisco, spans.at + 4, at)
-    kinds = np.where(is_cisco, spans.gather(">u2", ahead=2).astype(np.uint16), kinds)
+    kinds = np.where(is_cisco, words(spans.buffer, spans.at + 2), kinds)
     return _behind(spans, at, kinds, rejects, spans.lack(4))
 
 
@@ -96,7 +96,7 @@ def _ppp_protocol(spans: Spans) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
     begin = spans.gather(_PPP)
     framed = (begin["second"] == 3) & ((begin["first"] == 0xFF) | (begin["first"] <= 1))
     at = spans.at + 2 * framed
-    protocol = gather(spans.buffer, ">u2", at).astype(np.uint16)
+    protocol = words(spans.buffer, at)
     is_short = protocol & 0x0100 != 0
     return at + np.where(is_short, 1, 2), from_ppp(np.where(is_short, protocol >> 8, protocol))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.decode.spans import Spans, gather
+from analyzer.decode.spans import Spans, words
 from analyzer.model.blocks import FrameBlock
 from analyzer.model.columns import NEIGHBOUR
 
@@ -78,10 +78,10 @@ def read(block: FrameBlock, index: NDArray[np.int64], clock: NDArray[np.int64]) 
 
 def _of_link(block: FrameBlock, spans: Spans, size: int, ethertype: int) -> tuple[Rows, Rows]:
     to_all = _to_all(spans) if ethertype == _ETHERNET else np.ones(len(spans), np.bool_)
-    kinds = spans.gather(">u2", ahead=ethertype).astype(np.uint16)
+    kinds = words(spans.buffer, spans.at + ethertype)
     at = spans.at + size
     tagged = kinds == _VLAN
-    kinds = np.where(tagged, gather(spans.buffer, ">u2", at + 2).astype(np.uint16), kinds)
+    kinds = np.where(tagged, words(spans.buffer, at + 2), kinds)
     spans = spans.moved(at + 4 * tagged)
     arp, discovery = np.flatnonzero(kinds == _ARP), np.flatnonzero(kinds == _IPV6)
     return _arp(block, spans.take(arp), to_all[arp]), _discovery(block, spans.take(discovery))

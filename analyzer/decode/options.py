@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.decode.spans import Bools, gather
+from analyzer.decode.spans import Bools, gather, words
 from analyzer.model.columns import Layout, Option
 
 _END, _NOP, _MSS, _SCALE, _SACK, _TIMESTAMPS, _MPTCP = 0, 1, 2, 3, 5, 8, 30
@@ -103,7 +103,7 @@ def walk(buffer: NDArray[np.uint8], at: NDArray[np.int64], limit: NDArray[np.int
             rows, at, limit = rows[inside], at[inside], limit[inside]
         if not len(rows):
             break
-        option = gather(buffer, ">u2", at).astype(np.uint16)
+        option = words(buffer, at)
         following = at + _LENGTH.take(option)
         is_whole = (following > at) & (following <= limit)
         if step < Layout.MOST:
