@@ -104,7 +104,7 @@ def _summary(rule: Rule, event: Event) -> str:
 @cache
 def _parts(summary: str) -> list[tuple[str, Callable[[Event], Any] | None, str]]:
     """A sentence in parts: text, the field of the event that follows it, and how that is to be said."""
-    parts = Formatter().parse(summary)
+    parts = Formatter().parse(summary.strip())
     return [(text, attrgetter(name) if name else None, spec or "") for text, name, spec, _ in parts]
 
 

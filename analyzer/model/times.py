@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-_DAYS = 4
+_DAYS = 10
 """From so many on hours say nothing."""
 
 

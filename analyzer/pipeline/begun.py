@@ -20,7 +20,6 @@ from analyzer.model.capture import Capture
 from analyzer.parallel import Ahead, Item, can_fork, processors
 from analyzer.pipeline.front import BATCH_ROWS, Front
 from analyzer.sources.inputs import Input, Named, inputs, open_input
-from analyzer.sources.mapped import MAPPED
 from analyzer.sources.remote import is_url
 from analyzer.sources.series import Seam
 
@@ -134,7 +133,7 @@ def begin(
     if len(files) != 1 or not works_ahead(files[0], jobs):
         return None
     try:
-        source = open_input(files[0], 0, max_frames=max_frames, piece=MAPPED, mapped=True)
+        source = open_input(files[0], 0, max_frames=max_frames, mapped=True)
     except UserError:
         return None
     try:

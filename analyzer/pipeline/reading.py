@@ -19,8 +19,6 @@ from analyzer.pipeline.again import Again, Progress
 from analyzer.pipeline.begun import AnewError, Begun, counted_on, read_sorted, shares_of, works_ahead
 from analyzer.pipeline.engine import Engine, ReadMessages
 from analyzer.sources.inputs import Input, beginning, open_input
-from analyzer.sources.mapped import MAPPED
-from analyzer.sources.reading import PIECE
 from analyzer.sources.series import Seam
 from analyzer.verdicts.places import Places, in_files
 from analyzer.verdicts.services import Services
@@ -152,8 +150,7 @@ class Reading:
         if self._begun:
             return self._begun.source
         mapped = self._may_be_mapped(index)
-        piece = MAPPED if mapped else PIECE
-        return open_input(self._files[index], index, max_frames=self._max_frames, piece=piece, mapped=mapped)
+        return open_input(self._files[index], index, max_frames=self._max_frames, mapped=mapped)
 
     def _may_be_mapped(self, index: int) -> bool:
         """Whether another process reads it, and what was seen meanwhile can be forgotten if that dies."""

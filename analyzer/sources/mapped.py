@@ -16,12 +16,13 @@ import numpy as np
 from analyzer.model.blocks import SLACK
 from analyzer.sources.reading import PIECE, Window
 
-MAPPED = 2 * PIECE
-"""Bytes mapped at once: as none of them is copied, more records pay for one walk."""
+_PIECES = 2
+"""Pieces that are mapped at once: as nothing is copied, more records pay for one walk."""
 
 
 class MappedWindow(Window):
-    """A window whose buffer is a part of the file, mapped, wherever a whole piece and SLACK bytes are there.
+    """A window whose buffer is a part of the file, mapped, two pieces of it or one, wherever they and SLACK
+    bytes are there.
 
     What is at the end of a file, a file that cannot be mapped, and all that is read bit by bit (``at_once``)
     are read as by any window. A piece stays mapped as long as something refers to its buffer.
@@ -43,9 +44,12 @@ class MappedWindow(Window):
     def _map(self, need: int) -> bool:
         """Maps the next piece, from the page on where ``begin`` is; False where that cannot be."""
         start = self.position + self.begin
-        upto = max(start + max(need, self._piece), self.position + self.end + 1)
         page = start - start % mmap.ALLOCATIONGRANULARITY
-        if self._fails or upto + SLACK > os.fstat(self._file.fileno()).st_size:
+        last = os.fstat(self._file.fileno()).st_size - SLACK
+        least = max(start + need, self.position + self.end + 1)
+        ends = (max(start + pieces * self._piece, least) for pieces in (_PIECES, 1))
+        upto = next((end for end in ends if end <= last), 0)
+        if self._fails or not upto:
             return False
         try:
             mapped = mmap.mmap(self._file.fileno(), upto + SLACK - page, access=mmap.ACCESS_READ, offset=page)
