@@ -125,7 +125,7 @@ def test_an_analysis_imports_nothing_that_it_does_not_need() -> None:
     ]
     others += ["analyzer.sources.transcript", "analyzer.sources.dissection", "analyzer.sources.tshark_source"]
     others += ["analyzer.messages.read", "analyzer.pipeline.kept", "analyzer.pipeline.shares"]
-    others += ["analyzer.flows.seen", "analyzer.model.application", "analyzer.model.carving"]
+    others += ["analyzer.flows.seen", "analyzer.model.carving"]
     others += ["analyzer.cluster", "analyzer.view", "multiprocessing.connection", "subprocess", "secrets"]
     others += ["decimal", "difflib", "numpy.ma"]
     code = (

@@ -10,6 +10,7 @@ from analyzer.flows.legs import ToldLegs
 from analyzer.logs.open import LogSource
 from analyzer.matching.load import load_rules, rules_folder
 from analyzer.matching.match import Matcher
+from analyzer.model.application import Dissection
 from analyzer.model.blocks import MAX_FRAMES
 from analyzer.model.capture import Capture
 from analyzer.model.filter import EVERYTHING, Filter
@@ -31,7 +32,6 @@ from analyzer.verdicts.services import Services
 from analyzer.verdicts.twice import Twice
 
 if TYPE_CHECKING:
-    from analyzer.model.application import Dissection
     from analyzer.model.seen import Seeing
 
 
