@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import itemgetter
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from analyzer.flows.legs import ToldLegs
 from analyzer.logs.open import LogSource
@@ -19,6 +19,7 @@ from analyzer.model.flow import MAX_FLOWS
 from analyzer.model.host import DEFAULT_HOST, Host
 from analyzer.model.report import Report, Totals
 from analyzer.model.rule import Rule
+from analyzer.model.seen import Seeing
 from analyzer.pipeline.again import Progress
 from analyzer.pipeline.begun import AnewError, Begun, batch_rows
 from analyzer.pipeline.engine import Engine
@@ -30,9 +31,6 @@ from analyzer.verdicts.choose import choose
 from analyzer.verdicts.incidents import incidents
 from analyzer.verdicts.services import Services
 from analyzer.verdicts.twice import Twice
-
-if TYPE_CHECKING:
-    from analyzer.model.seen import Seeing
 
 
 def analyze(
