@@ -68,6 +68,26 @@ def test_several_are_explained_each(capsys: Capsys) -> None:
     assert [each["name"] for each in listed] == ["EPIPE", "ECONNREFUSED"]
 
 
+@pytest.mark.parametrize(
+    ("word", "hint"), [("EFOO", "hint: "), ("rst-after-fn", "did you mean `rst-after-fin`?")]
+)
+def test_of_several_the_unknown_one_is_said(capsys: Capsys, word: str, hint: str) -> None:
+    for words in (("ECONNRESET", word), (word, "ECONNRESET")):
+        status, out, err = told(capsys, "explain", *words)
+        assert status == 2
+        assert out == told(capsys, "explain", "ECONNRESET")[1]
+        assert err.startswith(f"errnoscope: {word}: neither a rule, nor an errno")
+        assert hint in err
+    status, out, _ = told(capsys, "explain", "ECONNRESET", word, "-o", "json")
+    assert (status, [each["name"] for each in json.loads(out)]) == (2, ["ECONNRESET"])
+
+
+@pytest.mark.parametrize("line", ["Connection reset by peer", "read ECONNRESET", "Error: write EPIPE"])
+def test_words_without_quotation_marks_may_be_a_line(capsys: Capsys, line: str) -> None:
+    assert told(capsys, "explain", *line.split()) == told(capsys, "explain", line)
+    assert told(capsys, "explain", line)[0] == 0
+
+
 def test_a_number_that_means_different_things(capsys: Capsys) -> None:
     out = told(capsys, "explain", "103")[1]
     assert out.startswith("103 is ECONNABORTED on Linux; EALREADY on Windows' C runtime\n")
