@@ -35,7 +35,7 @@ class Fatal:
 
     ``reset`` is the sequence number of the reset that it was; an acknowledgement beyond ``limit`` shows that
     its receiver did not believe it. None where it was no reset. ``alike`` counts the resets with that number
-    that may have arrived.
+    that may have arrived. ``number`` is the frame that ended it, 0 where none did but time.
     """
 
     key: str
@@ -46,6 +46,7 @@ class Fatal:
     state_before: State
     closed_before: bool
     run_before: Run | None
+    number: int = 0
     alike: int = 1
 
 

@@ -98,12 +98,13 @@ class Pair:
         grace: int,
         taken: Step,
         *,
+        number: int = 0,
         reset: int | None = None,
         limit: int | None = None,
     ) -> None:
-        """The socket is over, unless it shows life after ``grace``."""
+        """The socket is over, unless it shows life after ``grace``, and after the frame that ended it."""
         run = socket.run or socket.probing
-        socket.fatal = Fatal(key, time, grace, reset, limit, socket.state, socket.closed, run)
+        socket.fatal = Fatal(key, time, grace, reset, limit, socket.state, socket.closed, run, number)
         socket.run = socket.probing = None
         socket.take(taken)
 
@@ -212,4 +213,5 @@ def _was_heard(socket: ShadowSocket, own: Totals, peer: Totals) -> bool:
 def _shows_life(fatal: Fatal, own: Totals) -> bool:
     """The end sent something too late for its end, or acknowledged more than the reset left it."""
     believed_not = fatal.limit is not None and own.has_ack and distance(fatal.limit, own.ack) > 0
-    return believed_not or own.last_time > fatal.time + fatal.grace
+    later = own.last_number > fatal.number  # time stamps may be a little out of order
+    return believed_not or (later and own.last_time > fatal.time + fatal.grace)

@@ -63,7 +63,7 @@ class IcmpErrors:
         if view.quotes_our_syn and effect.kept if connecting else view.in_window and effect.soft:
             socket.soft_errno, socket.soft_time = effect.errno, segment.time
         if connecting and view.quotes_our_syn and effect.fatal:
-            self._pair.end(socket, key, segment.time, 0, Step.GIVE_UP)
+            self._pair.end(socket, key, segment.time, 0, Step.GIVE_UP, number=segment.number)
 
     def _is_own(self, segment: Segment, socket: ShadowSocket) -> bool:
         """The message is from the host of that end itself, and not from the other end on the same host."""

@@ -77,7 +77,7 @@ class Probes:
         """It has: this end got no answer, and reset the connection."""
         event = self._timeout_event(socket, reset, *self._pair.sent(socket))
         self._forget(socket)
-        self._pair.end(socket, event.key, reset.time, COPY_NS, Step.GIVE_UP)
+        self._pair.end(socket, event.key, reset.time, COPY_NS, Step.GIVE_UP, number=reset.number)
         self._pair.tell(event)
 
     def _keeps_asking(self, socket: ShadowSocket, run: Run, peer: Totals) -> None:

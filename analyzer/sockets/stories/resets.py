@@ -74,7 +74,14 @@ class Resets:
             late = 0 if receiver.state is State.SYN_SENT else grace(round_trip)
             limit = _limit(segment.seq, own, sender.fin_end if judged.state in _AFTER_FIN else None)
             self._pair.end(
-                receiver, _key(segment), segment.time, late, Step.RECV_RST, reset=segment.seq, limit=limit
+                receiver,
+                _key(segment),
+                segment.time,
+                late,
+                Step.RECV_RST,
+                number=segment.number,
+                reset=segment.seq,
+                limit=limit,
             )
             if not ttl_differs:  # else a device sent it, which may reset the other end as well
                 self._ends_its_sender(sender, segment)
@@ -162,7 +169,9 @@ class Resets:
 
     def _ends_its_sender(self, sender: ShadowSocket, segment: Segment) -> None:
         if sender.fatal is None or sender.fatal.time < segment.time:  # else its keepalive gave up
-            self._pair.end(sender, "", segment.time, COPY_NS, Step.SEND_RST)  # it sends nothing new now
+            self._pair.end(
+                sender, "", segment.time, COPY_NS, Step.SEND_RST, number=segment.number
+            )  # it sends nothing new now
         sender.closed = True
 
 
