@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,7 +48,17 @@ def main() -> int:
     _search_system_programs()
     python = _environment()
     _debian_packages()
-    return subprocess.call([python, "-m", "pytest", "-n", "auto", *sys.argv[1:]], cwd=ROOT)
+    return _pytest([python, "-m", "pytest", "-n", "auto", *sys.argv[1:]])
+
+
+def _pytest(command: Sequence[str | Path]) -> int:
+    """Its status; where Ctrl-C ends it, it is given the time to remove what its tests made."""
+    with subprocess.Popen(command, cwd=ROOT) as running:
+        try:
+            return running.wait()
+        except KeyboardInterrupt:
+            running.wait()
+            raise
 
 
 def _search_system_programs() -> None:
@@ -99,4 +109,7 @@ def _services_not_started() -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)  # as a shell has it for SIGINT

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
 import sys
+import venv
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +127,15 @@ def test_the_page_names_options_and_inputs_that_exist() -> None:
     given = yaml.safe_load(blocks("yaml")[2])["jobs"]["integration"]["steps"]
     (step,) = [step for step in given if step.get("name") == "Check"]
     assert set(step["with"]) <= set(ACTION["inputs"])
+
+
+def test_ctrl_c_ends_the_run_of_the_tests_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("PATH", os.environ["PATH"])  # it makes it longer
+    monkeypatch.setattr(venv, "create", interrupted)
+    monkeypatch.setattr(subprocess, "check_call", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / "tests" / "run.py"), run_name="__main__")
+    assert ended.value.code == 130

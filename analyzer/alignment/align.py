@@ -9,6 +9,7 @@ from analyzer.alignment.candidates import Basis, Candidate, Pools
 from analyzer.alignment.clock import EARLY, SECOND, clock_of
 from analyzer.alignment.fit import Ends, Fit, Said, fit
 from analyzer.model.finding import Confidence, FlowResult
+from analyzer.model.flow import Flow
 from analyzer.model.log_line import Explained, Log, LogClock, LogEvent, LogMatch, LogReport
 
 _SOON, _LATER, _LONG = SECOND, 5 * SECOND, 60 * SECOND
@@ -45,6 +46,17 @@ class _Fitting(NamedTuple):
     delay: int | None
 
 
+class _Alike(NamedTuple):
+    """Failures that cannot be told apart by a line: of so many connections, of which one is ``first``.
+
+    ``elsewhere``: another call gave it than the one that the line names.
+    """
+
+    connections: int
+    first: Flow
+    elsewhere: bool
+
+
 class _Aligned:
     """Explains the events of one log; a failure that has explained one is not the first choice any more."""
 
@@ -54,6 +66,7 @@ class _Aligned:
         self._pools = pools
         self._span = span
         self._taken: set[int] = set()
+        self._counts: dict[tuple[tuple[str, ...], tuple[str, ...]], _Alike | None] = {}
 
     def events(self, log: Log) -> Iterable[LogMatch]:
         """Every event with what explains it."""
@@ -65,7 +78,7 @@ class _Aligned:
             return LogMatch(self._index, event, time, None)
         fitting = sorted(self._fitting(event, time), key=lambda f: (*f[:4], -f.late), reverse=True)
         if not fitting or not fitting[0].sure:
-            return LogMatch(self._index, event, time, None, self._why(event, time))
+            return self._unexplained(event, time, fitting)
         best = fitting[0]
         self._taken.add(id(best.candidate))
         return LogMatch(self._index, event, time, _explained(best, fitting))
@@ -108,8 +121,35 @@ class _Aligned:
             return 3 if alone else 2
         return 2 if alone and (ends > Ends.NONE or self._clock.found) else 1
 
-    def _why(self, event: LogEvent, time: int | None) -> str:
+    def _unexplained(self, event: LogEvent, time: int | None, fitting: Sequence[_Fitting]) -> LogMatch:
         """What there is in place of an explanation."""
+        why = self._elsewhere(event, time)
+        alike = None if why else self._alike(event, time, fitting)
+        if alike:
+            return LogMatch(self._index, event, time, None, _undecided(alike, event, time), alike.connections)
+        when = "" if time is None else " at that time"
+        return LogMatch(self._index, event, time, None, why or f"no connection failed in this way{when}")
+
+    def _alike(self, event: LogEvent, time: int | None, fitting: Sequence[_Fitting]) -> _Alike | None:
+        """Failures of which the line may tell each; None where there are not several.
+
+        Without a time all of the capture are counted, once for all lines that say the same.
+        """
+        if time is not None:
+            return (
+                _counted((f.candidate, f.fit) for f in fitting) if fitting and fitting[0].near >= 2 else None
+            )
+        if not fitting:
+            return None
+        reading = event.reading
+        key = (reading.results, reading.calls)
+        if key not in self._counts:
+            fits = ((candidate, fit(reading, candidate)) for candidate in self._pools.of(reading))
+            self._counts[key] = _counted((candidate, how) for candidate, how in fits if how)
+        return self._counts[key]
+
+    def _elsewhere(self, event: LogEvent, time: int | None) -> str:
+        """Why what the line names is not what failed in the capture; empty where it names nothing such."""
         reading = event.reading
         if flow := next((self._pools.flows[e] for e in reading.endpoints if e in self._pools.flows), None):
             return f"{flow.flow.client} -> {flow.flow.server} is in the capture, but nothing in it gives this"
@@ -118,11 +158,34 @@ class _Aligned:
             return f"{' and '.join(dict.fromkeys(absent))} is not in the capture"
         if time is not None and self._span and not self._span[0] - _SOON <= time <= self._span[1] + _LONG:
             return "the capture does not cover this time"
-        return (
-            "no connection failed in this way"
-            if time is None
-            else "no connection failed in this way at that time"
-        )
+        return ""
+
+
+def _counted(fits: Iterable[tuple[Candidate, Fit]]) -> _Alike | None:
+    """How many failures fit, those of the call itself if there are any; None where there are not several."""
+    failed = [(candidate, how.said) for candidate, how in fits if how.basis >= Basis.FINDING]
+    own = [candidate for candidate, said in failed if said > Said.ELSEWHERE]
+    chosen = own or [candidate for candidate, _ in failed]
+    ends = {(id(candidate.result), candidate.side) for candidate in chosen}
+    if len(ends) < 2:
+        return None
+    return _Alike(len({result for result, _ in ends}), chosen[0].result.flow, elsewhere=not own)
+
+
+def _undecided(alike: _Alike, event: LogEvent, time: int | None) -> str:
+    """Why none of them is the one, and what would tell."""
+    who = f"both ends of {alike.first.client} -> {alike.first.server}"
+    if alike.connections > 1:
+        who = f"{alike.connections:,} connections" if time is None else "several connections"
+    what = "gave this to another call" if alike.elsewhere else "failed in this way"
+    if event.time is None:
+        lacks = "the line names neither time nor address by which one could be chosen"
+        return f"{who} {what}, and {lacks}: give the line with its time, or the address"
+    when = " at about that time" if time is not None else ""
+    lacks = "the line names no address by which one could be chosen"
+    if time is None:
+        lacks = f"no time zone brings its time together with one, and {lacks}"
+    return f"{who} {what}{when}, and {lacks}"
 
 
 def _strong(found: _Fitting) -> bool:

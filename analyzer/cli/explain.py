@@ -45,7 +45,7 @@ def command(words: tuple[str, ...], *, platform: str, output: str, folders: Sequ
     """Explain a rule, an errno, or a line of a log.
 
     WORD is a rule's name or id, an errno's name or number (several: each is explained), or a whole line in
-    quotation marks; - reads lines from standard input. Exit status 2 if none of it is understood.
+    quotation marks; - reads lines from standard input. Exit status 2 if a name or the line is not understood.
 
     \b
     Examples:
@@ -71,30 +71,39 @@ def command(words: tuple[str, ...], *, platform: str, output: str, folders: Sequ
     rules = load_rules(rules_folder(), folders)
     if text == "-":
         return _lines(sys.stdin, rules, platform, output)
-    told = _several(text, rules, platform)
+    told, unknown = _several(text, rules, platform)
     if not told:
         told = [_word(text, rules, platform) or _line(text, rules, platform)]
     if output == "json":
-        _print_json([plain for plain, _ in told] if len(told) > 1 else told[0][0])
-        return 0
-    for index, (_, lines) in enumerate(told):
-        click.echo("\n" if index else "", nl=False)
-        for line in lines:
-            click.echo(line.rstrip())
-    return 0
+        _print_json([plain for plain, _ in told] if len(told) + len(unknown) > 1 else told[0][0])
+    else:
+        _print_text(told)
+    for word in unknown:
+        complain(_not_understood(word, rules))
+    return 2 if unknown else 0
 
 
 Told = tuple[dict[str, Any], Iterable[str]]
 """What is said, as plain values and as lines."""
 
 
-def _several(text: str, rules: Sequence[Rule], platform: str) -> list[Told]:
-    """Several words each of which is a rule or an errno, each one once; empty if it is anything else."""
+_NAME = re.compile(r"(?:WSA)?E[A-Z][A-Z0-9]+|[a-z0-9]+(?:-[a-z0-9]+)+", re.ASCII)
+"""What an errno's or a rule's name looks like."""
+
+
+def _several(text: str, rules: Sequence[Rule], platform: str) -> tuple[list[Told], list[str]]:
+    """Several words each of which is a rule or an errno, each one once; and those that only look like one.
+
+    Empty if it is anything else, such as a line of a log.
+    """
     words = list(dict.fromkeys(text.replace(",", " ").split()))
     if len(words) < 2:
-        return []
-    told = [_word(word, rules, platform) for word in words]
-    return [each for each in told if each] if all(told) else []
+        return [], []
+    told = {word: _word(word, rules, platform) for word in words}
+    unknown = [word for word, each in told.items() if not each]
+    if unknown and not all(map(_NAME.fullmatch, words)):
+        return [], []
+    return [each for each in told.values() if each], unknown
 
 
 def _word(text: str, rules: Sequence[Rule], platform: str) -> Told | None:
@@ -235,6 +244,13 @@ def _lines(stream: Iterable[str], rules: Sequence[Rule], platform: str, output: 
     if len(told) > _MOST:
         click.echo(f"\n{len(told) - _MOST} more meanings; -o json has them all.")
     return 0
+
+
+def _print_text(told: Iterable[Told]) -> None:
+    for index, (_, lines) in enumerate(told):
+        click.echo("\n" if index else "", nl=False)
+        for line in lines:
+            click.echo(line.rstrip())
 
 
 def _print_json(content: object) -> None:

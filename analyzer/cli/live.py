@@ -316,16 +316,21 @@ class _Stop:
 
 @contextmanager
 def _ended_by_signals(stop: _Stop) -> Iterator[None]:
-    """Signals that ask to end are heard, unless the caller has them ignored; as they were afterwards.
+    """Signals that ask to end are heard; as they were afterwards.
 
-    A second one ends it without the report, but for SIGHUP: where a terminal is closed two of them come, from
-    the kernel and from the shell.
+    SIGHUP is not where the caller has it ignored, as nohup does. SIGINT always is, as tcpdump has it: a shell
+    without job control ignores it for all that it starts in the background. A second one ends it without the
+    report, but for SIGHUP: where a terminal is closed two of them come, from the kernel and from the shell.
     """
+    hang_up = getattr(signal, "SIGHUP", None)
     known = [number for name in _SIGNALS if (number := getattr(signal, name, None)) is not None]
     before = {number: signal.getsignal(number) for number in known}
-    before = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
-    hang_up = getattr(signal, "SIGHUP", None)
-    stop.then = {number: signal.SIG_IGN if number == hang_up else before[number] for number in before}
+    if hang_up and before[hang_up] is signal.SIG_IGN:
+        del before[hang_up]
+    stop.then = {
+        number: signal.SIG_IGN if number == hang_up else signal.SIG_DFL if then is signal.SIG_IGN else then
+        for number, then in before.items()
+    }
     try:
         for number in before:
             signal.signal(number, stop.ask)

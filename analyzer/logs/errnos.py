@@ -23,9 +23,19 @@ def platforms_of(number: int) -> dict[str, str]:
     return {platform: name for platform, name in known.items() if name}
 
 
-def guess(number: int) -> tuple[str, str]:
-    """Errno and platform of a number of an untold platform: generic Linux, else the first that has it."""
-    return next(((name, platform) for platform, name in platforms_of(number).items()), ("", ""))
+def guess(number: int, line: str = "") -> tuple[str, str]:
+    """Errno and platform of a number of an untold platform: the first that has it, Linux before others.
+
+    Platforms whose errno's text stands in the line go before those whose does not.
+    """
+    known, folded = platforms_of(number), line.casefold()
+    said = {platform: name for platform, name in known.items() if _said(name, folded)}
+    return next(((name, platform) for platform, name in (said or known).items()), ("", ""))
+
+
+def platform_with(number: int, name: str) -> str:
+    """The first platform on which this number is that errno; empty if there is none."""
+    return next((platform for platform, known in platforms_of(number).items() if known == name), "")
 
 
 def by_text(text: str) -> str:
@@ -56,6 +66,11 @@ def own_platform() -> str:
     """What this machine is; Python's errnos are those of the C runtime on Windows."""
     own = {"linux": "linux", "darwin": "macos", "win32": "windows_crt"}
     return own.get(sys.platform, sys.platform.rstrip("0123456789"))
+
+
+def _said(name: str, folded: str) -> bool:
+    entry = load("errno")["errno"][name]
+    return any(entry[key].casefold() in folded for key in ("text", "bsd_text") if key in entry)
 
 
 @cache

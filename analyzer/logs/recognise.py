@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from analyzer.data import load
 from analyzer.logs.endpoints import endpoints_in, loose_ports_in
-from analyzer.logs.errnos import WINDOWS, by_number, by_text, guess
+from analyzer.logs.errnos import WINDOWS, by_number, by_text, guess, platform_with
 from analyzer.model.flow import Endpoint
 from analyzer.model.log_line import LogLine
 
@@ -26,7 +26,8 @@ class _Found(NamedTuple):
 def recognise(line: str, platform: str = "") -> LogLine | None:
     """What a line says, or None where it says nothing that is known.
 
-    ``platform`` (of data/errno.yaml) is where numbers are looked up; by default where they fit, Linux first.
+    ``platform`` (of data/errno.yaml) is where numbers are looked up; by default where they fit, and the
+    words beside them, the commonest platform first.
     """
     text = line[:MAX_LENGTH].strip()
     for pattern, entry in _patterns():
@@ -64,28 +65,37 @@ def _reading(line: str, text: str, entry: dict[str, Any], found: _Found) -> LogL
 
 
 def _found(entry: dict[str, Any], match: re.Match[str], text: str, platform: str) -> _Found:
+    groups = {name: value for name, value in match.groupdict().items() if value}
     if "result" in entry:
-        return _Found((entry["result"],))
+        return _told(entry["result"], groups.get("number", ""), platform)
     if "results" in entry:
         return _Found(tuple(entry["results"]))
     if entry.get("from_windows_text"):
         return _windows(text)
-    groups = {name: value for name, value in match.groupdict().items() if value}
     if "windows" in groups:
         number = int(groups["windows"])
         return _named(by_number(number, WINDOWS), number, WINDOWS)
     if "number" in groups and len(groups["number"]) < 6:
-        return _numbered(int(groups["number"]), platform)
+        return _numbered(int(groups["number"]), platform, text)
     if "name" in groups:
         name = groups["name"]
         return _named(load("errno")["aliases"]["linux"].get(name, name) if name in _names() else "")
     return _named(_text_in(groups["text"])) if "text" in groups else _Found(())
 
 
-def _numbered(number: int, platform: str) -> _Found:
+def _told(result: str, digits: str, platform: str) -> _Found:
+    """A result that the words say; a number beside it tells the platform."""
+    number = int(digits) if 0 < len(digits) < 6 else None
+    where = platform_with(number, result) if number is not None else ""
+    if platform and number is not None and by_number(number, platform) == result:
+        where = platform
+    return _Found((result,), number, where) if where else _Found((result,))
+
+
+def _numbered(number: int, platform: str, text: str) -> _Found:
     if platform:
         return _named(by_number(number, platform), number, platform)
-    name, where = guess(number)
+    name, where = guess(number, text)
     return _named(name, number, where)
 
 

@@ -113,7 +113,9 @@ class Explained:
 class LogMatch:
     """An event of a log, and what explains it; where nothing does, ``why`` says what was looked for.
 
-    ``time`` on the capture's clock (nanoseconds), None where it is not known.
+    ``time`` on the capture's clock (nanoseconds), None where it is not known. ``candidates`` counts the
+    connections that failed in this way where they are several and nothing says which is meant, else 0; of a
+    line whose time is known those among the nearest failures.
     """
 
     log: int
@@ -121,6 +123,7 @@ class LogMatch:
     time: int | None
     explained: Explained | None
     why: str = ""
+    candidates: int = 0
 
     @property
     def seen_through(self) -> bool:

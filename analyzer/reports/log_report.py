@@ -35,10 +35,12 @@ def log_lines_of(report: Report) -> Iterable[str]:
     for one, clock in zip(log.logs, log.clocks, strict=True):
         yield from _wrapped(f"{printable(one.name)}: {_read(one, clock)}")
     explained = [match for match in log.matches if match.explained]
-    unexplained = [match for match in log.matches if not match.explained and match.why]
+    undecided = [match for match in log.matches if match.candidates]
+    unexplained = [m for m in log.matches if not m.explained and m.why and not m.candidates]
     own = [match for match in log.matches if not match.explained and not match.why]
     for title, matches in (
         ("Explained", explained),
+        ("Explained by one of several failures, it is not known which", undecided),
         ("No connection in the capture explains", unexplained),
         ("No kernel gave an errno, and nothing failed on the wire", own),
     ):
@@ -180,6 +182,7 @@ def _plain_match(match: LogMatch, log: LogReport, places: Mapping[int, int]) -> 
         "note": reading.trap or reading.means,
         "explained": _plain_explained(match.explained, places) if match.explained else None,
         "why": match.why or None,
+        "candidates": match.candidates,
     }
 
 

@@ -88,10 +88,23 @@ def line_lines(reading: LogLine, rules: Sequence[Rule]) -> Iterable[str]:
 def _result(result: str, reading: LogLine) -> str:
     known = load("errno")["errno"]
     if result in known:
-        where = f", {_platform(reading.platform)}" if reading.platform else ""
-        number = reading.number if reading.number is not None else known[result]["numbers"].get("linux")
-        return f'{result} ({number}{where}: "{known[result]["text"]}")'
+        entry = known[result]
+        places = " and ".join(map(_platform, _alike(entry["numbers"], reading)))
+        where = f", {places}" if places else ""
+        number = reading.number if reading.number is not None else entry["numbers"].get("linux")
+        text = entry.get(load("errno")["texts"].get(reading.platform)) or entry["text"]
+        return f'{result} ({number}{where}: "{text}")'
     return f"{load('errno_notes')['results'][result]['title']}, no errno"
+
+
+def _alike(numbers: dict[str, int], reading: LogLine) -> Iterable[str]:
+    """The platform of a line, and those that print the same number and the same text for it."""
+    kinds = load("errno")["texts"]
+    if reading.platform not in kinds:
+        return [reading.platform] if reading.platform else []
+    kind = kinds[reading.platform]
+    alike = [on for on in kinds if kinds[on] == kind and numbers.get(on) == reading.number]
+    return sorted(alike, key=load("errno")["platforms"].index)
 
 
 def errno_lines(name: str, rules: Sequence[Rule], platform: str = "") -> Iterable[str]:

@@ -6,6 +6,7 @@ import os
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TextIO
 
 import click
@@ -34,7 +35,7 @@ from analyzer.reports.layout import WIDTH, Style, labelled, wrapped
 from analyzer.reports.log_report import log_lines_of
 from analyzer.reports.printable import printable
 from analyzer.reports.text_facts import seen_twice
-from analyzer.reports.text_group import brief, full
+from analyzer.reports.text_group import brief, file_of, full
 from analyzer.reports.text_table import table_lines
 from analyzer.reports.words import count, moment, silence, silence_means
 
@@ -348,11 +349,29 @@ def _next(report: Report, found: Sequence[Group]) -> Iterable[str]:
     what = "in full, with its frames" if many == 1 else f"the first in full, all {many:,} listed"
     yield ""
     yield "Next"
-    names = " ".join(shlex.quote(printable(capture.path)) for capture in report.captures)
-    if len(names) <= _NAMES and report.only == EVERYTHING and report.hosts == (DEFAULT_HOST, DEFAULT_HOST):
-        yield f"   errnoscope analyze {names} --group {largest.number}   # {what}"
-    else:
-        yield f"   the same command with --group {largest.number} added: {what}"
+    yield from _again(report, f"--group {largest.number}", what)
     yield f"   errnoscope explain {largest.told[0].rule}"
     if len(found) > _GROUPS:
         yield f"   {len(found) - _GROUPS:,} more kinds have no paragraph here; -o json has all"
+
+
+def _again(report: Report, option: str, what: str) -> Iterable[str]:
+    """The command with one more option; none where the frames came through a pipe and were not kept."""
+    captures = [capture for capture in report.captures if capture.format]
+    files = [capture.path if "://" in capture.path else file_of(capture) for capture in captures]
+    names = " ".join(shlex.quote(printable(file)) for file in files)
+    plain = report.only == EVERYTHING and report.hosts == (DEFAULT_HOST, DEFAULT_HOST)
+    if not all(files):
+        if not any(map(_is_pipe, captures)):
+            yield f"   errnoscope analyze FILE {option}   # nothing was kept of it, unless by -w FILE"
+    elif len(names) <= _NAMES and plain:
+        yield f"   errnoscope analyze {names} {option}   # {what}"
+    elif files == [capture.path for capture in captures]:
+        yield f"   the same command with {option} added: {what}"
+    else:
+        yield f"   errnoscope analyze {names} {option}   # with the options of this command as well: {what}"
+
+
+def _is_pipe(capture: Capture) -> bool:
+    """Whether it was standard input or another pipe, or a program's own packets: no interface."""
+    return capture.path == "-" or capture.format == "packets" or Path(capture.path).exists()

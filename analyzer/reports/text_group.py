@@ -193,10 +193,15 @@ def _said(result: FlowResult) -> Iterable[str]:
         yield from labelled("" if index else "said", line)
 
 
+def file_of(capture: Capture) -> str:
+    """The file in which its frames are; empty where a pipe or an interface was not kept."""
+    is_there = capture.format != "packets" and Path(capture.path).is_file()
+    return capture.path if is_there else capture.kept
+
+
 def _look(capture: Capture, flow: Flow) -> str:
     shown = f"-Y '{display_filter(flow)}'"
-    is_stream = capture.format == "packets" or not Path(capture.path).exists()  # a pipe, an interface
-    path = capture.kept if is_stream else capture.path
+    path = file_of(capture)
     if not path:
         return f"wireshark FILE {shown}   # nothing was kept of it, unless by -w FILE"
     return f"wireshark {shlex.quote(printable(path))} {shown}"

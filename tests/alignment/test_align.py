@@ -169,6 +169,41 @@ def test_a_line_that_nothing_explains_says_why(line: str, why: str) -> None:
     assert match.why == why
 
 
+RESET = (sample("reset-by-peer-waiting"), sample("reset-by-peer-sending"))
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (
+            "Error: read ECONNRESET",
+            "2 connections failed in this way, and the line names neither time nor address by which one "
+            "could be chosen: give the line with its time, or the address",
+        ),
+        (
+            "2020-01-01 00:00:00.123 Error: read ECONNRESET",
+            "2 connections failed in this way, and no time zone brings its time together with one, and the "
+            "line names no address by which one could be chosen",
+        ),
+    ],
+)
+def test_a_line_that_many_failures_explain_says_so(line: str, why: str) -> None:
+    report = analyzer.analyze(*RESET, rules=RULES, logs=[[line]])
+    assert report.log
+    (match,) = report.log.matches
+    assert (match.explained, match.why, match.candidates) == (None, why, 2)
+    text = " ".join("\n".join(log_lines_of(report)).split())
+    assert "it is not known which: 1 log line" in text
+    assert "No connection in the capture" not in text
+
+
+def test_a_line_that_nothing_explains_has_no_candidates() -> None:
+    assert one("2026-11-21T05:56:23.700Z ConnectionResetError: [Errno 104]").candidates == 0
+    log = analyzer.analyze(*RESET, rules=RULES, logs=[["Error: connect ECONNREFUSED"]]).log
+    assert log
+    assert (log.matches[0].why, log.matches[0].candidates) == ("no connection failed in this way", 0)
+
+
 def test_what_harmed_nobody_explains_a_line_and_stands_in_no_report() -> None:
     path = sample("port-scan")
     calls = list(called(path))[:3]

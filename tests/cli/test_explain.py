@@ -68,6 +68,26 @@ def test_several_are_explained_each(capsys: Capsys) -> None:
     assert [each["name"] for each in listed] == ["EPIPE", "ECONNREFUSED"]
 
 
+@pytest.mark.parametrize(
+    ("word", "hint"), [("EFOO", "hint: "), ("rst-after-fn", "did you mean `rst-after-fin`?")]
+)
+def test_of_several_the_unknown_one_is_said(capsys: Capsys, word: str, hint: str) -> None:
+    for words in (("ECONNRESET", word), (word, "ECONNRESET")):
+        status, out, err = told(capsys, "explain", *words)
+        assert status == 2
+        assert out == told(capsys, "explain", "ECONNRESET")[1]
+        assert err.startswith(f"errnoscope: {word}: neither a rule, nor an errno")
+        assert hint in err
+    status, out, _ = told(capsys, "explain", "ECONNRESET", word, "-o", "json")
+    assert (status, [each["name"] for each in json.loads(out)]) == (2, ["ECONNRESET"])
+
+
+@pytest.mark.parametrize("line", ["Connection reset by peer", "read ECONNRESET", "Error: write EPIPE"])
+def test_words_without_quotation_marks_may_be_a_line(capsys: Capsys, line: str) -> None:
+    assert told(capsys, "explain", *line.split()) == told(capsys, "explain", line)
+    assert told(capsys, "explain", line)[0] == 0
+
+
 def test_a_number_that_means_different_things(capsys: Capsys) -> None:
     out = told(capsys, "explain", "103")[1]
     assert out.startswith("103 is ECONNABORTED on Linux; EALREADY on Windows' C runtime\n")
@@ -110,7 +130,7 @@ def test_an_errno_that_no_network_gives(capsys: Capsys, words: list[str]) -> Non
 @pytest.mark.skipif(sys.platform != "linux", reason="numbers of Linux")
 def test_a_number_that_another_system_has_for_a_network(capsys: Capsys) -> None:
     out = told(capsys, "explain", "54")[1]
-    assert "54 is ECONNRESET on Linux on alpha, Linux on sparc, FreeBSD, macOS; EXFULL on Linux" in " ".join(
+    assert "54 is ECONNRESET on macOS, FreeBSD, Linux on alpha, Linux on sparc; EXFULL on Linux" in " ".join(
         out.split()
     )
     assert told(capsys, "explain", "54", "--platform", "linux")[1].startswith("EXFULL: ")
@@ -157,6 +177,21 @@ def test_a_log_line(capsys: Capsys) -> None:
     assert "reset-by-peer: The peer reset the connection" in out
     filter_ = "'((host 10.0.0.5 or host 10.0.0.1) and port 8080) or icmp or icmp6 or arp'"
     assert f"tcpdump -i any -w trace.pcap {filter_}\n" in out
+
+
+def test_a_number_of_the_bsds_is_said_to_be_one(capsys: Capsys) -> None:
+    for line, got in (
+        ("(os error 54)", 'ECONNRESET (54, macOS and FreeBSD: "Connection reset by peer")'),
+        (
+            "TimeoutError: [Errno 60] Operation timed out",
+            'ETIMEDOUT (60, macOS and FreeBSD: "Operation timed out")',
+        ),
+        (
+            "ConnectionResetError: [Errno 54] x",
+            'ECONNRESET (54, macOS and FreeBSD: "Connection reset by peer")',
+        ),
+    ):
+        assert f"   got      {got}\n" in told(capsys, "explain", line)[1]
 
 
 def test_the_command_to_capture_with_is_one(capsys: Capsys, tmp_path: Path) -> None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from analyzer.model.filter import EVERYTHING, Filter
+from analyzer.model.report import Report
+from analyzer.pipeline.files import analyze
+from analyzer.reports.text import write as write_text
 from tests.captures import sample
 from tests.cli.test_cli import Capsys, told
 from tests.crowd import crowd, write
@@ -36,6 +43,29 @@ def test_the_report_says_how_to_get_there(capsys: Capsys, tmp_path: Path) -> Non
     long.write_bytes(capture.read_bytes())
     for others in (["--client-os", "freebsd"], [str(long)]):
         assert "   the same command with --group " in told(capsys, "analyze", capture, *others)[1]
+
+
+def next_lines(report: Report) -> list[str]:
+    """The lines of ``Next`` that name a group."""
+    out = io.StringIO()
+    write_text(report, out)
+    return [line.strip() for line in out.getvalue().splitlines() if " --group " in line]
+
+
+def test_of_a_stream_the_kept_file_is_named_if_there_is_one(tmp_path: Path) -> None:
+    report = analyze(write(tmp_path / "crowd.pcap", crowd(400)))
+    (capture,) = report.captures
+
+    def of(path: str, kept: str = "", only: Filter = EVERYTHING) -> list[str]:
+        return next_lines(replace(report, captures=(replace(capture, path=path, kept=kept),), only=only))
+
+    assert of("no-such-interface", "my lb.pcap")[0].startswith("errnoscope analyze 'my lb.pcap' --group ")
+    (line,) = of("no-such-interface", "lb.pcap", only=Filter(ports=((1, 65535),)))
+    assert re.fullmatch(r"errnoscope analyze lb.pcap --group \d+   # with the options of this .*", line)
+    (line,) = of("no-such-interface")
+    assert re.fullmatch(r"errnoscope analyze FILE --group \d+   # nothing was kept .* -w FILE", line)
+    assert of("-", "lb.pcap")[0].startswith("errnoscope analyze lb.pcap --group ")
+    assert of("-") == of("/dev/null") == []
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,25 @@ def test_several_lines_have_numbers(capsys: pytest.CaptureFixture[str]) -> None:
     assert "given line 2: 1 line, 0 of a socket's failure" in out
 
 
+@pytest.mark.parametrize(
+    ("name", "port", "rule"),
+    [
+        ("connect-timeout", 8017, "connect-unanswered"),
+        ("connect-timeout-default", 7018, "connect-timeout"),
+        ("connection-refused", 8001, None),
+    ],
+)
+@pytest.mark.parametrize("why", ["Couldn't connect to server", "Connection timed out"])
+def test_a_timeout_of_curl_is_explained_by_an_attempt_without_an_answer(
+    capsys: pytest.CaptureFixture[str], name: str, port: int, rule: str | None, why: str
+) -> None:
+    line = f"curl: (28) Failed to connect to 10.9.1.2 port {port} after 3052 ms: {why}"
+    plain = json.loads(told(capsys, str(sample(name)), "--log", line, "-o", "json")[1])
+    (event,) = plain["log"]["lines"]
+    assert event["results"] == ["ETIMEDOUT", "BLOCKS"]
+    assert (event["explained"] and event["explained"]["rule"]) == rule
+
+
 def test_bad_use_is_said(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     missing = str(tmp_path / "missing.log")
     status, out, err = told(capsys, FAILED, "--log", missing)

@@ -83,6 +83,16 @@ def test_what_the_caller_ignores_does_not_end_it() -> None:
     assert "failed" in rest
 
 
+def test_in_the_background_of_a_script_it_hears_an_interrupt() -> None:
+    """A shell without job control has SIGINT ignored there."""
+    with live("-", before=("sh", "-c", 'trap "" INT; exec "$@"', "sh"), piped=True) as running:
+        running.send(DATA)
+        running.line_with("connection-refused")
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(30) == 0
+        assert "1 of 1 TCP connection failed" in running.end(None)[1]
+
+
 def test_the_report_is_that_of_the_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert run(["analyze", str(REFUSED), "-o", "json"]) == 0
     expected = json.loads(capsys.readouterr().out)

@@ -87,6 +87,54 @@ def test_a_number_depends_on_the_platform() -> None:
     assert "linux" not in platforms_of(54)
 
 
+@pytest.mark.parametrize(
+    ("line", "number", "platform"),
+    [
+        ("Connection reset by peer (os error 54)", 54, "macos"),
+        ("TimeoutError: [Errno 60] Operation timed out", 60, "macos"),
+        ("OSError: [Errno 65] No route to host", 65, "macos"),
+        ("ConnectionResetError: [Errno 54] Connection reset by peer", 54, "macos"),
+        ("ConnectionResetError(104, 'Connection reset by peer')", 104, "linux"),
+        ("BrokenPipeError: [Errno 32] Broken pipe", 32, "linux"),
+        ("Connection reset by peer (os error 131)", 131, "linux/mips"),
+        ("Connection refused (os error 107)", 107, "windows_crt"),
+        ("Transport endpoint is not connected (os error 107)", 107, "linux"),
+    ],
+)
+def test_the_commonest_platform_that_fits_is_taken(line: str, number: int, platform: str) -> None:
+    reading = recognise(line)
+    assert reading
+    assert (reading.number, reading.platform) == (number, platform)
+
+
+def test_a_number_that_contradicts_its_words_tells_no_platform() -> None:
+    reading = recognise("ConnectionResetError: [Errno 9999] Connection reset by peer")
+    assert reading
+    assert (reading.results, reading.number, reading.platform) == (("ECONNRESET",), None, "")
+    told = recognise("ConnectionResetError: [Errno 54] Connection reset by peer", "freebsd")
+    assert told
+    assert (told.number, told.platform) == (54, "freebsd")
+
+
+def test_a_timeout_of_curl_is_no_refusal() -> None:
+    for line in (line for *_, line in CASES if line.startswith("curl: (28)")):
+        reading = recognise(line)
+        assert reading
+        assert set(reading.results) <= {"BLOCKS", "ETIMEDOUT"}
+    own = recognise("curl: (28) Failed to connect to 127.0.0.1 port 7300 after 1001 ms: Timeout was reached")
+    assert own
+    assert own.results == ("BLOCKS",)
+
+
+def test_only_errno_0_of_openssl_is_the_end_of_the_stream() -> None:
+    for line in (line for *_, line in CASES if "SSL_ERROR_SYSCALL" in line and "errno" in line):
+        reading = recognise(line)
+        assert reading
+        assert ("EOF" in reading.results) is line.endswith("errno 0")
+    unknown = recognise("curl: (35) OpenSSL SSL_connect: SSL_ERROR_SYSCALL, errno 9999")
+    assert unknown is None
+
+
 def test_addresses_and_ports_of_a_line() -> None:
     reading = recognise(
         "read tcp 10.0.0.5:41000->[2001:db8::1]:443: read: connection reset by peer, port 8080"
